@@ -107,7 +107,12 @@ impl Claims {
         if !typ.eq_ignore_ascii_case(TYPE) && !typ.eq_ignore_ascii_case("application/at+jwt") {
             return Err(TokenRefusal::Type);
         }
-        let key = keys.find(jws.header_text("kid")).ok_or(TokenRefusal::UnknownKey)?;
+        let kid = match jws.header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.as_str()),
+            Some(_) => return Err(TokenRefusal::UnknownKey),
+        };
+        let key = keys.find(kid).ok_or(TokenRefusal::UnknownKey)?;
         if jws.header_text("alg") != Some(key.algorithm()) {
             return Err(TokenRefusal::Algorithm);
         }

@@ -122,6 +122,7 @@ export const accessTokens = [
   refused('alg', 'kid-of-other-key', withHeader({ kid: 'rs-1' })),
   refused('kid', 'kid-unknown', withHeader({ kid: 'es-2' })),
   refused('kid', 'kid-a-path', withHeader({ kid: '../../dev/null' })),
+  refused('kid', 'kid-number', withHeader({ kid: 1 }), set(omit(esKey, 'kid'))),
   refused('kid', 'kid-missing-and-two-keys', make({ header: omit(HEADER, 'kid') })),
   refused('kid', 'no-keys', ES, set()),
   refused('kid', 'key-for-encryption', ES, set({ ...esKey, use: 'enc' })),
