@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{encoding::from_base64url, json};
+use crate::{UnixTime, encoding::from_base64url, json};
 
 /// Why a text is no compact JWS we look at any further.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -71,15 +71,7 @@ impl<'a> Unverified<'a> {
     ///
     /// `None` when it is absent or anything but a number that fits.
     #[must_use]
-    pub fn claim_time(&self, name: &str) -> Option<crate::UnixTime> {
-        /// 2^53: where a JSON number stops being exact, some 285 million years ahead.
-        const LIMIT: f64 = 9_007_199_254_740_992.0;
-        let number = self.payload.get(name)?;
-        if let Some(whole) = number.as_i64() {
-            return Some(crate::UnixTime(whole));
-        }
-        let number = number.as_f64().filter(|n| n.is_finite() && n.abs() < LIMIT)?;
-        #[expect(clippy::cast_possible_truncation, reason = "cut to whole seconds, within 2^53")]
-        Some(crate::UnixTime(number.floor() as i64))
+    pub fn claim_time(&self, name: &str) -> Option<UnixTime> {
+        UnixTime::from_number(self.payload.get(name)?.as_number()?)
     }
 }

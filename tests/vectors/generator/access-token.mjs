@@ -85,6 +85,7 @@ export const accessTokens = [
   accepted('audience-among-others', withClaims({ aud: ['https://other.example', AUDIENCE] })),
   accepted('scope-in-other-order', withClaims({ scope: SCOPE.split(' ').reverse().join(' ') })),
   accepted('unknown-claims', withClaims({ extra: { deep: [1] } })),
+  accepted('times-with-fractions', withClaims({ iat: NOW + 0.5, exp: NOW + 3600.5, nbf: NOW - 0.5 })),
   accepted('iat-and-nbf-slightly-ahead', withClaims({ iat: NOW + 30, nbf: NOW + 30 })),
   accepted('expired-but-replayed', ES, { now: NOW + 7200, replayed: 'yes' }),
   accepted('sub-and-jti-missing', make({ claims: omit(omit(CLAIMS, 'sub'), 'jti') })),
