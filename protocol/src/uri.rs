@@ -1,6 +1,6 @@
 //! The `htu` of a proof: an http(s) URI without query and fragment, in one canonical spelling.
 
-use std::fmt;
+use std::{fmt, net::Ipv6Addr};
 
 /// A text that is not an absolute http or https URI of plain ASCII without userinfo.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -72,11 +72,9 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), MalformedUri> {
     let port_is_number =
         port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n.to_string() == port));
     let host_is_plain = if host_end > 0 {
-        host.starts_with('[')
-            && host.len() == host_end
-            && host[1..host_end - 1]
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
+        host.len() == host_end
+            && host.starts_with('[')
+            && host[1..host_end - 1].parse::<Ipv6Addr>().is_ok()
     } else {
         !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
     };
