@@ -1,0 +1,177 @@
+-- The first schema. Times are unix seconds; hashes are SHA-256; lists of scopes are separated by spaces.
+
+CREATE TABLE company (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    closed_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE user (
+    id TEXT PRIMARY KEY,
+    email TEXT NOT NULL UNIQUE,
+    password_hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    disabled_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE membership (
+    user_id TEXT NOT NULL REFERENCES user (id),
+    company_id TEXT NOT NULL REFERENCES company (id),
+    role TEXT NOT NULL,
+    PRIMARY KEY (user_id, company_id)
+) STRICT, WITHOUT ROWID;
+
+-- Browser sessions, by the hash of the cookie.
+CREATE TABLE session (
+    hash BLOB PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES user (id),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE client (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('native', 'app')),
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    require_nonce INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    -- Of applications alone.
+    company_id TEXT REFERENCES company (id),
+    secret_hash BLOB,
+    redirect_uris TEXT,
+    resource_server INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- Native installations. `identity` is a hash of platform and registration id, or of platform and address.
+CREATE TABLE installation (
+    client_id TEXT PRIMARY KEY REFERENCES client (id),
+    identity BLOB NOT NULL UNIQUE,
+    platform TEXT NOT NULL,
+    site_url TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    plugin_version TEXT NOT NULL,
+    platform_version TEXT,
+    key BLOB,
+    staged_key BLOB,
+    staged_site_url TEXT,
+    staged_redirect_uri TEXT,
+    staged_at INTEGER,
+    registered_at INTEGER NOT NULL,
+    approved_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reset_receipt (
+    client_id TEXT NOT NULL REFERENCES installation (client_id) ON DELETE CASCADE,
+    idempotency BLOB NOT NULL,
+    token_hash BLOB NOT NULL,
+    key BLOB NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (client_id, idempotency)
+) STRICT, WITHOUT ROWID;
+
+-- Pushed authorization requests, by the hash of their request_uri. Spent by the decision, not by viewing.
+CREATE TABLE pushed_request (
+    hash BLOB PRIMARY KEY,
+    client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
+    request TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    spent_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Consent pages that were shown, by the hash of the form's ticket.
+CREATE TABLE consent (
+    hash BLOB PRIMARY KEY,
+    session_hash BLOB NOT NULL,
+    user_id TEXT NOT NULL REFERENCES user (id),
+    client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
+    request TEXT NOT NULL,
+    pushed BLOB,
+    expires_at INTEGER NOT NULL,
+    decided_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grants (
+    id TEXT PRIMARY KEY,
+    client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
+    company_id TEXT NOT NULL REFERENCES company (id),
+    user_id TEXT,
+    scope TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    redeemed_at INTEGER,
+    last_redeemed_at INTEGER,
+    revoked_at INTEGER,
+    revoked_reason TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX grants_standing ON grants (client_id, company_id) WHERE revoked_at IS NULL;
+CREATE INDEX grants_by_company ON grants (company_id);
+
+CREATE TABLE code (
+    hash BLOB PRIMARY KEY,
+    grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    challenge TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    key BLOB,
+    expires_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    redeemed_at INTEGER,
+    family BLOB,
+    receipt BLOB,
+    receipt_idempotency BLOB,
+    receipt_kid TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX code_by_grant ON code (grant_id);
+CREATE INDEX code_by_expiry ON code (expires_at);
+
+-- One row a chain of refresh tokens.
+CREATE TABLE family (
+    id BLOB PRIMARY KEY,
+    grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+    scope TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    key BLOB,
+    generation INTEGER NOT NULL,
+    token_hash BLOB NOT NULL,
+    receipt BLOB,
+    receipt_idempotency BLOB,
+    receipt_kid TEXT,
+    created_at INTEGER NOT NULL,
+    refreshed_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    revoked_reason TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX family_by_grant ON family (grant_id);
+
+-- Single access tokens that were revoked before their end.
+CREATE TABLE revoked_access (
+    jti TEXT PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- New families given for a proof of the installation's key.
+CREATE TABLE recovery (
+    client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
+    idempotency BLOB NOT NULL,
+    family BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    receipt BLOB NOT NULL,
+    receipt_kid TEXT NOT NULL,
+    PRIMARY KEY (client_id, idempotency)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    client_id TEXT,
+    company_id TEXT,
+    detail TEXT NOT NULL
+) STRICT;

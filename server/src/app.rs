@@ -1,0 +1,83 @@
+//! What every handler is given: settings, clock, store, keys and limits.
+
+use std::sync::Arc;
+
+use counterfoil_protocol::{UnixTime, uri::HttpUri};
+
+use crate::{
+    clock::{Clock, Entropy},
+    config::Config,
+    keys::SigningKeys,
+    limits::Limits,
+    profiles::Profiles,
+    replay::ReplayMemory,
+    store::Store,
+    vault::Vault,
+};
+
+/// The running server.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The URIs that proofs are compared with.
+    pub uris: Uris,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// What the server remembers.
+    pub store: Arc<dyn Store>,
+    /// The proofs that were seen.
+    pub replay: ReplayMemory,
+    /// The signing keys.
+    pub keys: SigningKeys,
+    /// What the at-rest key protects.
+    pub vault: Vault,
+    /// The integration profiles.
+    pub profiles: Profiles,
+    /// The rate limits.
+    pub limits: Limits,
+}
+
+impl App {
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+}
+
+/// The URIs of the OAuth endpoints: the configured issuer and the route, never what a request says.
+pub struct Uris {
+    /// `/oauth/token`.
+    pub token: HttpUri,
+    /// `/oauth/par`.
+    pub par: HttpUri,
+    /// `/oauth/native/installations`.
+    pub installations: HttpUri,
+    /// `/oauth/native/installations/key`.
+    pub installation_key: HttpUri,
+    /// `/oauth/introspect`.
+    pub introspect: HttpUri,
+    /// The one resource we serve.
+    pub resource: String,
+}
+
+impl Uris {
+    /// Builds them from the issuer, which was checked when the configuration was read.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let uri = |path: &str| {
+            HttpUri::parse(&format!("{}{path}", config.issuer))
+                .expect("the issuer is an http or https origin")
+        };
+        Self {
+            token: uri("/oauth/token"),
+            par: uri("/oauth/par"),
+            installations: uri("/oauth/native/installations"),
+            installation_key: uri("/oauth/native/installations/key"),
+            introspect: uri("/oauth/introspect"),
+            resource: config.resource(),
+        }
+    }
+}

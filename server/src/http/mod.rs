@@ -1,0 +1,33 @@
+//! The server on the wire: parse, ask the rules, store, render. No protocol decisions are made here.
+
+pub mod edge;
+pub mod error;
+pub mod extract;
+pub mod oauth;
+pub mod pages;
+pub mod partner;
+
+use std::sync::Arc;
+
+use axum::{Router, http::StatusCode};
+
+use self::error::Refusal;
+use crate::app::App;
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    let routes =
+        Router::new().merge(oauth::routes()).merge(pages::routes()).merge(partner::routes());
+    let routes = routes
+        .fallback(async || {
+            Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+        })
+        .method_not_allowed_fallback(async || {
+            Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This address does not take this method; see Allow.",
+            )
+        });
+    edge::around(routes, &app).with_state(app)
+}

@@ -1,0 +1,268 @@
+//! The server's own signing keys: made and used through josekit, published as a JWK set (RFC 7517).
+//!
+//! josekit sees only keys made here. What comes from the network is verified with `protocol`.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::SystemTime,
+};
+
+use counterfoil_protocol::{
+    UnixTime,
+    access_token::{self, Claims, KeySet, VerificationKey},
+    encoding::base64url,
+};
+use josekit::{
+    jwk::Jwk,
+    jws::{ES256, JwsSigner, RS256},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{clock::Entropy, files, oauth::profile::Algorithm};
+
+/// Seconds a retired key stays published: as long as an answer it signed may be given again.
+pub const RETIRED_LIFETIME: i64 = 90 * 24 * 3600;
+
+const INDEX: &str = "signing-keys.json";
+
+/// Why the signing keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A file cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A key file or the index does not parse, or a key of the index is missing.
+    #[error("{}: {reason}; restore the file from the backup of the keys", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// josekit or OpenSSL failed.
+    #[error("signing failed: {0}")]
+    Signing(String),
+}
+
+/// One key in the index. The private half is in `<kid>.pem` beside it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeyRecord {
+    /// The key's name in JOSE headers.
+    pub kid: String,
+    /// Its one algorithm.
+    pub alg: String,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When another took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<UnixTime>,
+}
+
+impl KeyRecord {
+    fn is_published(&self, now: UnixTime) -> bool {
+        self.retired_at.is_none_or(|retired| now.since(retired) < RETIRED_LIFETIME)
+    }
+}
+
+/// The keys in force, re-read when the operator rotates them.
+pub struct SigningKeys {
+    directory: PathBuf,
+    loaded: RwLock<(Option<SystemTime>, Arc<Loaded>)>,
+}
+
+/// One reading of the key directory.
+pub struct Loaded {
+    signers: HashMap<&'static str, Signer>,
+    records: Vec<(KeyRecord, Map<String, Value>)>,
+    verification: KeySet,
+}
+
+struct Signer {
+    /// The protected header, encoded once: it is the same for every token.
+    header: String,
+    kid: String,
+    signer: Box<dyn JwsSigner>,
+}
+
+impl SigningKeys {
+    /// Opens the keys in `directory`; makes the first ones when there is no index yet.
+    pub fn open(directory: &Path, entropy: &dyn Entropy, now: UnixTime) -> Result<Self, KeyError> {
+        files::private_directory(directory)
+            .map_err(|error| KeyError::File { path: directory.to_owned(), error })?;
+        if !directory.join(INDEX).exists() {
+            rotate(directory, &[Algorithm::Es256, Algorithm::Rs256], entropy, now)?;
+        }
+        let loaded = Arc::new(Loaded::read(directory)?);
+        Ok(Self {
+            directory: directory.to_owned(),
+            loaded: RwLock::new((changed_at(directory), loaded)),
+        })
+    }
+
+    /// The keys as they are now, re-read when the index has changed. A reading that fails keeps the keys it has.
+    #[must_use]
+    pub fn current(&self) -> Arc<Loaded> {
+        let changed = changed_at(&self.directory);
+        let (seen, loaded) =
+            &*self.loaded.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *seen == changed {
+            return Arc::clone(loaded);
+        }
+        let loaded = Arc::clone(loaded);
+        self.reload(changed).unwrap_or(loaded)
+    }
+
+    fn reload(&self, changed: Option<SystemTime>) -> Option<Arc<Loaded>> {
+        let fresh = Loaded::read(&self.directory)
+            .inspect_err(|error| tracing::error!(%error, "signing keys not re-read; going on with the old ones"))
+            .map(Arc::new)
+            .ok();
+        let mut slot = self.loaded.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        slot.0 = changed;
+        if let Some(fresh) = &fresh {
+            slot.1 = Arc::clone(fresh);
+        }
+        fresh
+    }
+}
+
+impl Loaded {
+    fn read(directory: &Path) -> Result<Self, KeyError> {
+        let index = read_index(directory)?;
+        let mut loaded =
+            Self { signers: HashMap::new(), records: Vec::new(), verification: KeySet::default() };
+        let mut verification = Vec::new();
+        for record in index {
+            let path = directory.join(format!("{}.pem", record.kid));
+            let unreadable = |reason: String| KeyError::Unreadable { path: path.clone(), reason };
+            let pem = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
+            let (signer, jwk) = load(&record, &pem).map_err(unreadable)?;
+            let key = VerificationKey::from_jwk(&jwk)
+                .ok_or_else(|| unreadable("not a key we verify with".to_owned()))?;
+            verification.push((Some(record.kid.clone()), key));
+            if record.retired_at.is_none() {
+                let alg = if record.alg == "RS256" { "RS256" } else { "ES256" };
+                let header = json!({ "typ": access_token::TYPE, "alg": alg, "kid": record.kid });
+                let header = base64url(header.to_string().as_bytes());
+                loaded.signers.insert(alg, Signer { header, kid: record.kid.clone(), signer });
+            }
+            loaded.records.push((record, jwk));
+        }
+        loaded.verification = verification.into_iter().collect();
+        Ok(loaded)
+    }
+
+    /// Signs an access token (RFC 9068). Answers the token and the `kid` of the key.
+    pub fn sign(&self, algorithm: Algorithm, claims: &Claims) -> Result<(String, &str), KeyError> {
+        let signing = |reason: &dyn std::fmt::Display| KeyError::Signing(reason.to_string());
+        let key = self
+            .signers
+            .get(algorithm.as_str())
+            .ok_or_else(|| signing(&"no key for this algorithm"))?;
+        let payload = serde_json::to_vec(claims).map_err(|error| signing(&error))?;
+        let mut token = format!("{}.{}", key.header, base64url(&payload));
+        let signature = key.signer.sign(token.as_bytes()).map_err(|error| signing(&error))?;
+        token.push('.');
+        token.push_str(&base64url(&signature));
+        Ok((token, &key.kid))
+    }
+
+    /// The keys that verify our own access tokens, retired ones included.
+    #[must_use]
+    pub fn verification(&self) -> &KeySet {
+        &self.verification
+    }
+
+    /// Whether the key is still published: an answer signed by one that is not cannot be given again.
+    #[must_use]
+    pub fn is_published(&self, kid: &str, now: UnixTime) -> bool {
+        self.records.iter().any(|(record, _)| record.kid == kid && record.is_published(now))
+    }
+
+    /// The JWK set.
+    #[must_use]
+    pub fn jwks(&self, now: UnixTime) -> Value {
+        let published = self.records.iter().filter(|(record, _)| record.is_published(now));
+        json!({ "keys": published.map(|(_, jwk)| jwk).collect::<Vec<_>>() })
+    }
+}
+
+/// Makes a new key for each algorithm and retires the ones before. Works while the server runs.
+pub fn rotate(
+    directory: &Path,
+    algorithms: &[Algorithm],
+    entropy: &dyn Entropy,
+    now: UnixTime,
+) -> Result<Vec<KeyRecord>, KeyError> {
+    let mut index =
+        if directory.join(INDEX).exists() { read_index(directory)? } else { Vec::new() };
+    index.retain(|record| record.is_published(now));
+    let mut made = Vec::new();
+    for algorithm in algorithms {
+        let kid = base64url(&entropy.bytes::<12>());
+        let path = directory.join(format!("{kid}.pem"));
+        let pem = generate(*algorithm).map_err(|error| KeyError::Signing(error.to_string()))?;
+        files::write_private(&path, &pem).map_err(|error| KeyError::File { path, error })?;
+        let alg = algorithm.as_str();
+        for record in
+            index.iter_mut().filter(|record| record.alg == alg && record.retired_at.is_none())
+        {
+            record.retired_at = Some(now);
+        }
+        made.push(KeyRecord { kid, alg: alg.to_owned(), created_at: now, retired_at: None });
+    }
+    index.extend(made.iter().cloned());
+    let path = directory.join(INDEX);
+    let text = serde_json::to_vec_pretty(&index).expect("records are JSON");
+    files::write_private(&path, &text).map_err(|error| KeyError::File { path, error })?;
+    Ok(made)
+}
+
+fn generate(algorithm: Algorithm) -> Result<Vec<u8>, josekit::JoseError> {
+    Ok(match algorithm {
+        Algorithm::Es256 => ES256.generate_key_pair()?.to_pem_private_key(),
+        Algorithm::Rs256 => RS256.generate_key_pair(2048)?.to_pem_private_key(),
+    })
+}
+
+fn load(
+    record: &KeyRecord,
+    pem: &[u8],
+) -> Result<(Box<dyn JwsSigner>, Map<String, Value>), String> {
+    let text = |error: josekit::JoseError| error.to_string();
+    let (signer, mut jwk): (Box<dyn JwsSigner>, Jwk) = match record.alg.as_str() {
+        "ES256" => {
+            let pair = ES256.key_pair_from_pem(pem).map_err(text)?;
+            (Box::new(ES256.signer_from_pem(pem).map_err(text)?), pair.to_jwk_public_key())
+        }
+        "RS256" => {
+            let pair = RS256.key_pair_from_pem(pem).map_err(text)?;
+            (Box::new(RS256.signer_from_pem(pem).map_err(text)?), pair.to_jwk_public_key())
+        }
+        other => return Err(format!("unknown algorithm {other}")),
+    };
+    jwk.set_key_id(&record.kid);
+    jwk.set_key_use("sig");
+    jwk.set_algorithm(&record.alg);
+    Ok((signer, jwk.as_ref().clone()))
+}
+
+fn read_index(directory: &Path) -> Result<Vec<KeyRecord>, KeyError> {
+    let path = directory.join(INDEX);
+    let text = fs::read(&path).map_err(|error| KeyError::File { path: path.clone(), error })?;
+    serde_json::from_slice(&text)
+        .map_err(|error| KeyError::Unreadable { path, reason: error.to_string() })
+}
+
+fn changed_at(directory: &Path) -> Option<SystemTime> {
+    fs::metadata(directory.join(INDEX)).and_then(|metadata| metadata.modified()).ok()
+}

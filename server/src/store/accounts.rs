@@ -1,0 +1,102 @@
+//! Companies, the people who act for them, and their browser sessions.
+
+use async_trait::async_trait;
+use counterfoil_protocol::UnixTime;
+
+use super::Result;
+
+/// A company: whose money it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Company {
+    /// Its id in tokens.
+    pub id: String,
+    /// Its name, unique.
+    pub name: String,
+}
+
+/// A person.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct User {
+    /// The person's id.
+    pub id: String,
+    /// The address they sign in with, in lower case.
+    pub email: String,
+    /// argon2id in PHC form.
+    pub password_hash: String,
+    /// When they were shut out.
+    pub disabled_at: Option<UnixTime>,
+}
+
+/// What a person may do for a company.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Approves, reviews and withdraws connections.
+    Admin,
+    /// Approves connections.
+    Member,
+}
+
+impl Role {
+    /// The word in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// A person's place in a company.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Membership {
+    /// The company.
+    pub company: Company,
+    /// The role.
+    pub role: Role,
+}
+
+/// A browser that is signed in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Session {
+    /// SHA-256 of the cookie.
+    pub hash: [u8; 32],
+    /// Who is signed in.
+    pub user_id: String,
+    /// When it ends.
+    pub expires_at: UnixTime,
+}
+
+/// Operations on companies, people and sessions.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Adds a company. False when the name is taken.
+    async fn add_company(&self, company: Company, now: UnixTime) -> Result<bool>;
+
+    /// Finds an open company by its name or id.
+    async fn company(&self, name_or_id: &str) -> Result<Option<Company>>;
+
+    /// Adds a person, or finds that the address is known: then false, and nothing is changed.
+    async fn add_user(&self, user: User, now: UnixTime) -> Result<bool>;
+
+    /// Gives a person a place in a company, or another role there.
+    async fn add_membership(&self, user_id: &str, company_id: &str, role: Role) -> Result<()>;
+
+    /// Finds a person by address, in lower case.
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
+
+    /// Finds a person by id.
+    async fn user(&self, id: &str) -> Result<Option<User>>;
+
+    /// The open companies a person acts for, by name.
+    async fn memberships(&self, user_id: &str) -> Result<Vec<Membership>>;
+
+    /// Starts a session.
+    async fn start_session(&self, session: Session, now: UnixTime) -> Result<()>;
+
+    /// Finds a session that has not ended, of a person who is not shut out.
+    async fn session(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<Session>>;
+
+    /// Ends a session.
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<()>;
+}

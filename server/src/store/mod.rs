@@ -1,0 +1,47 @@
+//! What the server remembers. The only place that speaks SQL.
+//!
+//! An operation is one transaction, named for the domain, and says what happened. Rules are judged on what was read,
+//! then one write that only one racer can win; whoever loses reads again. No caller reads, checks and writes.
+
+mod accounts;
+mod clients;
+mod grants;
+mod requests;
+mod sqlite;
+
+pub use self::{
+    accounts::{Accounts, Company, Membership, Role, Session, User},
+    clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
+    grants::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Rotation, Written},
+    requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
+    sqlite::Sqlite,
+};
+
+/// Why the store could not do what was asked. Never a matter of what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or failed; the text is for the log.
+    #[error("the store failed: {0}")]
+    Backend(String),
+    /// A row does not mean anything: the database was changed by something else.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(&'static str),
+    /// The schema is newer than this program.
+    #[error(
+        "the database was written by a newer version (schema {found}, this program knows up to {known}); run that version, or restore the backup made before the upgrade"
+    )]
+    Newer {
+        /// The schema found.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+}
+
+/// The result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything the server remembers.
+pub trait Store: Accounts + Clients + Grants + Requests {}
+
+impl<T: Accounts + Clients + Grants + Requests> Store for T {}

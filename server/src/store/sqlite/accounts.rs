@@ -1,0 +1,119 @@
+use async_trait::async_trait;
+use counterfoil_protocol::UnixTime;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{
+    Sqlite,
+    columns::{time, time_opt},
+};
+use crate::store::{Accounts, Company, Membership, Result, Role, Session, User};
+
+#[async_trait]
+impl Accounts for Sqlite {
+    async fn add_company(&self, company: Company, now: UnixTime) -> Result<bool> {
+        self.write(move |db| {
+            let sql = "INSERT INTO company (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+            Ok(db.prepare_cached(sql)?.execute(params![company.id, company.name, now.0])? == 1)
+        })
+        .await
+    }
+
+    async fn company(&self, name_or_id: &str) -> Result<Option<Company>> {
+        self.read(|db| {
+            let sql =
+                "SELECT id, name FROM company WHERE (name = ?1 OR id = ?1) AND closed_at IS NULL";
+            let company = |row: &Row<'_>| Ok(Company { id: row.get(0)?, name: row.get(1)? });
+            Ok(db.prepare_cached(sql)?.query_row([name_or_id], company).optional()?)
+        })
+    }
+
+    async fn add_user(&self, user: User, now: UnixTime) -> Result<bool> {
+        self.write(move |db| {
+            let sql = "INSERT INTO user (id, email, password_hash, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            Ok(db.prepare_cached(sql)?.execute(params![user.id, user.email, user.password_hash, now.0])? == 1)
+        })
+        .await
+    }
+
+    async fn add_membership(&self, user_id: &str, company_id: &str, role: Role) -> Result<()> {
+        let (user_id, company_id) = (user_id.to_owned(), company_id.to_owned());
+        self.write(move |db| {
+            let sql = "INSERT INTO membership (user_id, company_id, role) VALUES (?, ?, ?)
+                       ON CONFLICT DO UPDATE SET role = excluded.role";
+            db.prepare_cached(sql)?.execute(params![user_id, company_id, role.as_str()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        self.read(|db| {
+            let sql = "SELECT id, email, password_hash, disabled_at FROM user WHERE email = ?";
+            Ok(db.prepare_cached(sql)?.query_row([email], user).optional()?)
+        })
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<User>> {
+        self.read(|db| {
+            let sql = "SELECT id, email, password_hash, disabled_at FROM user WHERE id = ?";
+            Ok(db.prepare_cached(sql)?.query_row([id], user).optional()?)
+        })
+    }
+
+    async fn memberships(&self, user_id: &str) -> Result<Vec<Membership>> {
+        self.read(|db| {
+            let sql = "SELECT company.id, company.name, membership.role FROM membership
+                       JOIN company ON company.id = membership.company_id
+                       WHERE membership.user_id = ? AND company.closed_at IS NULL ORDER BY company.name";
+            let membership = |row: &Row<'_>| {
+                let role = if row.get_ref(2)?.as_str()? == Role::Admin.as_str() { Role::Admin } else { Role::Member };
+                Ok(Membership { company: Company { id: row.get(0)?, name: row.get(1)? }, role })
+            };
+            Ok(db.prepare_cached(sql)?.query_map([user_id], membership)?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    async fn start_session(&self, session: Session, now: UnixTime) -> Result<()> {
+        self.write(move |db| {
+            let sql =
+                "INSERT INTO session (hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)";
+            db.prepare_cached(sql)?.execute(params![
+                session.hash,
+                session.user_id,
+                now.0,
+                session.expires_at.0
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn session(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<Session>> {
+        self.read(|db| {
+            let sql = "SELECT session.hash, user_id, expires_at FROM session JOIN user ON user.id = user_id
+                       WHERE session.hash = ? AND expires_at > ? AND disabled_at IS NULL";
+            let session = |row: &Row<'_>| {
+                Ok(Session { hash: row.get(0)?, user_id: row.get(1)?, expires_at: time(row, 2)? })
+            };
+            Ok(db.prepare_cached(sql)?.query_row(params![hash, now.0], session).optional()?)
+        })
+    }
+
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
+        let hash = *hash;
+        self.write(move |db| {
+            db.prepare_cached("DELETE FROM session WHERE hash = ?")?.execute([hash])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get(0)?,
+        email: row.get(1)?,
+        password_hash: row.get(2)?,
+        disabled_at: time_opt(row, 3)?,
+    })
+}

@@ -1,0 +1,298 @@
+use async_trait::async_trait;
+use counterfoil_protocol::{UnixTime, callback::RedirectUri};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
+
+use super::{
+    Sqlite,
+    columns::{key_opt, scope, time, time_opt, unreadable},
+    grants::end_everything,
+};
+use crate::{
+    oauth::{
+        client::{App, Client, ClientKind},
+        grant::EndReason,
+        installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
+    },
+    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result, StoreError},
+};
+
+const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
+    client.company_id, client.secret_hash, client.redirect_uris, client.resource_server,
+    installation.platform, installation.site_url, installation.redirect_uri, installation.plugin_version,
+    installation.platform_version, installation.key, installation.staged_key, installation.staged_site_url,
+    installation.staged_redirect_uri, installation.staged_at, installation.registered_at, installation.approved_at
+    FROM client LEFT JOIN installation ON installation.client_id = client.id";
+
+#[async_trait]
+impl Clients for Sqlite {
+    async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>> {
+        let found = self.read(|db| {
+            let sql = const_format(" WHERE client.id = ?");
+            Ok(db.prepare_cached(&sql)?.query_row([id], client).optional()?)
+        })?;
+        let lapsed = |client: &Client| client.installation().is_some_and(|i| i.has_lapsed(now));
+        Ok(found.filter(|client| !lapsed(client)))
+    }
+
+    async fn installation(&self, identity: &[u8; 32]) -> Result<Option<Client>> {
+        self.read(|db| {
+            let sql = const_format(" WHERE installation.identity = ?");
+            Ok(db.prepare_cached(&sql)?.query_row([identity], client).optional()?)
+        })
+    }
+
+    async fn installations(&self, now: UnixTime) -> Result<Vec<Client>> {
+        self.read(|db| {
+            let sql = const_format(
+                " WHERE client.kind = 'native' AND (approved_at IS NOT NULL OR registered_at > ?) ORDER BY site_url, client.id",
+            );
+            let rows = db.prepare_cached(&sql)?.query_map([now.0 - UNAPPROVED_LIFETIME], client)?.collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+    }
+
+    async fn add_app(&self, app: Client) -> Result<()> {
+        self.write(move |db| {
+            let Some(details) = app.app() else { return Err(StoreError::Corrupt("an installation is no application")) };
+            let redirect_uris = json!(details.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>()).to_string();
+            let sql = "INSERT INTO client (id, kind, name, scopes, require_nonce, created_at, company_id, secret_hash, redirect_uris, resource_server)
+                       VALUES (?, 'app', ?, ?, ?, ?, ?, ?, ?, ?)";
+            db.prepare_cached(sql)?.execute(params![
+                app.id, app.name, app.scopes.to_string(), app.require_nonce, app.created_at.0, details.company_id,
+                details.secret_hash, redirect_uris, details.resource_server
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn register(&self, registration: Registration) -> Result<RegisterOutcome> {
+        self.write(move |db| register(db, &registration)).await
+    }
+
+    async fn reset_receipt(
+        &self,
+        client_id: &str,
+        idempotency: &[u8; 32],
+    ) -> Result<Option<ResetReceipt>> {
+        self.read(|db| {
+            let sql = "SELECT token_hash, key, body FROM reset_receipt WHERE client_id = ? AND idempotency = ?";
+            let receipt = |row: &Row<'_>| {
+                let key = counterfoil_protocol::jwk::Thumbprint(row.get(1)?);
+                Ok(ResetReceipt { token_hash: row.get(0)?, key, body: row.get(2)? })
+            };
+            Ok(db.prepare_cached(sql)?.query_row(params![client_id, idempotency], receipt).optional()?)
+        })
+    }
+
+    async fn reset(&self, reset: Reset) -> Result<String> {
+        self.write(move |db| write_reset(db, &reset)).await
+    }
+
+    async fn release(&self, client_id: &str) -> Result<bool> {
+        let client_id = client_id.to_owned();
+        self.write(move |db| forget(db, &client_id)).await
+    }
+
+    async fn sweep(&self, now: UnixTime) -> Result<()> {
+        self.write(move |db| {
+            let lapsed: Vec<String> = db
+                .prepare_cached("SELECT client_id FROM installation WHERE approved_at IS NULL AND registered_at <= ?")?
+                .query_map([now.0 - UNAPPROVED_LIFETIME], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for client_id in lapsed {
+                forget(db, &client_id)?;
+            }
+            // A day more than each could still matter: a receipt of a code is kept that long.
+            let past = now.0 - 2 * 24 * 3600;
+            for sql in [
+                "DELETE FROM session WHERE expires_at < ?",
+                "DELETE FROM pushed_request WHERE expires_at < ?",
+                "DELETE FROM consent WHERE expires_at < ?",
+                "DELETE FROM code WHERE expires_at < ?",
+                "DELETE FROM revoked_access WHERE expires_at < ?",
+            ] {
+                db.prepare_cached(sql)?.execute([past])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn const_format(condition: &str) -> String {
+    format!("{SELECT}{condition}")
+}
+
+fn register(db: &Connection, registration: &Registration) -> Result<RegisterOutcome> {
+    let Registration { identity, change, known, installation, now } = registration;
+    if let (Change::Create, Some((client_id, _))) = (change, known) {
+        let sql = "SELECT 1 FROM installation WHERE client_id = ? AND approved_at IS NULL AND registered_at <= ?";
+        if db.prepare_cached(sql)?.exists(params![client_id, now.0 - UNAPPROVED_LIFETIME])? {
+            forget(db, client_id)?;
+        }
+    }
+    if *change == Change::Create {
+        let taken = "SELECT 1 FROM installation WHERE identity = ?";
+        if db.prepare_cached(taken)?.exists([identity])? {
+            return Ok(RegisterOutcome::Raced);
+        }
+        let sql = "INSERT INTO client (id, kind, name, scopes, require_nonce, created_at) VALUES (?, 'native', ?, ?, ?, ?)";
+        db.prepare_cached(sql)?.execute(params![
+            installation.client_id,
+            installation.name,
+            installation.scopes,
+            installation.require_nonce,
+            now.0
+        ])?;
+        let sql = "INSERT INTO installation (client_id, identity, platform, site_url, redirect_uri, plugin_version, platform_version, key, registered_at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        db.prepare_cached(sql)?.execute(params![
+            installation.client_id,
+            identity,
+            installation.platform,
+            installation.address.site_url,
+            installation.address.redirect_uri,
+            installation.plugin_version,
+            installation.platform_version,
+            installation.key.0,
+            now.0
+        ])?;
+        return Ok(RegisterOutcome::Done);
+    }
+    let Some((client_id, key)) = known else { return Ok(RegisterOutcome::Raced) };
+    let key = key.map(|key| key.0);
+    // `IS` and not `=`: after a reset there is no key.
+    let unchanged = "UPDATE installation SET plugin_version = ?, platform_version = ? WHERE client_id = ? AND key IS ?";
+    let versions =
+        params![installation.plugin_version, installation.platform_version, client_id, key];
+    if db.prepare_cached(unchanged)?.execute(versions)? == 0 {
+        return Ok(RegisterOutcome::Raced);
+    }
+    let sql = "UPDATE client SET name = ?, scopes = ?, require_nonce = ? WHERE id = ?";
+    db.prepare_cached(sql)?.execute(params![
+        installation.name,
+        installation.scopes,
+        installation.require_nonce,
+        client_id
+    ])?;
+    match change {
+        Change::Stage(Staged { key, moved_to, at }) => {
+            let sql = "UPDATE installation SET staged_key = ?, staged_site_url = ?, staged_redirect_uri = ?, staged_at = ? WHERE client_id = ?";
+            let (site_url, redirect_uri) =
+                moved_to.as_ref().map(|to| (&to.site_url, &to.redirect_uri)).unzip();
+            db.prepare_cached(sql)?.execute(params![
+                key.0,
+                site_url,
+                redirect_uri,
+                at.0,
+                client_id
+            ])?;
+        }
+        Change::Rekey => {
+            let sql = "UPDATE installation SET key = ? WHERE client_id = ?";
+            db.prepare_cached(sql)?.execute(params![installation.key.0, client_id])?;
+        }
+        Change::Create | Change::Refresh => {}
+    }
+    Ok(RegisterOutcome::Done)
+}
+
+fn write_reset(db: &Connection, reset: &Reset) -> Result<String> {
+    let receipt = "SELECT body FROM reset_receipt WHERE client_id = ? AND idempotency = ?";
+    let kept = db
+        .prepare_cached(receipt)?
+        .query_row(params![reset.client_id, reset.idempotency], |row| row.get(0))
+        .optional()?;
+    if let Some(body) = kept {
+        return Ok(body);
+    }
+    let sql = "UPDATE installation SET key = NULL, staged_key = NULL, staged_site_url = NULL, staged_redirect_uri = NULL, staged_at = NULL WHERE client_id = ?";
+    db.prepare_cached(sql)?.execute([&reset.client_id])?;
+    end_everything(db, &reset.client_id, None, EndReason::Reset, reset.now)?;
+    let subscriptions: Vec<String> = Vec::new();
+    let body = json!({
+        "client_id": reset.client_id,
+        "reset": true,
+        "resetMutationId": reset.mutation_id,
+        "historicalDeliveryPreserved": true,
+        "signingSecretChanged": false,
+        "preservedWebhookSubscriptionIds": subscriptions,
+    })
+    .to_string();
+    let sql = "INSERT INTO reset_receipt (client_id, idempotency, token_hash, key, body) VALUES (?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        reset.client_id,
+        reset.idempotency,
+        reset.token_hash,
+        reset.key.0,
+        body
+    ])?;
+    Ok(body)
+}
+
+fn forget(db: &Connection, client_id: &str) -> Result<bool> {
+    db.prepare_cached("DELETE FROM installation WHERE client_id = ?")?.execute([client_id])?;
+    let removed = db
+        .prepare_cached("DELETE FROM client WHERE id = ? AND kind = 'native'")?
+        .execute([client_id])?;
+    Ok(removed == 1)
+}
+
+fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
+    let kind = match row.get_ref(5)?.as_str()? {
+        "native" => ClientKind::Native(installation(row)?),
+        _ => ClientKind::App(app(row)?),
+    };
+    Ok(Client {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        scopes: scope(row, 2)?,
+        require_nonce: row.get(3)?,
+        created_at: time(row, 4)?,
+        kind,
+    })
+}
+
+fn app(row: &Row<'_>) -> rusqlite::Result<App> {
+    let redirect_uris: Vec<String> =
+        serde_json::from_str(row.get_ref(8)?.as_str()?).map_err(unreadable)?;
+    let redirect_uris = redirect_uris
+        .iter()
+        .map(|uri| RedirectUri::parse(uri))
+        .collect::<std::result::Result<_, _>>();
+    Ok(App {
+        company_id: row.get(6)?,
+        secret_hash: row.get(7)?,
+        redirect_uris: redirect_uris.map_err(unreadable)?,
+        resource_server: row.get(9)?,
+    })
+}
+
+fn installation(row: &Row<'_>) -> rusqlite::Result<Installation> {
+    let staged = match key_opt(row, 16)? {
+        None => None,
+        Some(key) => {
+            let moved_to =
+                match (row.get::<_, Option<String>>(17)?, row.get::<_, Option<String>>(18)?) {
+                    (Some(site_url), Some(redirect_uri)) => {
+                        Some(Address { site_url, redirect_uri })
+                    }
+                    _ => None,
+                };
+            Some(Staged { key, moved_to, at: time(row, 19)? })
+        }
+    };
+    Ok(Installation {
+        platform: row.get(10)?,
+        site_url: row.get(11)?,
+        redirect_uri: row.get(12)?,
+        plugin_version: row.get(13)?,
+        platform_version: row.get(14)?,
+        key: key_opt(row, 15)?,
+        staged,
+        registered_at: time(row, 20)?,
+        approved_at: time_opt(row, 21)?,
+    })
+}

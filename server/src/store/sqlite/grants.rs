@@ -1,0 +1,370 @@
+use async_trait::async_trait;
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint, pkce::Challenge, scope::ScopeSet};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    Sqlite,
+    columns::{key_opt, scope, time, time_opt, unreadable},
+};
+use crate::{
+    oauth::{
+        code::{Code, Redeemed},
+        grant::{EndReason, Family, Grant, Receipt},
+        recovery::{PERIOD, RecoveryRecord},
+    },
+    store::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Result, Rotation, Written},
+};
+
+/// The columns of a grant, with its company's name; `grant_row` reads them.
+macro_rules! grant_columns {
+    () => {
+        "grants.id, grants.client_id, grants.company_id, company.name, grants.redeemed_at, grants.revoked_at"
+    };
+}
+
+const FAMILY: &str = concat!(
+    "SELECT ", grant_columns!(), ", family.id, family.scope, family.resource, family.key, family.generation,
+    family.token_hash, family.receipt, family.receipt_idempotency, family.receipt_kid, family.refreshed_at,
+    family.expires_at, family.revoked_at
+    FROM family JOIN grants ON grants.id = family.grant_id JOIN company ON company.id = grants.company_id
+    WHERE family.id = ?"
+);
+
+const CODE: &str = concat!(
+    "SELECT ", grant_columns!(), ", code.hash, code.redirect_uri, code.challenge, code.scope, code.resource, code.key,
+    code.user_id, code.expires_at, code.revoked_at, code.redeemed_at, code.receipt, code.receipt_idempotency,
+    code.receipt_kid, code.family, family.key, family.generation, family.revoked_at
+    FROM code JOIN grants ON grants.id = code.grant_id JOIN company ON company.id = grants.company_id
+    LEFT JOIN family ON family.id = code.family WHERE code.hash = ?"
+);
+
+const GRANT: &str = concat!(
+    "SELECT ",
+    grant_columns!(),
+    " FROM grants JOIN company ON company.id = grants.company_id WHERE "
+);
+
+#[async_trait]
+impl Grants for Sqlite {
+    async fn code(&self, hash: &[u8; 32], _now: UnixTime) -> Result<Option<Code>> {
+        self.read(|db| Ok(db.prepare_cached(CODE)?.query_row([hash], code).optional()?))
+    }
+
+    async fn redeem_code(&self, redemption: Redemption) -> Result<Written> {
+        self.write(move |db| redeem(db, &redemption)).await
+    }
+
+    async fn family(&self, id: &[u8; 16]) -> Result<Option<Family>> {
+        self.read(|db| Ok(db.prepare_cached(FAMILY)?.query_row([id], family).optional()?))
+    }
+
+    async fn rotate_refresh_token(&self, rotation: Rotation) -> Result<Written> {
+        self.write(move |db| {
+            let sql = "UPDATE family SET generation = ?, token_hash = ?, receipt = ?, receipt_idempotency = ?, receipt_kid = ?,
+                       refreshed_at = ?, expires_at = ? WHERE id = ? AND generation = ? AND revoked_at IS NULL";
+            let receipt = rotation.receipt.as_ref();
+            let changed = db.prepare_cached(sql)?.execute(params![
+                rotation.to, rotation.token_hash, receipt.map(|r| &r.sealed), receipt.and_then(|r| r.idempotency.as_ref()),
+                receipt.map(|r| &r.kid), rotation.now.0, rotation.expires_at.map(|t| t.0), rotation.family, rotation.from
+            ])?;
+            Ok(if changed == 1 { Written::Done } else { Written::Raced })
+        })
+        .await
+    }
+
+    async fn end_family(&self, id: &[u8; 16], reason: EndReason, now: UnixTime) -> Result<()> {
+        let id = *id;
+        self.write(move |db| {
+            let sql = "UPDATE family SET revoked_at = ?, revoked_reason = ? WHERE id = ? AND revoked_at IS NULL";
+            db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_grant(&self, id: &str, reason: EndReason, now: UnixTime) -> Result<()> {
+        let id = id.to_owned();
+        self.write(move |db| {
+            for sql in [
+                "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE id = ?3 AND revoked_at IS NULL",
+                "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE grant_id = ?3 AND revoked_at IS NULL",
+                "UPDATE code SET revoked_at = ?1 WHERE ?2 <> '' AND grant_id = ?3 AND revoked_at IS NULL",
+            ] {
+                db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn grant(&self, id: &str) -> Result<Option<Grant>> {
+        self.read(|db| {
+            let sql = format!("{GRANT} grants.id = ?");
+            Ok(db.prepare_cached(&sql)?.query_row([id], grant).optional()?)
+        })
+    }
+
+    async fn redeemed_grant(&self, client_id: &str) -> Result<Option<Grant>> {
+        self.read(|db| {
+            let sql = format!("{GRANT} grants.client_id = ? AND grants.revoked_at IS NULL AND grants.redeemed_at IS NOT NULL");
+            Ok(db.prepare_cached(&sql)?.query_row([client_id], grant).optional()?)
+        })
+    }
+
+    async fn own_grant(
+        &self,
+        client_id: &str,
+        company_id: &str,
+        new_id: &str,
+        scope: &ScopeSet,
+        now: UnixTime,
+    ) -> Result<Grant> {
+        let sql = format!(
+            "{GRANT} grants.client_id = ? AND grants.company_id = ? AND grants.revoked_at IS NULL"
+        );
+        let keys = [client_id.to_owned(), company_id.to_owned()];
+        let found = self.read(|db| {
+            Ok(db.prepare_cached(&sql)?.query_row([&keys[0], &keys[1]], grant).optional()?)
+        })?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let (new_id, scope) = (new_id.to_owned(), scope.to_string());
+        self.write(move |db| {
+            let insert = "INSERT INTO grants (id, client_id, company_id, scope, created_at, redeemed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                          ON CONFLICT DO NOTHING";
+            db.prepare_cached(insert)?.execute(params![new_id, keys[0], keys[1], scope, now.0])?;
+            Ok(db.prepare_cached(&sql)?.query_row([&keys[0], &keys[1]], grant)?)
+        })
+        .await
+    }
+
+    async fn reuses(&self, client_id: &str) -> Result<Vec<UnixTime>> {
+        self.read(|db| {
+            let sql = "SELECT family.revoked_at FROM family JOIN grants ON grants.id = family.grant_id
+                       WHERE grants.client_id = ? AND family.revoked_reason = ?
+                       AND family.revoked_at > coalesce(grants.last_redeemed_at, 0) ORDER BY 1 DESC";
+            let reason = EndReason::RefreshReuse.as_str();
+            let times = db.prepare_cached(sql)?.query_map(params![client_id, reason], |row| time(row, 0))?.collect::<rusqlite::Result<_>>()?;
+            Ok(times)
+        })
+    }
+
+    async fn recoveries(&self, client_id: &str, since: UnixTime) -> Result<Vec<RecoveryRecord>> {
+        self.read(|db| {
+            let sql = "SELECT recovery.idempotency, recovery.at, recovery.receipt, recovery.receipt_kid,
+                       family.generation = 1 AND family.revoked_at IS NULL FROM recovery JOIN family ON family.id = recovery.family
+                       WHERE recovery.client_id = ? AND recovery.at > ? ORDER BY recovery.at DESC";
+            let record = |row: &Row<'_>| {
+                let (idempotency, at) = (row.get(0)?, time(row, 1)?);
+                let receipt = Receipt { idempotency: Some(idempotency), sealed: row.get(2)?, kid: row.get(3)?, given_at: at };
+                Ok(RecoveryRecord { idempotency, at, receipt, untouched: row.get(4)? })
+            };
+            let records = db.prepare_cached(sql)?.query_map(params![client_id, since.0], record)?.collect::<rusqlite::Result<_>>()?;
+            Ok(records)
+        })
+    }
+
+    async fn recover(&self, recovery: Recovery) -> Result<Written> {
+        self.write(move |db| recover(db, &recovery)).await
+    }
+
+    async fn revoke_access(&self, jti: &str, expires_at: UnixTime) -> Result<()> {
+        let jti = jti.to_owned();
+        self.write(move |db| {
+            let sql =
+                "INSERT INTO revoked_access (jti, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
+            db.prepare_cached(sql)?.execute(params![jti, expires_at.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn standing(
+        &self,
+        jti: &str,
+        grant_id: &str,
+        family: Option<&[u8; 16]>,
+        now: UnixTime,
+    ) -> Result<AccessStanding> {
+        self.read(|db| {
+            let sql = "SELECT 1 FROM grants LEFT JOIN family ON family.id = ?3 AND family.grant_id = grants.id
+                       LEFT JOIN revoked_access ON jti = ?1
+                       WHERE grants.id = ?2 AND grants.revoked_at IS NULL AND jti IS NULL
+                       AND (?3 IS NULL OR (family.id IS NOT NULL AND family.revoked_at IS NULL AND coalesce(family.expires_at > ?4, 1)))";
+            let good = db.prepare_cached(sql)?.exists(params![jti, grant_id, family, now.0])?;
+            Ok(if good { AccessStanding::Good } else { AccessStanding::Ended })
+        })
+    }
+}
+
+/// Ends all codes and families of a client, and its grants but the one of `spare_company`.
+pub(super) fn end_everything(
+    db: &Connection,
+    client_id: &str,
+    spare_company: Option<&str>,
+    reason: EndReason,
+    now: UnixTime,
+) -> Result<()> {
+    for sql in [
+        "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN (SELECT id FROM grants WHERE client_id = ?3)",
+        "UPDATE code SET revoked_at = ?1 WHERE ?2 <> '' AND revoked_at IS NULL AND grant_id IN (SELECT id FROM grants WHERE client_id = ?3)",
+    ] {
+        db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), client_id])?;
+    }
+    let sql = "UPDATE grants SET revoked_at = ?, revoked_reason = ? WHERE client_id = ? AND revoked_at IS NULL AND company_id IS NOT ?";
+    db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), client_id, spare_company])?;
+    Ok(())
+}
+
+fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
+    let Redemption { code, family, receipt, sole, now } = redemption;
+    let sql = "UPDATE code SET redeemed_at = ?1, family = ?2, receipt = ?3, receipt_idempotency = ?4, receipt_kid = ?5
+               WHERE hash = ?6 AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > ?1
+               AND EXISTS (SELECT 1 FROM grants WHERE grants.id = code.grant_id AND grants.revoked_at IS NULL)";
+    let receipt = receipt.as_ref();
+    let won = db.prepare_cached(sql)?.execute(params![
+        now.0,
+        family.id,
+        receipt.map(|r| &r.sealed),
+        receipt.and_then(|r| r.idempotency.as_ref()),
+        receipt.map(|r| &r.kid),
+        code
+    ])?;
+    if won == 0 {
+        return Ok(Written::Raced);
+    }
+    if *sole {
+        end_others(db, &family.grant_id, *now)?;
+    }
+    insert_family(db, family, *now)?;
+    let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), last_redeemed_at = ?1, scope = ?2 WHERE id = ?3";
+    db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
+    Ok(Written::Done)
+}
+
+/// Ends every family of the client that has this grant, and its other grants.
+fn end_others(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
+    let reason = EndReason::Replaced.as_str();
+    for sql in [
+        "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN
+         (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?3))",
+        "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND id <> ?3
+         AND client_id = (SELECT client_id FROM grants WHERE id = ?3)",
+    ] {
+        db.prepare_cached(sql)?.execute(params![now.0, reason, grant_id])?;
+    }
+    Ok(())
+}
+
+fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
+    let Recovery { client_id, family, idempotency, receipt, counted, now } = recovery;
+    let since = now.0 - PERIOD;
+    let given: i64 = db
+        .prepare_cached("SELECT count(*) FROM recovery WHERE client_id = ? AND at > ?")?
+        .query_row(params![client_id, since], |row| row.get(0))?;
+    let stands =
+        "SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL AND redeemed_at IS NOT NULL";
+    if usize::try_from(given) != Ok(*counted)
+        || !db.prepare_cached(stands)?.exists([&family.grant_id])?
+    {
+        return Ok(Written::Raced);
+    }
+    end_others(db, &family.grant_id, *now)?;
+    insert_family(db, family, *now)?;
+    let sql = "INSERT INTO recovery (client_id, idempotency, family, at, receipt, receipt_kid) VALUES (?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        client_id,
+        idempotency,
+        family.id,
+        now.0,
+        receipt.sealed,
+        receipt.kid
+    ])?;
+    Ok(Written::Done)
+}
+
+fn insert_family(db: &Connection, family: &NewFamily, now: UnixTime) -> Result<()> {
+    let sql = "INSERT INTO family (id, grant_id, scope, resource, key, generation, token_hash, created_at, refreshed_at, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?7, ?8)";
+    db.prepare_cached(sql)?.execute(params![
+        family.id,
+        family.grant_id,
+        family.scope.to_string(),
+        family.resource,
+        family.key.map(|key| key.0),
+        family.token_hash,
+        now.0,
+        family.expires_at.map(|t| t.0)
+    ])?;
+    Ok(())
+}
+
+fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        id: row.get(0)?,
+        client_id: row.get(1)?,
+        company_id: row.get(2)?,
+        company_name: row.get(3)?,
+        redeemed_at: time_opt(row, 4)?,
+        revoked_at: time_opt(row, 5)?,
+    })
+}
+
+/// Reads sealed answer, idempotency key and kid from three columns that follow each other.
+fn receipt(
+    row: &Row<'_>,
+    first: usize,
+    given_at: Option<UnixTime>,
+) -> rusqlite::Result<Option<Receipt>> {
+    let (Some(sealed), Some(given_at)) = (row.get(first)?, given_at) else { return Ok(None) };
+    let (idempotency, kid) = (row.get(first + 1)?, row.get::<_, Option<String>>(first + 2)?);
+    Ok(Some(Receipt { idempotency, sealed, kid: kid.unwrap_or_default(), given_at }))
+}
+
+fn family(row: &Row<'_>) -> rusqlite::Result<Family> {
+    Ok(Family {
+        grant: grant(row)?,
+        id: row.get(6)?,
+        scope: scope(row, 7)?,
+        resource: row.get(8)?,
+        key: key_opt(row, 9)?,
+        generation: row.get(10)?,
+        token_hash: row.get(11)?,
+        receipt: receipt(row, 12, Some(time(row, 15)?))?,
+        expires_at: time_opt(row, 16)?,
+        revoked_at: time_opt(row, 17)?,
+    })
+}
+
+fn code(row: &Row<'_>) -> rusqlite::Result<Code> {
+    let grant = grant(row)?;
+    let redeemed_at = time_opt(row, 15)?;
+    let redeemed = match row.get::<_, Option<[u8; 16]>>(19)? {
+        None => None,
+        Some(family) => {
+            let first_token_unused = row.get::<_, Option<u32>>(21)? == Some(1);
+            let family_stands =
+                row.get::<_, Option<i64>>(22)?.is_none() && grant.revoked_at.is_none();
+            Some(Redeemed {
+                family,
+                key: row.get::<_, Option<[u8; 32]>>(20)?.map(Thumbprint),
+                untouched: first_token_unused && family_stands,
+                receipt: receipt(row, 16, redeemed_at)?,
+            })
+        }
+    };
+    Ok(Code {
+        grant,
+        hash: row.get(6)?,
+        redirect_uri: row.get(7)?,
+        challenge: Challenge::parse(row.get_ref(8)?.as_str()?).map_err(unreadable)?,
+        scope: scope(row, 9)?,
+        resource: row.get(10)?,
+        key: key_opt(row, 11)?,
+        user_id: row.get(12)?,
+        expires_at: time(row, 13)?,
+        revoked_at: time_opt(row, 14)?,
+        redeemed,
+    })
+}

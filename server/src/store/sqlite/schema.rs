@@ -1,0 +1,48 @@
+//! The schema and its migrations, counted in `user_version`.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{Result, StoreError};
+
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001.sql")];
+
+/// Brings the database to the newest schema. A newer one is refused.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    let version = |connection: &Connection| {
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+    };
+    if version(connection)? == known {
+        return Ok(());
+    }
+    // Another process may be doing the same; whoever takes the lock second finds it done.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for migration in &MIGRATIONS[usize::try_from(found).unwrap_or_default()..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_empty_and_again() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate(&mut connection).expect("migrates");
+        migrate(&mut connection).expect("changes nothing");
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        connection.pragma_update(None, "user_version", 999).expect("sets");
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Newer { found: 999, .. })));
+    }
+}
