@@ -3,9 +3,12 @@
 //! URIs are parsed only to be vetted when they are registered. Afterwards they are text, compared byte for byte
 //! (RFC 9700 §2.1); the one exception is the port of a native client's loopback address (RFC 8252 §7.3).
 
-use std::net::IpAddr;
+mod host;
 
-use url::{Host, Url};
+use url::Url;
+
+pub use self::host::is_loopback;
+use self::host::{is_local, is_plain};
 
 /// The longest URI accepted, in bytes.
 pub const MAX_LENGTH: usize = 1_024;
@@ -200,16 +203,6 @@ pub fn origin_of(uri: &str) -> String {
     }
 }
 
-/// Whether a host is this machine itself: `localhost` and loopback addresses.
-#[must_use]
-pub fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
 fn vet_web_uri(text: &str, local: LocalHosts) -> Result<Url, UriRefusal> {
     // The parser forgives backslashes, tabs and spaces; we do not.
     if text.len() > MAX_LENGTH
@@ -237,24 +230,10 @@ fn vet_web_uri(text: &str, local: LocalHosts) -> Result<Url, UriRefusal> {
     if url.port() == Some(0) || url.host_str().is_some_and(|host| host.ends_with('.')) {
         return Err(UriRefusal::NotCanonical);
     }
+    if !is_plain(&host) {
+        return Err(UriRefusal::Malformed);
+    }
     Ok(url)
-}
-
-fn is_local(host: &Host<&str>) -> bool {
-    let private = match host {
-        Host::Domain(_) => false,
-        Host::Ipv4(v4) => {
-            v4.is_private() || v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast()
-        }
-        Host::Ipv6(v6) => {
-            let mapped = v6.to_ipv4_mapped().is_some_and(|v4| is_local(&Host::Ipv4(v4)));
-            mapped
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || IpAddr::V6(*v6).is_unspecified()
-        }
-    };
-    private || is_loopback(host)
 }
 
 /// No empty segments, and nothing encoded that could have been written plainly.

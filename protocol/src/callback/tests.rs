@@ -51,6 +51,12 @@ fn refused_sites() {
         ("shop.example", R::Malformed),
         ("https://", R::Malformed),
         ("https://shop.example:99999", R::Malformed),
+        ("https://*.example", R::Malformed),
+        ("https://shop.example;sandbox", R::Malformed),
+        ("https://shop.example,evil.example", R::Malformed),
+        ("https://shop'.example", R::Malformed),
+        ("https://shop&.example", R::Malformed),
+        ("https://shop..example", R::Malformed),
         ("https://user@shop.example", R::ForbiddenPart),
         ("https://user:pw@shop.example", R::ForbiddenPart),
         ("https://@shop.example", R::ForbiddenPart),
@@ -78,6 +84,49 @@ fn refused_sites() {
         Err(R::ForbiddenPart)
     );
     assert!(site(&format!("https://shop.example/{}", "a".repeat(MAX_LENGTH))).is_err());
+}
+
+#[test]
+fn addresses_that_no_public_server_has() {
+    for local in [
+        "0.1.2.3",
+        "100.64.0.1",
+        "100.127.255.255",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "198.18.0.1",
+        "198.19.255.255",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "[::]",
+        "[::a00:1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::a00:1]",
+        "[2002:c0a8:1::]",
+        "[fe80::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+    ] {
+        let refusal = site(&format!("https://{local}")).map(|site| site.text);
+        assert_eq!(refusal, Err(UriRefusal::LocalHost), "{local}");
+    }
+    for public in [
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "198.17.0.1",
+        "198.20.0.1",
+        "223.255.255.255",
+        "[2001:db8::1]",
+        "[64:ff9b::cb00:7107]",
+        "[2002:cb00:7107::]",
+        "[fbff::1]",
+    ] {
+        assert!(site(&format!("https://{public}")).is_ok(), "{public}");
+    }
 }
 
 #[test]
