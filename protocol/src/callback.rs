@@ -135,6 +135,9 @@ pub struct RedirectUri(String);
 impl RedirectUri {
     /// Vets a callback: https; http on loopback (RFC 8252 §7.3); or a private-use scheme with a dot (RFC 8252 §7.1).
     pub fn parse(text: &str) -> Result<Self, UriRefusal> {
+        if !is_uri_text(text) {
+            return Err(UriRefusal::Malformed);
+        }
         let scheme = text.split(':').next().unwrap_or_default();
         let uri = Self(text.to_owned());
         if scheme.contains('.') {
@@ -143,13 +146,9 @@ impl RedirectUri {
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
                 && scheme.starts_with(|c: char| c.is_ascii_lowercase());
-            let plain = path.starts_with(":/")
-                && !path.starts_with("://")
-                && !path.contains(['#', '\\', '*'])
-                && path.bytes().all(|b| b.is_ascii_graphic());
-            return (reversed_domain && plain && text.len() <= MAX_LENGTH)
-                .then_some(uri)
-                .ok_or(UriRefusal::Scheme);
+            let plain =
+                path.starts_with(":/") && !path.starts_with("://") && !path.contains(['#', '*']);
+            return (reversed_domain && plain).then_some(uri).ok_or(UriRefusal::Scheme);
         }
         // Whose machine a loopback callback means is the user's affair, not the server's.
         let url = vet_web_uri(text, LocalHosts::Accepted)?;
@@ -204,10 +203,7 @@ pub fn origin_of(uri: &str) -> String {
 }
 
 fn vet_web_uri(text: &str, local: LocalHosts) -> Result<Url, UriRefusal> {
-    // The parser forgives backslashes, tabs and spaces; we do not.
-    if text.len() > MAX_LENGTH
-        || !text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b))
-    {
+    if !is_uri_text(text) {
         return Err(UriRefusal::Malformed);
     }
     let url = Url::parse(text).map_err(|_| UriRefusal::Malformed)?;
@@ -234,6 +230,14 @@ fn vet_web_uri(text: &str, local: LocalHosts) -> Result<Url, UriRefusal> {
         return Err(UriRefusal::Malformed);
     }
     Ok(url)
+}
+
+/// Whether a text is short enough and of characters that a URI may have (RFC 3986 §2).
+///
+/// Parsers of browsers forgive backslashes, tabs and spaces; we do not.
+fn is_uri_text(text: &str) -> bool {
+    text.len() <= MAX_LENGTH
+        && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&b))
 }
 
 /// No empty segments, and nothing encoded that could have been written plainly.
