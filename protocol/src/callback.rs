@@ -95,9 +95,7 @@ impl CallbackRule {
     pub fn parse(template: &str) -> Result<Self, MalformedRule> {
         let rest = template.strip_prefix("{site_url}").ok_or(MalformedRule)?;
         let fixed: Vec<_> = rest.split("{segment}").map(str::to_owned).collect();
-        let plain = |part: &String| {
-            !part.contains(['{', '}', '#', '\\', '*']) && part.bytes().all(|b| b.is_ascii_graphic())
-        };
+        let plain = |part: &String| is_uri_text(part) && !part.contains(['#', '*']);
         let closed = fixed
             .iter()
             .enumerate()

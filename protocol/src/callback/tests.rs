@@ -176,6 +176,8 @@ fn a_segment_is_one_segment() {
         "{site_url}/{segment}x",
         "{site_url}/a#b",
         "{site_url}/*",
+        "{site_url}/a b",
+        "{site_url}/<b>",
     ] {
         assert!(CallbackRule::parse(bad).is_err(), "{bad}");
     }
