@@ -4,6 +4,8 @@
 //! keyed by ([`Proof::thumbprint`], [`Proof::jti`]) and written only after every other check has passed: ES256
 //! signatures can be changed without becoming invalid, so the proof's own bytes name nothing.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -232,8 +234,8 @@ pub trait Signer: Send + Sync {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], Self::Error>;
 }
 
-/// What a new proof shall say.
-#[derive(Clone, Copy, Debug)]
+/// What a new proof shall say. Its `Debug` leaves the access token out.
+#[derive(Clone, Copy)]
 pub struct Draft<'a> {
     /// The method of the request.
     pub method: &'a str,
@@ -286,5 +288,36 @@ impl Draft<'_> {
             claim(SUCCESSOR_CLAIM, successor.to_string().into());
         }
         Value::Object(claims).to_string().into_bytes()
+    }
+}
+
+impl fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("method", &self.method)
+            .field("uri", &self.uri)
+            .field("iat", &self.iat)
+            .field("jti", &self.jti)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_tells_no_access_token() {
+        let uri = HttpUri::parse("https://pay.example/").expect("a URI");
+        let draft = Draft {
+            method: "GET",
+            uri: &uri,
+            iat: UnixTime(0),
+            jti: "a",
+            access_token: Some("canary-7f3a"),
+            nonce: None,
+            successor: None,
+        };
+        assert!(!format!("{draft:?}").contains("canary"));
     }
 }

@@ -1,12 +1,14 @@
 //! The bodies of native installation registration: `POST /oauth/native/installations`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::jwk::Thumbprint;
 
-/// What a store registers.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What a store registers. Its `Debug` leaves the registration id out.
+#[derive(Clone, Eq, PartialEq)]
 pub struct RegistrationRequest {
     /// The platform's name: `wordpress`, `medusa`, `btcpay-server`, …
     pub platform: String,
@@ -43,6 +45,19 @@ impl RegistrationRequest {
     }
 }
 
+impl fmt::Debug for RegistrationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationRequest")
+            .field("platform", &self.platform)
+            .field("site_url", &self.site_url)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("dpop_jkt", &self.dpop_jkt)
+            .field("plugin_version", &self.plugin_version)
+            .field("platform_version", &self.platform_version)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The name of the member that carries a platform's version: `btcpay-server` → `btcpayServerVersion`.
 #[must_use]
 pub fn version_member(platform: &str) -> String {
@@ -57,8 +72,9 @@ pub fn version_member(platform: &str) -> String {
     name
 }
 
-/// What the server answers to a registration: 201 for a new installation, 200 for a known one.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// What the server answers to a registration: 201 for a new installation, 200 for a known one. Its `Debug` leaves the
+/// registration id out.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RegistrationResponse {
     /// The installation's OAuth client id.
     pub client_id: String,
@@ -82,9 +98,37 @@ pub struct RegistrationResponse {
     pub status: Option<String>,
 }
 
+impl fmt::Debug for RegistrationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationResponse")
+            .field("client_id", &self.client_id)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scopes", &self.scopes)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_tells_no_registration_id() {
+        let request = RegistrationRequest {
+            platform: "wordpress".to_owned(),
+            registration_id: Some("canary-7f3a".to_owned()),
+            site_url: "https://shop.example".to_owned(),
+            redirect_uri: "https://shop.example/cb".to_owned(),
+            dpop_jkt: Thumbprint([0; 32]),
+            plugin_version: "1.0.0".to_owned(),
+            platform_version: None,
+        };
+        assert!(!format!("{request:?}").contains("canary"));
+        let answer = r#"{"client_id":"a","registration_id":"canary-7f3a"}"#;
+        let answer: RegistrationResponse = serde_json::from_str(answer).expect("an answer");
+        assert!(!format!("{answer:?}").contains("canary"));
+    }
 
     #[test]
     fn version_members_are_spelled_as_the_platforms_spell_them() {
