@@ -4,6 +4,7 @@ import { createHash, generateKeyPairSync, randomBytes, randomUUID, sign } from '
 export const base64url = (data) => Buffer.from(data).toString('base64url');
 export const sha256 = (data) => createHash('sha256').update(data).digest('base64url');
 export const random = (bytes = 32) => randomBytes(bytes).toString('base64url');
+export const hex40 = () => randomBytes(20).toString('hex');
 export const now = () => Math.floor(Date.now() / 1000);
 
 export class Key {

@@ -1,0 +1,122 @@
+// A callback is the registered one, byte for byte: at authorization nothing else is redirected to, at PAR and at the
+// token endpoint nothing else is taken.
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+
+import { pkce, random } from './lib/dpop.mjs';
+import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
+import { UNTHROTTLED, world } from './lib/kit.mjs';
+import { Store } from './lib/native.mjs';
+
+const here = world({ settings: UNTHROTTLED });
+const SCOPE = 'makepay:payment-links:read';
+let confidential;
+let native;
+let shop;
+
+before(async () => {
+  confidential = await here.server.app('Ledger', 'Nordwind Trading', {
+    redirectUris: ['https://app.example/cb', 'https://app.example/q?a=b'], scopes: [SCOPE],
+  });
+  native = await here.server.app('Desk', 'Nordwind Trading', {
+    redirectUris: ['http://127.0.0.1/cb', 'com.example.desk:/cb'], scopes: [SCOPE], flags: ['--public'],
+  });
+  shop = new Store(here.server, 'medusa');
+  await shop.enrol();
+});
+
+const parameters = (app, redirectUri) => ({
+  response_type: 'code', client_id: app.client_id, scope: SCOPE, state: random(), redirect_uri: redirectUri,
+  code_challenge: pkce().challenge, code_challenge_method: 'S256',
+});
+const authorize = (app, redirectUri) => send(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(app, redirectUri))}`);
+const push = (app, redirectUri) => send(`${here.server.issuer}/oauth/par`, {
+  form: parameters(app, redirectUri),
+  headers: app.client_secret && { authorization: `Basic ${Buffer.from(`${app.client_id}:${app.client_secret}`).toString('base64')}` },
+});
+
+const VARIANTS = {
+  web: [
+    'https://app.example/cb/', 'https://app.example/cb?', 'https://app.example/cb#', 'https://app.example/cb#x', 'https://app.example/cb?next=https://evil.example',
+    'HTTPS://app.example/cb', 'https://APP.example/cb', 'https://app.example/CB', 'https://app.example:443/cb', 'https://app.example:8443/cb', 'https://app.example:/cb',
+    'http://app.example/cb', 'javascript:alert(1)', 'javascript://app.example/cb', 'data:text/html,x', 'file://test', '//app.example/cb', '/cb', 'cb', 'app.example/cb', '',
+    'https://app.example@evil.example/cb', 'https://evil.example\\@app.example/cb', 'https://app.example%40evil.example/cb', 'https://user:pw@app.example/cb', 'https://@app.example/cb',
+    'https://app.example.evil.example/cb', 'https://app.example%2eevil.example/cb', 'https://evilapp.example/cb', 'https://app.example./cb', 'https://app-example/cb',
+    'https://app.example/%63b', 'https://app.example/cb%00', 'https://app.example/cb%20', 'https://app.example/cb%0d%0aX:y', 'https://app.example/c\tb', 'https://app.example/cb\r\nX: y',
+    'https://app.example/./cb', 'https://app.example/x/../cb', 'https://app.example//cb', 'https://app.example/cb;x', 'https://app.example/cb/..', 'https://app.example\\cb', 'https:app.example/cb',
+    'https:/app.example/cb', 'https:///app.example/cb', ' https://app.example/cb', 'https://app.example/cb ', 'https://app.example/cb\u0000', 'https://app\u3002example/cb', 'https://аpp.example/cb',
+    'https://xn--pp-6tc.example/cb', 'https://app.example/q?a=b&c=d', 'https://app.example/q?a=bx', 'https://app.example/q?c=d&a=b', 'https://app.example/q', 'https://app.example/q?a=b#',
+    'https://app.example/*', 'https://*.example/cb', `https://app.example/cb?${'x'.repeat(4_000)}`, 'https://app.example/cb https://evil.example', 'https://app.example/cb,https://evil.example',
+  ],
+  loopback: [
+    'http://127.0.0.1:51004/cb2', 'http://127.0.0.1:51004/cb?x', 'http://127.0.0.1:51004/CB', 'http://127.0.0.1:51004/cb/', 'http://127.0.0.1:51004@evil.example/cb', 'http://127.0.0.1:99999/cb',
+    'http://127.0.0.1:/cb', 'http://127.0.0.1:0/cb', 'http://127.0.0.1:080/cb', 'http://127.0.0.1:+80/cb', 'http://127.0.0.1.evil.example/cb', 'http://127.0.0.2:51004/cb', 'http://127.1/cb',
+    'http://2130706433/cb', 'http://0x7f.0.0.1/cb', 'http://0.0.0.0:51004/cb', 'http://localhost:51004/cb', 'http://[::1]:51004/cb', 'https://127.0.0.1:51004/cb', 'http://127.0.0.1:51004\\@evil.example/cb',
+    'http://evil.example:51004/cb', 'com.example.desk://cb', 'COM.example.desk:/cb', 'com.example.desk:/cb/', 'com.example.desk:cb', 'com.example.desk:/cb?x', 'com.example.desk2:/cb', 'com.example:/cb',
+  ],
+};
+
+describe('an application on the web', () => {
+  it('is sent to no variant of its callback', async () => {
+    for (const uri of VARIANTS.web) refusedInPlace(await authorize(confidential, uri), uri);
+  });
+
+  it('may push none', async () => {
+    for (const uri of VARIANTS.web) refused(await push(confidential, uri), 400, 'invalid_request', uri);
+  });
+
+  it('must name one', async () => {
+    const { redirect_uri: _, ...rest } = parameters(confidential, '');
+    refusedInPlace(await send(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(rest)}`));
+  });
+
+  it('gets the query of its callback back', async () => {
+    const uri = 'https://app.example/q?a=b';
+    const { callback, iss } = await here.browser.approve(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(confidential, uri))}`);
+    assert.ok(callback.startsWith(`${uri}&`), callback);
+    assert.equal(iss, here.server.issuer);
+  });
+
+  it('has its callbacks vetted when it is registered', async () => {
+    for (const uri of [
+      'https://app.example/*', 'https://*.example/cb', 'http://app.example/cb', 'javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///x', 'blob:x', 'about:blank', 'intent://x',
+      'myapp:/cb', 'com.example.app://cb', 'https://app.example/cb#x', 'https://user@app.example/cb', 'https://app.example/a/../cb', '/cb', 'https://app.example/c b',
+    ]) {
+      await assert.rejects(here.server.app('Odd', 'Nordwind Trading', { redirectUris: [uri], scopes: [SCOPE] }), undefined, uri);
+    }
+  });
+});
+
+describe('a native application', () => {
+  it('may choose its loopback port, and nothing else', async () => {
+    for (const uri of ['http://127.0.0.1/cb', 'http://127.0.0.1:51004/cb', 'http://127.0.0.1:1/cb', 'com.example.desk:/cb']) {
+      ok(await push(native, uri), 201, uri);
+      const { callback } = await here.browser.approve(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(native, uri))}`);
+      assert.ok(callback.startsWith(`${uri}?`), callback);
+    }
+    for (const uri of VARIANTS.loopback) {
+      refusedInPlace(await authorize(native, uri), uri);
+      refused(await push(native, uri), 400, 'invalid_request', uri);
+    }
+  });
+});
+
+describe('a store', () => {
+  it('is sent to no variant of its callback, before and after approval', async () => {
+    const variants = (uri) => [
+      `${uri}/`, `${uri}?`, `${uri}#`, `${uri}?x=1`, uri.toUpperCase(), uri.replace('callback', '%63allback'), uri.replace('/makepay', '//makepay'), uri.replace('/makepay', '/./makepay'),
+      uri.replace('.example', '.example.'), uri.replace('.example', '.example:443'), uri.replace('.example', '.example.evil.example'), uri.replace('https://', 'https://evil.example@'), uri.replace('https', 'http'),
+      `${uri}%00`, `${uri} `, uri.slice(0, -1), new URL(uri).pathname, 'https://evil.example/makepay/oauth/callback', 'http://127.0.0.1/makepay/oauth/callback',
+    ];
+    for (const state of ['before', 'after']) {
+      for (const uri of variants(shop.redirectUri)) refusedInPlace(await send(shop.request({ redirect_uri: uri }).url), `${state}: ${uri}`);
+      if (state === 'before') await shop.connect(here.browser);
+    }
+    const grant = await shop.authorize(here.browser);
+    for (const uri of [...variants(shop.redirectUri), '']) {
+      refused(await shop.redeem({ ...grant, redirect_uri: uri }), 400, ['invalid_grant', 'invalid_request'], uri);
+    }
+    await shop.accept(await shop.redeem(grant));
+    await shop.stillWorks();
+  });
+});

@@ -1,0 +1,32 @@
+// What most tests begin with: a server, a company or two, a merchant, and a store that the merchant connects.
+import { after, before } from 'node:test';
+
+import { Browser } from './browser.mjs';
+import { Server, until } from './processes.mjs';
+
+/** Starts a server before this file's tests and stops it after them. The world is filled in when they run. */
+export function world({ companies = ['Nordwind Trading'], ...options } = {}) {
+  const here = { companies };
+  before(async () => {
+    here.server = await Server.start(options);
+    for (const name of companies) await here.server.company(name);
+    here.merchant = await here.server.person('merchant@shop.example', ...companies);
+    here.browser = new Browser(here.merchant);
+  });
+  after(() => here.server?.stop());
+  return here;
+}
+
+/** Limits out of the way, for files that send hundreds of requests a second. */
+export const UNTHROTTLED = `
+[limits]
+registrations_per_minute = 100000
+pushed_requests_per_minute = 100000
+token_requests_per_minute = 100000
+sign_in_failures_per_minute = 100000
+`;
+
+/** Waits until the clock says so: for what ends by time, with a lifetime of a second or two. */
+export const clockPasses = (seconds) => until(`the clock passes ${seconds}`, () => Date.now() / 1000 > seconds + 0.05);
+
+export { Browser, Server };
