@@ -11,3 +11,4 @@ pub mod recovery;
 pub mod refresh;
 pub mod refresh_token;
 pub mod request;
+pub mod scopes;

@@ -125,6 +125,9 @@ pub trait Grants: Send + Sync {
     /// The standing grant of a native installation of which a code was redeemed.
     async fn redeemed_grant(&self, client_id: &str) -> Result<Option<Grant>>;
 
+    /// What the merchant approved last.
+    async fn granted_scope(&self, id: &str) -> Result<ScopeSet>;
+
     /// The grant of an application on its own company (client credentials), made when there is none.
     async fn own_grant(
         &self,

@@ -111,6 +111,13 @@ impl Grants for Sqlite {
         })
     }
 
+    async fn granted_scope(&self, id: &str) -> Result<ScopeSet> {
+        self.read(|db| {
+            let sql = "SELECT scope FROM grants WHERE id = ?";
+            Ok(db.prepare_cached(sql)?.query_row([id], |row| scope(row, 0))?)
+        })
+    }
+
     async fn own_grant(
         &self,
         client_id: &str,
