@@ -2,9 +2,9 @@
 // A small server that keeps the native-integration contract and shares no code with counterfoil-server: what a
 // client must get along with when it cannot choose its server. State lives in memory.
 //
-//   node tests/interop/contract-server.mjs --port 0 [--token-lifetime SECONDS]
+//   node tests/interop/contract-server.mjs --port 0 [--token-lifetime SECONDS] [--origin URL]
 //
-// prints {"origin", "control"} and runs until SIGTERM. `POST /__control/...` with header `x-control` and JSON:
+// prints {"origin", "control"} and runs until SIGTERM; `--origin` is what a proxy before it is called. `POST /__control/...` with header `x-control` and JSON:
 //   lose  {endpoint, count}                   the effect happens, the answer does not arrive
 //   fail  {endpoint, count, status, body, contentType, phase}     phase `before` (default) has no effect
 //   hold  {endpoint, phase}, release {endpoint};  delay {endpoint, ms, count};  clear {}
@@ -169,7 +169,7 @@ async function answer(world, table, incoming, outgoing) {
 }
 
 /** Starts the server on a loopback port; answers its origin, its control token and `close`. */
-export async function startContractServer({ port = 0, tokenLifetime } = {}) {
+export async function startContractServer({ port = 0, tokenLifetime, origin } = {}) {
   const world = new World({ tokenLifetime });
   const table = routes(world);
   const server = createServer((incoming, outgoing) => {
@@ -179,16 +179,19 @@ export async function startContractServer({ port = 0, tokenLifetime } = {}) {
     });
   });
   await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
-  world.origin = `http://127.0.0.1:${server.address().port}`;
+  const address = `http://127.0.0.1:${server.address().port}`;
+  world.origin = origin ?? address;
   const close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
-  return { origin: world.origin, control: world.faults.token, close };
+  return { origin: world.origin, address, control: world.faults.token, close };
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '0' }, 'token-lifetime': { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '0' }, 'token-lifetime': { type: 'string' }, origin: { type: 'string' } },
+  });
   const lifetime = values['token-lifetime'];
   const { origin, control, close } = await startContractServer({
-    port: Number(values.port), tokenLifetime: lifetime === undefined ? undefined : Number(lifetime),
+    port: Number(values.port), tokenLifetime: lifetime === undefined ? undefined : Number(lifetime), origin: values.origin,
   });
   process.stdout.write(`${JSON.stringify({ origin, control })}\n`);
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, close);

@@ -1,0 +1,74 @@
+// A proxy that stands before a server and is what clients know it by. It counts requests and can lose or hold an
+// answer after the server gave it: then the effect has happened for certain.
+import { createServer, request as httpRequest } from 'node:http';
+
+export class Proxy {
+  target = undefined;
+  #counts = {};
+  #losses = [];
+  #holds = [];
+
+  static async start() {
+    const proxy = new Proxy();
+    proxy.server = createServer((incoming, outgoing) => proxy.#forward(incoming, outgoing));
+    await new Promise((resolve) => { proxy.server.listen(0, '127.0.0.1', resolve); });
+    proxy.origin = `http://127.0.0.1:${proxy.server.address().port}`;
+    return proxy;
+  }
+
+  /** How often `line` ("POST /oauth/token") was asked for. */
+  count(line) {
+    return this.#counts[line] ?? 0;
+  }
+
+  /** Loses the next `times` answers to `line`. */
+  lose(line, times = 1) {
+    this.#losses.push(...Array(times).fill(line));
+  }
+
+  /** Holds the next answer to `line`; `arrived` resolves once the server gave it, `release` lets it go. */
+  hold(line) {
+    const hold = { line };
+    hold.arrived = new Promise((resolve) => { hold.arrive = resolve; });
+    hold.released = new Promise((resolve) => { hold.release = resolve; });
+    this.#holds.push(hold);
+    return hold;
+  }
+
+  #forward(incoming, outgoing) {
+    const line = `${incoming.method} ${incoming.url.split('?')[0]}`;
+    this.#counts[line] = this.count(line) + 1;
+    const { hostname, port } = new URL(this.target);
+    const onward = httpRequest({
+      host: hostname, port, method: incoming.method, path: incoming.url, headers: incoming.rawHeaders, agent: false,
+    });
+    const fail = () => incoming.socket.destroy();
+    onward.once('error', fail);
+    onward.once('response', async (answer) => {
+      const chunks = [];
+      answer.once('error', fail);
+      for await (const chunk of answer) chunks.push(chunk);
+      const hold = this.#holds.find((one) => one.line === line && !one.taken);
+      if (hold) {
+        hold.taken = true;
+        hold.arrive();
+        await hold.released;
+      }
+      const lost = this.#losses.indexOf(line);
+      if (lost >= 0) {
+        this.#losses.splice(lost, 1);
+        return fail();
+      }
+      outgoing.on('error', () => {});
+      outgoing.writeHead(answer.statusCode, answer.rawHeaders);
+      return outgoing.end(Buffer.concat(chunks));
+    });
+    incoming.pipe(onward);
+  }
+
+  async stop() {
+    this.#holds.forEach(({ release }) => release());
+    this.server.closeAllConnections();
+    await new Promise((resolve) => { this.server.close(resolve); });
+  }
+}

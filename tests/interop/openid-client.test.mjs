@@ -1,0 +1,181 @@
+// openid-client, a certified relying party that we did not write, and jose for the tokens: discovery, pushed requests,
+// DPoP, callbacks with iss, refresh, introspection, revocation, client credentials.
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import * as client from 'openid-client';
+
+import { UNTHROTTLED, world } from './lib/kit.mjs';
+
+const here = world({ settings: UNTHROTTLED });
+const SCOPE = 'company:read makepay:payment-links:read makepay:payment-links:write';
+const WEB = 'https://app.example/cb';
+const DESK = 'http://127.0.0.1/cb';
+let guard;
+const kinds = {};
+
+async function configure({ client_id: id }, authentication) {
+  return client.discovery(new URL(here.server.issuer), id, undefined, authentication, {
+    algorithm: 'oauth2', execute: [client.allowInsecureRequests],
+  });
+}
+
+before(async () => {
+  const app = (name, options) => here.server.app(name, 'Nordwind Trading', { scopes: SCOPE.split(' '), ...options });
+  const web = await app('Ledger', { redirectUris: [WEB] });
+  const desk = await app('Desk', { redirectUris: [DESK], flags: ['--public'] });
+  const api = await here.server.app('Guard', 'Nordwind Trading', { flags: ['--resource-server'] });
+  kinds['a confidential application, client_secret_basic'] = { config: await configure(web, client.ClientSecretBasic(web.client_secret)), id: web.client_id, callback: WEB, secret: true };
+  kinds['a confidential application, client_secret_post'] = { config: await configure(web, client.ClientSecretPost(web.client_secret)), id: web.client_id, callback: WEB, secret: true };
+  kinds['a public application'] = { config: await configure(desk, client.None()), id: desk.client_id, callback: 'http://127.0.0.1:51004/cb', secret: false };
+  guard = await configure(api, client.ClientSecretBasic(api.client_secret));
+});
+
+const links = () => new URL(`${here.server.audience}/makepay/payment-links`);
+
+async function dpop(config) {
+  return { DPoP: client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256')) };
+}
+
+/** Pushes, lets the merchant approve, and redeems, checking state, iss and PKCE on the way. */
+async function connect({ config, callback }, options, { push = true, resource } = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const state = client.randomState();
+  const parameters = {
+    redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+    ...(resource && { resource }), ...(options?.DPoP && !push && { dpop_jkt: await options.DPoP.calculateThumbprint() }),
+  };
+  const url = push ? await client.buildAuthorizationUrlWithPAR(config, parameters, options) : client.buildAuthorizationUrl(config, parameters);
+  const { callback: location } = await here.browser.approve(url.href);
+  return client.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }, undefined, options);
+}
+
+async function verify(token) {
+  const keys = createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`));
+  return jwtVerify(token, keys, { issuer: here.server.issuer, audience: here.server.audience, typ: 'at+jwt' });
+}
+
+const NAMES = ['a confidential application, client_secret_basic', 'a confidential application, client_secret_post', 'a public application'];
+
+for (const name of NAMES) {
+  describe(name, () => {
+    it('discovers', () => {
+      const metadata = kinds[name].config.serverMetadata();
+      assert.equal(metadata.issuer, here.server.issuer);
+      assert.ok(metadata.supportsPKCE('S256'));
+      for (const method of ['client_secret_basic', 'client_secret_post', 'none']) assert.ok(metadata.token_endpoint_auth_methods_supported.includes(method), method);
+      for (const endpoint of ['pushed_authorization_request_endpoint', 'introspection_endpoint', 'revocation_endpoint']) {
+        assert.equal(new URL(metadata[endpoint]).origin, here.server.issuer, endpoint);
+      }
+    });
+
+    for (const push of [true, false]) {
+      it(`connects with DPoP, ${push ? 'pushed' : 'plain'}, calls the API and refreshes`, async () => {
+        const { config, id } = kinds[name];
+        const options = await dpop(config);
+        const tokens = await connect(kinds[name], options, { push, resource: here.server.audience });
+        assert.equal(tokens.token_type, 'dpop');
+        const { payload, protectedHeader } = await verify(tokens.access_token);
+        assert.equal(protectedHeader.alg, 'ES256');
+        assert.equal(payload.client_id, id);
+        assert.deepEqual(payload.cnf, { jkt: await options.DPoP.calculateThumbprint() });
+        assert.deepEqual(payload.scope.split(' ').sort(), SCOPE.split(' ').sort());
+        assert.ok(payload.company_id);
+
+        const read = (token) => client.fetchProtectedResource(config, token, links(), 'GET', undefined, undefined, options);
+        assert.equal((await read(tokens.access_token)).status, 200);
+        const next = await client.refreshTokenGrant(config, tokens.refresh_token, {}, options);
+        assert.notEqual(next.refresh_token, tokens.refresh_token);
+        assert.deepEqual((await verify(next.access_token)).payload.cnf, payload.cnf);
+        assert.equal((await read(next.access_token)).status, 200);
+      });
+    }
+
+    it('is refused with another key', async () => {
+      const { config } = kinds[name];
+      const tokens = await connect(kinds[name], await dpop(config));
+      await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, {}, await dpop(config)), ({ error, status }) => error === 'invalid_dpop_proof' && status === 400);
+    });
+
+    it('revokes', async () => {
+      const { config } = kinds[name];
+      const options = await dpop(config);
+      const tokens = await connect(kinds[name], options);
+      await client.tokenRevocation(config, tokens.refresh_token);
+      await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, {}, options), ({ error }) => error === 'invalid_grant');
+      await assert.rejects(client.fetchProtectedResource(config, tokens.access_token, links(), 'GET', undefined, undefined, options), ({ status }) => status === 401);
+      await client.tokenRevocation(config, tokens.refresh_token);
+    });
+
+    it('hears of a denial', async () => {
+      const { config, callback } = kinds[name];
+      const verifier = client.randomPKCECodeVerifier();
+      const state = client.randomState();
+      const url = await client.buildAuthorizationUrlWithPAR(config, {
+        redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+      });
+      const { callback: location } = await here.browser.deny(url.href);
+      await assert.rejects(client.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }), ({ error }) => error === 'access_denied');
+    });
+  });
+}
+
+describe('a confidential application', () => {
+  const confidential = () => kinds[NAMES[0]];
+
+  it('gets bearer tokens unless it proves a key', async () => {
+    const { config } = confidential();
+    const tokens = await connect(confidential());
+    assert.equal(tokens.token_type, 'bearer');
+    assert.equal((await verify(tokens.access_token)).payload.cnf, undefined);
+    assert.equal((await client.fetchProtectedResource(config, tokens.access_token, links(), 'GET')).status, 200);
+    assert.equal((await client.refreshTokenGrant(config, tokens.refresh_token)).token_type, 'bearer');
+  });
+
+  it('uses client credentials, with and without DPoP', async () => {
+    const { config, id } = confidential();
+    for (const options of [undefined, await dpop(config)]) {
+      const tokens = await client.clientCredentialsGrant(config, { scope: 'makepay:payment-links:read', resource: here.server.audience }, options);
+      assert.equal(tokens.token_type, options ? 'dpop' : 'bearer');
+      assert.equal(tokens.refresh_token, undefined);
+      const { payload } = await verify(tokens.access_token);
+      assert.equal(payload.sub, id);
+      assert.equal(payload.scope, 'makepay:payment-links:read');
+      assert.equal(payload.cnf?.jkt, options && await options.DPoP.calculateThumbprint());
+      assert.equal((await client.fetchProtectedResource(config, tokens.access_token, links(), 'GET', undefined, undefined, options)).status, 200);
+    }
+  });
+
+  it('introspects its own tokens, a resource server those for its API', async () => {
+    const { config, id } = confidential();
+    const options = await dpop(config);
+    const { access_token: token, refresh_token: refreshToken } = await connect(confidential(), options);
+    const { payload } = await verify(token);
+    for (const reader of [config, guard]) {
+      const seen = await client.tokenIntrospection(reader, token);
+      assert.equal(seen.active, true);
+      for (const member of ['iss', 'exp', 'iat', 'client_id', 'sub']) assert.equal(seen[member], payload[member], member);
+      assert.deepEqual([seen.aud].flat(), [payload.aud].flat());
+      assert.deepEqual(seen.scope.split(' ').sort(), payload.scope.split(' ').sort());
+      assert.deepEqual(seen.cnf, payload.cnf);
+      assert.equal(seen.token_type, 'DPoP');
+      assert.equal(seen.client_id, id);
+    }
+    assert.deepEqual(await client.tokenIntrospection(guard, refreshToken), { active: false });
+    const other = kinds['a public application'];
+    const foreign = await connect(other, await dpop(other.config));
+    assert.deepEqual(await client.tokenIntrospection(config, foreign.access_token), { active: false });
+    assert.equal((await client.tokenIntrospection(guard, foreign.access_token)).active, true);
+    await client.tokenRevocation(config, token);
+    assert.deepEqual(await client.tokenIntrospection(guard, token), { active: false });
+  });
+});
+
+describe('a public application', () => {
+  it('may not introspect and has no client credentials', async () => {
+    const { config } = kinds['a public application'];
+    await assert.rejects(client.tokenIntrospection(config, 'token'), ({ status, error }) => status === 401 || error === 'invalid_client');
+    await assert.rejects(client.clientCredentialsGrant(config, {}), ({ error }) => ['unauthorized_client', 'invalid_client'].includes(error));
+  });
+});
