@@ -8,9 +8,12 @@ mod http;
 mod keys;
 mod limits;
 mod oauth;
+mod password;
 mod profiles;
 mod replay;
 mod store;
+#[cfg(test)]
+mod testing;
 mod vault;
 
 fn main() {}

@@ -1,0 +1,123 @@
+//! A server for tests: a data directory of its own, a clock that stands, and bytes that come out the same every time.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use http_body_util::BodyExt as _;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::{
+    app::{App, Uris},
+    clock::{
+        Clock as _,
+        fixed::{CountingEntropy, FixedClock},
+    },
+    config::Config,
+    http,
+    keys::SigningKeys,
+    limits::Limits,
+    profiles::Profiles,
+    replay::ReplayMemory,
+    store::Sqlite,
+    vault::Vault,
+};
+
+/// When tests happen.
+pub const NOW: i64 = 1_800_000_000;
+
+/// Signing keys, made once: an RSA key takes longer than most tests.
+static SIGNING_KEYS: LazyLock<TempDir> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = FixedClock::at(NOW);
+    SigningKeys::open(directory.path(), &CountingEntropy::default(), clock.now()).expect("keys");
+    directory
+});
+
+/// A server without a socket.
+pub struct TestServer {
+    /// What its handlers are given.
+    pub app: Arc<App>,
+    /// Its clock.
+    pub clock: Arc<FixedClock>,
+    router: Router,
+    _data: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: String,
+}
+
+impl TestServer {
+    /// A server on `https://pay.example` with the defaults.
+    pub fn start() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// A server with other settings.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let mut config = Config {
+            issuer: "https://pay.example".to_owned(),
+            data_dir: data.path().to_owned(),
+            ..Config::default()
+        };
+        change(&mut config);
+        let clock = Arc::new(FixedClock::at(NOW));
+        let entropy = Arc::new(CountingEntropy::default());
+        let keys = data.path().join("keys");
+        copy(SIGNING_KEYS.path(), &keys);
+        let app = Arc::new(App {
+            uris: Uris::new(&config),
+            store: Arc::new(Sqlite::open(data.path()).expect("a store")),
+            replay: ReplayMemory::default(),
+            keys: SigningKeys::open(&keys, &*entropy, clock.now()).expect("keys"),
+            vault: Vault::new([7; 32]),
+            profiles: Profiles::load(None).expect("profiles"),
+            limits: Limits::default(),
+            clock: Arc::clone(&clock) as _,
+            entropy,
+            config,
+        });
+        Self { router: http::router(Arc::clone(&app)), app, clock, _data: data }
+    }
+
+    /// Sends a request through all layers.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        let body = String::from_utf8(body.into()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Answer {
+    /// The value of a header, empty when it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copies");
+    }
+}
