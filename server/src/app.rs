@@ -1,14 +1,16 @@
 //! What every handler is given: settings, clock, store, keys and limits.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use counterfoil_protocol::{UnixTime, uri::HttpUri};
 
 use crate::{
     clock::{Clock, Entropy},
     config::Config,
+    data::{DataDir, DataError},
     keys::SigningKeys,
     limits::Limits,
+    oauth::profile::ProfileError,
     profiles::Profiles,
     replay::ReplayMemory,
     store::Store,
@@ -40,11 +42,45 @@ pub struct App {
 }
 
 impl App {
+    /// Opens everything in the data directory that the settings name.
+    pub fn open(
+        config: Config,
+        credentials: Option<&Path>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> Result<Self, OpenError> {
+        let data = DataDir::open(&config.data_dir)?;
+        let at_rest = data.at_rest_key(credentials, &*entropy)?;
+        let keys = data.signing_keys(&*entropy, clock.now())?;
+        Ok(Self {
+            uris: Uris::new(&config),
+            store: Arc::new(data.store()?),
+            replay: ReplayMemory::default(),
+            keys,
+            vault: Vault::new(*at_rest),
+            profiles: Profiles::load(config.profiles_dir.as_deref())?,
+            limits: Limits::default(),
+            config,
+            clock,
+            entropy,
+        })
+    }
+
     /// The time now.
     #[must_use]
     pub fn now(&self) -> UnixTime {
         self.clock.now()
     }
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// An integration profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
 }
 
 /// The URIs of the OAuth endpoints: the configured issuer and the route, never what a request says.

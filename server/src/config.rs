@@ -1,22 +1,34 @@
 //! The server's settings: a TOML file, the environment, and arguments, in that order of weight from the lightest.
 
+mod check;
+mod load;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use counterfoil_protocol::callback::LocalHosts;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+pub use self::load::{Overrides, load};
 
 /// Every setting, with its default in [`Config::default`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The public origin of this server: `https://pay.example`. Everything it says of itself begins with it.
     pub issuer: String,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Where everything it keeps lives.
+    /// Where Prometheus finds the metrics, at `/metrics`: a listener of its own, without TLS and without
+    /// authentication. By default there is none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where everything it keeps lives: a directory that only the server's user may enter.
     pub data_dir: PathBuf,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// What is logged, as tracing's filters are written: `info`, `warn`, `info,counterfoil_server=debug`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Proxies whose `X-Forwarded-For` is believed, as networks: `10.0.0.0/8`, `127.0.0.1/32`.
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate chain (PEM) for TLS of its own.
     pub tls_certificate: Option<PathBuf>,
@@ -36,8 +48,18 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// The brand that people see.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Brand {
     /// The platform's name.
@@ -53,7 +75,7 @@ pub struct Brand {
 }
 
 /// How long things live, in seconds.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifetimes {
     /// A `request_uri` (RFC 9126).
@@ -71,13 +93,23 @@ pub struct Lifetimes {
 }
 
 /// How much of anything is taken.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
     /// Bytes of a request body.
     pub body: usize,
+    /// Bytes of a request's head.
+    pub head: usize,
+    /// Seconds for a request's head to arrive, and for an idle connection to send another.
+    pub head_seconds: u64,
+    /// Seconds for a request's body to arrive.
+    pub body_seconds: u64,
+    /// Seconds for a client to take the next piece of an answer.
+    pub write_seconds: u64,
+    /// Seconds that requests under way are given when the server stops.
+    pub shutdown_seconds: u64,
     /// Failed sign-ins a minute, per account and per address.
     pub sign_in_failures_per_minute: u32,
     /// Registrations a minute, per address.
@@ -86,6 +118,8 @@ pub struct Limits {
     pub token_requests_per_minute: u32,
     /// Pushed requests a minute, per client.
     pub pushed_requests_per_minute: u32,
+    /// Introspections a minute, per client.
+    pub introspections_per_minute: u32,
 }
 
 impl Default for Config {
@@ -93,7 +127,10 @@ impl Default for Config {
         Self {
             issuer: "http://127.0.0.1:8480".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8480)),
+            metrics_listen: None,
             data_dir: PathBuf::from("counterfoil-data"),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
             trusted_proxies: Vec::new(),
             tls_certificate: None,
             tls_key: None,
@@ -137,10 +174,16 @@ impl Default for Limits {
         Self {
             connections: 4_096,
             body: 64 * 1024,
+            head: 32 * 1024,
+            head_seconds: 10,
+            body_seconds: 20,
+            write_seconds: 20,
+            shutdown_seconds: 10,
             sign_in_failures_per_minute: 10,
             registrations_per_minute: 150,
             token_requests_per_minute: 3_000,
             pushed_requests_per_minute: 600,
+            introspections_per_minute: 6_000,
         }
     }
 }

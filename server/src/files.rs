@@ -16,10 +16,30 @@ pub fn private_directory(path: &Path) -> io::Result<()> {
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let temporary = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
+    write_file(&temporary, content)?;
     fs::rename(&temporary, path)?;
     File::open(directory)?.sync_all()
+}
+
+/// Makes a file with mode 0600 and this content, unless there is one already: whole or not at all, by one process alone.
+pub fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let temporary = path.with_extension(format!("new-{}", std::process::id()));
+    write_file(&temporary, content)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(directory)?.sync_all(),
+    }
+}
+
+fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }

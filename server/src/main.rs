@@ -1,8 +1,10 @@
 //! The OAuth server of a payment platform: native installations, DPoP-bound tokens, the partner API.
 
 mod app;
+mod cli;
 mod clock;
 mod config;
+mod data;
 mod files;
 mod http;
 mod keys;
@@ -11,9 +13,14 @@ mod oauth;
 mod password;
 mod profiles;
 mod replay;
+mod serving;
 mod store;
 #[cfg(test)]
 mod testing;
 mod vault;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -3,6 +3,7 @@
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod oauth;
 pub mod pages;
 pub mod partner;
@@ -16,8 +17,11 @@ use crate::app::App;
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
-    let routes =
-        Router::new().merge(oauth::routes()).merge(pages::routes()).merge(partner::routes());
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(oauth::routes())
+        .merge(pages::routes())
+        .merge(partner::routes());
     let routes = routes
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")

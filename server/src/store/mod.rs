@@ -14,7 +14,7 @@ pub use self::{
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
     grants::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Rotation, Written},
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
-    sqlite::Sqlite,
+    sqlite::{FILE_NAME as DATABASE, Sqlite},
 };
 
 /// Why the store could not do what was asked. Never a matter of what was asked.

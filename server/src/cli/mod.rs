@@ -1,0 +1,75 @@
+//! The command line. One file a command; all of them open the data directory themselves, so they work while the server
+//! runs.
+
+mod logging;
+mod serve;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, LogFormat, Overrides};
+
+/// The OAuth server of a payment platform.
+#[derive(Parser)]
+#[command(name = "counterfoil-server", version, about, propagate_version = true)]
+struct Cli {
+    /// Settings, a TOML file. Every setting is also a variable: COUNTERFOIL_LISTEN, COUNTERFOIL_LIMITS_BODY, …
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of everything the server keeps.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Answers in JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// How log lines are written.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve(serve::Arguments),
+}
+
+/// Runs the command. 0: done. 1: not done, and stderr says why. 2: the arguments are wrong.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "counterfoil-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let mut overrides = Overrides {
+        config: cli.config,
+        data_dir: cli.data_dir,
+        log_format: cli.log_format,
+        ..Overrides::default()
+    };
+    match cli.command {
+        Command::Serve(arguments) => {
+            arguments.give(&mut overrides);
+            serve::run(settings(overrides)?)
+        }
+    }
+}
+
+fn settings(overrides: Overrides) -> anyhow::Result<Config> {
+    // A variable that is not Unicode cannot be one of ours: their names are plain.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(config::load(overrides, environment)?)
+}

@@ -1,0 +1,128 @@
+//! Settings that cannot work, refused before anything is opened.
+
+use url::Url;
+
+use super::Config;
+
+impl Config {
+    /// Says what cannot work, and what to write instead.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_issuer()?;
+        self.check_listeners()?;
+        self.check_brand()?;
+        self.check_numbers()
+    }
+
+    fn check_issuer(&self) -> Result<(), String> {
+        let issuer = &self.issuer;
+        let url = Url::parse(issuer).map_err(|error| {
+            format!(
+                "issuer {issuer:?} is not a URL ({error}); write an origin: https://pay.example"
+            )
+        })?;
+        if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+            return Err(format!("issuer {issuer:?} must be an https origin: https://pay.example"));
+        }
+        let origin = url.origin().ascii_serialization();
+        if *issuer != origin {
+            return Err(format!(
+                "issuer {issuer:?} must be an origin as browsers write it, without path, query or final slash: {origin}"
+            ));
+        }
+        if url.scheme() == "http" && !self.issuer_is_loopback() {
+            return Err(format!(
+                "issuer {issuer:?} must be https: plain http is for trying on this machine, at 127.0.0.1, [::1] or localhost"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_listeners(&self) -> Result<(), String> {
+        let loopback = self.listen.ip().is_loopback();
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(_), None) => return Err("tls_certificate needs tls_key".to_owned()),
+            (None, Some(_)) => return Err("tls_key needs tls_certificate".to_owned()),
+            (Some(_), Some(_)) if !self.issuer.starts_with("https:") => {
+                return Err("with a certificate of its own the issuer must be https".to_owned());
+            }
+            _ => {}
+        }
+        if self.issuer.starts_with("http:") && !loopback {
+            return Err(format!(
+                "listen {} reaches beyond this machine, but the issuer is plain http; listen on 127.0.0.1, or make the issuer https",
+                self.listen
+            ));
+        }
+        if self.metrics_listen.is_some_and(|metrics| metrics == self.listen) {
+            return Err("metrics_listen must not be the address of listen".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_brand(&self) -> Result<(), String> {
+        let hex = self.brand.color.strip_prefix('#').unwrap_or_default();
+        if hex.len() != 6 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(format!("brand.color {:?} must be like #0b5fff", self.brand.color));
+        }
+        if self.brand.name.trim().is_empty() || self.brand.name.chars().any(char::is_control) {
+            return Err("brand.name must be a name: people read it at consent".to_owned());
+        }
+        let links = [
+            ("brand.support_url", &self.brand.support_url),
+            ("brand.privacy_url", &self.brand.privacy_url),
+            ("brand.terms_url", &self.brand.terms_url),
+        ];
+        for (name, link) in links {
+            let Some(link) = link else { continue };
+            if !Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "https" | "mailto")) {
+                return Err(format!("{name} {link:?} must be an https or mailto link"));
+            }
+        }
+        if let Some(base) = &self.checkout_base {
+            let url = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+            if url.is_none_or(|url| url.query().is_some() || url.fragment().is_some())
+                || base.ends_with('/')
+            {
+                return Err(format!(
+                    "checkout_base {base:?} must be a URL without query and final slash: https://pay.example"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), String> {
+        let lifetimes = &self.lifetimes;
+        let at_least_one = [
+            ("lifetimes.request_uri", lifetimes.request_uri),
+            ("lifetimes.consent", lifetimes.consent),
+            ("lifetimes.code", lifetimes.code),
+            ("lifetimes.access_token", lifetimes.access_token),
+            ("lifetimes.refresh_token", lifetimes.refresh_token),
+            ("lifetimes.session", lifetimes.session),
+        ];
+        if let Some((name, value)) = at_least_one.iter().find(|(_, value)| *value < 1) {
+            return Err(format!("{name} is {value}: it must be at least one second"));
+        }
+        let limits = &self.limits;
+        let not_zero = [
+            ("limits.connections", limits.connections as u64),
+            ("limits.head_seconds", limits.head_seconds),
+            ("limits.body_seconds", limits.body_seconds),
+            ("limits.write_seconds", limits.write_seconds),
+            ("limits.sign_in_failures_per_minute", limits.sign_in_failures_per_minute.into()),
+            ("limits.registrations_per_minute", limits.registrations_per_minute.into()),
+            ("limits.token_requests_per_minute", limits.token_requests_per_minute.into()),
+            ("limits.pushed_requests_per_minute", limits.pushed_requests_per_minute.into()),
+            ("limits.introspections_per_minute", limits.introspections_per_minute.into()),
+        ];
+        if let Some((name, _)) = not_zero.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{name} is 0: nobody would get through"));
+        }
+        // hyper's buffer cannot be smaller.
+        if limits.head < 8 * 1024 {
+            return Err("limits.head must be at least 8192".to_owned());
+        }
+        Ok(())
+    }
+}
