@@ -24,7 +24,10 @@ const invoice = (shop) => ({
     expirationTime: 'never', webhookUrl: `${shop.site}/plugins/makepay/webhook/store-1`, returnRedirectUrl: `${shop.site}/i/1`,
     successRedirectUrl: `${shop.site}/i/1`, failureRedirectUrl: `${shop.site}/i/1`, metadata: { orderId: '7' }, receiptEmail: 'buyer@example.org',
   },
-  settlement: { currency: 'USDT', priorities: [{ chain: 'ETH', asset: 'USDT', address: '0x0000000000000000000000000000000000000001' }] },
+  settlement: {
+    currency: 'USDT',
+    priorities: [{ chain: 'ETH', asset: 'USDT', address: '0x0000000000000000000000000000000000000001' }],
+  },
 });
 
 describe('registration', () => {
@@ -39,7 +42,9 @@ describe('registration', () => {
     assert.ok(!('status' in again));
     const version = ok(await shop.register({ btcpayServerVersion: '2.1.0' }));
     assert.equal(version.client_id, first.client_id);
-    const neighbour = ok(await shop.register({ redirectUri: `${shop.site}/plugins/store-2/makepay/oauth/callback` }), 201);
+    const neighbour = ok(
+      await shop.register({ redirectUri: `${shop.site}/plugins/store-2/makepay/oauth/callback` }), 201,
+    );
     assert.notEqual(neighbour.client_id, first.client_id);
   });
 

@@ -76,9 +76,15 @@ function routes(world) {
     [`GET ${API}/payment-links`]: guarded('list-links', 'makepay:payment-links:read', partner.listLinks),
     [`GET ${API}/payment-links/*`]: guarded('read-link', 'makepay:payment-links:read', partner.readLink),
     [`PATCH ${API}/payment-links/*`]: guarded('archive-link', 'makepay:payment-links:write', partner.archiveLink),
-    [`GET ${API}/webhook-subscriptions/current`]: guarded('read-subscription', 'makepay:webhooks:read', partner.readSubscription),
-    [`PUT ${API}/webhook-subscriptions/current`]: guarded('put-subscription', 'makepay:webhooks:write', partner.putSubscription),
-    [`DELETE ${API}/webhook-subscriptions/current`]: guarded('delete-subscription', 'makepay:webhooks:write', partner.deleteSubscription),
+    [`GET ${API}/webhook-subscriptions/current`]: guarded(
+      'read-subscription', 'makepay:webhooks:read', partner.readSubscription,
+    ),
+    [`PUT ${API}/webhook-subscriptions/current`]: guarded(
+      'put-subscription', 'makepay:webhooks:write', partner.putSubscription,
+    ),
+    [`DELETE ${API}/webhook-subscriptions/current`]: guarded(
+      'delete-subscription', 'makepay:webhooks:write', partner.deleteSubscription,
+    ),
     [`POST ${API}/webhook-secret`]: guarded('webhook-secret', 'makepay:settings:write', partner.rotateSecret),
     [`GET ${API}/branding`]: guarded('branding', 'makepay:settings:read', partner.branding),
   };
@@ -95,7 +101,9 @@ async function readRequest(incoming) {
   const text = Buffer.concat(chunks).toString('utf8');
   const { pathname, searchParams } = new URL(`http://server${incoming.url}`);
   const { headers, headersDistinct, method } = incoming;
-  const typed = (type) => { if (headers['content-type']?.split(';')[0].trim() !== type) throw new Refusal(415, 'unsupported_media_type'); };
+  const typed = (type) => {
+    if (headers['content-type']?.split(';')[0].trim() !== type) throw new Refusal(415, 'unsupported_media_type');
+  };
   return {
     method, path: pathname, query: searchParams, headers, text,
     dpop: headersDistinct.dpop, dpopPrevious: headersDistinct['dpop-previous'],
@@ -187,7 +195,9 @@ export async function startContractServer({ port = 0, tokenLifetime, origin } = 
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { values } = parseArgs({
-    options: { port: { type: 'string', default: '0' }, 'token-lifetime': { type: 'string' }, origin: { type: 'string' } },
+    options: {
+      port: { type: 'string', default: '0' }, 'token-lifetime': { type: 'string' }, origin: { type: 'string' },
+    },
   });
   const lifetime = values['token-lifetime'];
   const { origin, control, close } = await startContractServer({

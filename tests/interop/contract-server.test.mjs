@@ -22,7 +22,9 @@ const store = (platform = 'medusa') => new Store(here, platform);
 const control = async (command, body) => ok(await send(`${here.issuer}/__control/${command}`, {
   json: body, method: body ? 'POST' : 'GET', headers: { 'x-control': here.server.control },
 }));
-const fails = (answer, status, error) => assert.deepEqual([answer.status, answer.json.error], [status, error], answer.text);
+const fails = (answer, status, error) => assert.deepEqual(
+  [answer.status, answer.json.error], [status, error], answer.text,
+);
 
 async function connected(platform) {
   const shop = store(platform);

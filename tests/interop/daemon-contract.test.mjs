@@ -64,8 +64,12 @@ describe('a server with its own ways', () => {
 
 describe('answers that are none', () => {
   const SPOILED = [
-    ['503', { status: 503 }], ['500 in HTML', { status: 500, body: '<h1>Oops</h1>', contentType: 'text/html' }], ['429', { status: 429, headers: { 'retry-after': '0' } }],
-    ['200 that is cut off', { status: 200, body: '{"access_token":"x' }], ['200 and empty', { status: 200, body: '' }], ['200 without tokens', { status: 200, body: '{}' }],
+    ['503', { status: 503 }], [
+      '500 in HTML', { status: 500, body: '<h1>Oops</h1>', contentType: 'text/html' },
+    ], ['429', { status: 429, headers: { 'retry-after': '0' } }],
+    [
+      '200 that is cut off', { status: 200, body: '{"access_token":"x' },
+    ], ['200 and empty', { status: 200, body: '' }], ['200 without tokens', { status: 200, body: '{}' }],
     ['a temporary error', { status: 400, body: '{"error":"temporarily_unavailable"}' }],
   ];
 
@@ -85,7 +89,9 @@ describe('answers that are none', () => {
   it('redirects are not followed', async () => {
     for (const endpoint of ['discovery', 'register']) {
       const daemon = await land.daemon();
-      await land.control('fail', { endpoint, count: 1, status: 307, body: '', headers: { location: `${land.proxy.origin}/elsewhere` } });
+      await land.control('fail', {
+        endpoint, count: 1, status: 307, body: '', headers: { location: `${land.proxy.origin}/elsewhere` },
+      });
       const answer = await daemon.local('POST', '/v1/connect', { json: {} });
       if (answer.status === 200) continue;
       assert.match(answer.headers['content-type'], /^application\/problem\+json/);
@@ -102,7 +108,10 @@ describe('answers that are none', () => {
       issuer: 'https://evil.example', authorization_endpoint: 'https://evil.example/a', token_endpoint: 'https://evil.example/t', jwks_uri: 'https://evil.example/j',
       native_installation_endpoint: 'https://evil.example/n', authorization_response_iss_parameter_supported: true,
     });
-    const bodies = [good, good.replace('https://evil.example"', `${land.proxy.origin}"`), good.replaceAll('https://evil.example', `${land.proxy.origin}/x`), '{}', 'nonsense'];
+    const bodies = [
+      good, good.replace('https://evil.example"', `${land.proxy.origin}"`),
+      good.replaceAll('https://evil.example', `${land.proxy.origin}/x`), '{}', 'nonsense',
+    ];
     for (const body of bodies) {
       await land.control('fail', { endpoint: 'discovery', count: 1, status: 200, body });
       assert.ok((await daemon.local('POST', '/v1/connect', { json: {} })).status >= 400, body);
@@ -115,7 +124,9 @@ describe('answers that are none', () => {
     const daemon = await land.connected();
     const missing = await daemon.local('GET', `${LINKS}/unknown`);
     assert.deepEqual([missing.status, missing.json], [404, { error: 'payment_link_not_found' }]);
-    await land.control('fail', { endpoint: 'list-links', count: 1, status: 502, body: 'bad gateway', contentType: 'text/plain' });
+    await land.control('fail', {
+      endpoint: 'list-links', count: 1, status: 502, body: 'bad gateway', contentType: 'text/plain',
+    });
     const broken = await daemon.local('GET', LINKS);
     assert.ok(broken.status === 502 || broken.status === 200, `${broken.status}`);
     await works(daemon);
@@ -124,7 +135,9 @@ describe('answers that are none', () => {
   it('bodies and keys reach the API unchanged', async () => {
     const daemon = await land.connected();
     const call = () => daemon.local('POST', LINKS, {
-      body: '{"payload": {"amount":"7.00",  "fiatCurrency":"EUR"}}', headers: { 'content-type': 'application/json', 'idempotency-key': 'order-12345678' },
+      body: '{"payload": {"amount":"7.00",  "fiatCurrency":"EUR"}}', headers: {
+        'content-type': 'application/json', 'idempotency-key': 'order-12345678',
+      },
     });
     const first = ok(await call(), 201);
     assert.equal(ok(await call(), 200).paymentLink.uid, first.paymentLink.uid);

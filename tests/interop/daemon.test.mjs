@@ -12,7 +12,9 @@ const RESET = 'DELETE /oauth/native/installations';
 const LINKS = '/v1/api/makepay/payment-links';
 const LIFETIME = 6;
 
-const create = (daemon, amount = '12.50') => daemon.local('POST', LINKS, { json: { payload: { amount, fiatCurrency: 'EUR' } } });
+const create = (daemon, amount = '12.50') => daemon.local(
+  'POST', LINKS, { json: { payload: { amount, fiatCurrency: 'EUR' } } },
+);
 const stateIs = (daemon, wanted) => until(`state ${wanted}`, async () => (await daemon.status()).state === wanted);
 
 /** A daemon that works: it answers from the store's own grant. */
@@ -37,7 +39,9 @@ for (const make of LANDS) {
       const answers = [];
       const said = (answer) => { answers.push(answer.text); return answer; };
 
-      const { authorization_url: url, expires_at: end } = ok(said(await daemon.local('POST', '/v1/connect', { json: {} })));
+      const {
+        authorization_url: url, expires_at: end,
+      } = ok(said(await daemon.local('POST', '/v1/connect', { json: {} })));
       assert.ok(url.startsWith(`${land.proxy.origin}/oauth/authorize?`), url);
       assert.ok(end);
       assert.equal((await daemon.status()).state, 'awaiting_approval');
@@ -99,7 +103,9 @@ for (const make of LANDS) {
       const url = await land.begin(daemon);
       const query = await land.decide(url);
       const wrong = {
-        'another state': query.replace(/state=[^&]+/, 'state=another'), 'no state': query.replace(/&?state=[^&]+/, ''), 'two codes': `${query}&code=x`,
+        'another state': query.replace(
+          /state=[^&]+/, 'state=another',
+        ), 'no state': query.replace(/&?state=[^&]+/, ''), 'two codes': `${query}&code=x`,
         'two states': `${query}&state=x`, 'two issuers': `${query}&iss=https%3A%2F%2Fevil.example`, empty: '', garbage: '%zz',
       };
       for (const [name, text] of Object.entries(wrong)) {
@@ -172,7 +178,13 @@ for (const make of LANDS) {
           assert.ok([400, 403, 421].includes(answer.status), `${name} ${path}: ${answer.status}`);
         }
       }
-      for (const [method, path] of [['GET', '/v1/api/makepay/webhook-subscriptions/current'], ['PUT', '/v1/api/makepay/webhook-subscriptions/current'], ['POST', '/v1/api/makepay/webhook-secret'], ['GET', '/v1/api/../../oauth/token'], ['GET', '/v1/api/makepay/payment-links/../../../../oauth/token'], ['GET', '/v1/api/%2e%2e/%2e%2e/x'], ['GET', '/v1/api//evil.example/x'], ['POST', '/v1/proofs'], ['GET', '/v1/unknown']]) {
+      for (const [method, path] of [
+        ['GET', '/v1/api/makepay/webhook-subscriptions/current'],
+        ['PUT', '/v1/api/makepay/webhook-subscriptions/current'], ['POST', '/v1/api/makepay/webhook-secret'],
+        ['GET', '/v1/api/../../oauth/token'], ['GET', '/v1/api/makepay/payment-links/../../../../oauth/token'],
+        ['GET', '/v1/api/%2e%2e/%2e%2e/x'], ['GET', '/v1/api//evil.example/x'], ['POST', '/v1/proofs'],
+        ['GET', '/v1/unknown'],
+      ]) {
         const answer = await daemon.local(method, path, { target: path, json: method === 'GET' ? undefined : {} });
         assert.ok([400, 403, 404, 405].includes(answer.status), `${method} ${path}: ${answer.status}`);
       }

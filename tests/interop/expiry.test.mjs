@@ -21,7 +21,9 @@ describe('in time', () => {
   });
 
   it('a request_uri ends, and the browser\'s own parameters do not take its place', async () => {
-    const app = await here.server.app('Ledger', 'Nordwind Trading', { redirectUris: ['https://app.example/cb'], scopes: ['company:read'], flags: ['--public'] });
+    const app = await here.server.app('Ledger', 'Nordwind Trading', {
+      redirectUris: ['https://app.example/cb'], scopes: ['company:read'], flags: ['--public'],
+    });
     const form = {
       response_type: 'code', client_id: app.client_id, redirect_uri: 'https://app.example/cb', scope: 'company:read', state: 's',
       code_challenge: pkce().challenge, code_challenge_method: 'S256',

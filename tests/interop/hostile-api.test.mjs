@@ -32,8 +32,12 @@ const forge = (change) => {
 const FORGED = {
   'a bit of the signature turned': ({ head, payload, signature }) => `${head}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
   'no signature': ({ head, payload }) => `${head}.${payload}.`,
-  'cnf exchanged': ({ head, signature, claims, write }) => `${head}.${write({ ...claims, cnf: { jkt: new Key().jkt } })}.${signature}`,
-  'scope added': ({ head, signature, claims, write }) => `${head}.${write({ ...claims, scope: `${claims.scope} company:write` })}.${signature}`,
+  'cnf exchanged': ({
+    head, signature, claims, write,
+  }) => `${head}.${write({ ...claims, cnf: { jkt: new Key().jkt } })}.${signature}`,
+  'scope added': ({
+    head, signature, claims, write,
+  }) => `${head}.${write({ ...claims, scope: `${claims.scope} company:write` })}.${signature}`,
   'alg none': ({ header, payload, write }) => `${write({ ...header, alg: 'none' })}.${payload}.`,
   'alg nOnE': ({ header, payload, signature, write }) => `${write({ ...header, alg: 'nOnE' })}.${payload}.${signature}`,
   'alg HS256 with a guess': ({ header, payload, write }) => {
@@ -50,10 +54,18 @@ const FORGED = {
     const input = `${write({ ...header, alg: 'RS256' })}.${payload}`;
     return `${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`;
   },
-  'kid unknown': ({ header, payload, signature, write }) => `${write({ ...header, kid: 'unknown' })}.${payload}.${signature}`,
-  'kid a path': ({ header, payload, signature, write }) => `${write({ ...header, kid: '../../../../dev/null' })}.${payload}.${signature}`,
-  'kid some SQL': ({ header, payload, signature, write }) => `${write({ ...header, kid: "' or 1=1 --" })}.${payload}.${signature}`,
-  'jku': ({ header, payload, signature, write }) => `${write({ ...header, jku: 'http://127.0.0.1:9/' })}.${payload}.${signature}`,
+  'kid unknown': ({
+    header, payload, signature, write,
+  }) => `${write({ ...header, kid: 'unknown' })}.${payload}.${signature}`,
+  'kid a path': ({
+    header, payload, signature, write,
+  }) => `${write({ ...header, kid: '../../../../dev/null' })}.${payload}.${signature}`,
+  'kid some SQL': ({
+    header, payload, signature, write,
+  }) => `${write({ ...header, kid: "' or 1=1 --" })}.${payload}.${signature}`,
+  'jku': ({
+    header, payload, signature, write,
+  }) => `${write({ ...header, jku: 'http://127.0.0.1:9/' })}.${payload}.${signature}`,
   'typ JWT': ({ header, payload, signature, write }) => `${write({ ...header, typ: 'JWT' })}.${payload}.${signature}`,
   'crit': ({ header, payload, signature, write }) => `${write({ ...header, crit: ['exp'] })}.${payload}.${signature}`,
   'a proof': () => shop.key.proof('GET', links()),
@@ -70,7 +82,10 @@ describe('without credentials', () => {
       const answer = await send(shop.at(`/api/partner/v1/makepay/${path}`));
       challenged(answer, undefined, path);
       assert.match(answer.headers['www-authenticate'], /algs="ES256"/);
-      assert.match(answer.headers['www-authenticate'], new RegExp(`resource_metadata="${shop.issuer}/\\.well-known/oauth-protected-resource[^"]*"`));
+      assert.match(
+        answer.headers['www-authenticate'],
+        new RegExp(`resource_metadata="${shop.issuer}/\\.well-known/oauth-protected-resource[^"]*"`),
+      );
       const [, metadata] = /resource_metadata="([^"]+)"/.exec(answer.headers['www-authenticate']);
       assert.equal(ok(await send(metadata)).resource, shop.audience);
     }
@@ -117,14 +132,21 @@ describe('a good token in a wrong way', () => {
   it('twice, in the query, or in the body', async () => {
     const both = await call([`DPoP ${token()}`, `DPoP ${token()}`]);
     assert.ok([400, 401].includes(both.status), both.text);
-    const query = await send(`${links()}?access_token=${token()}`, { headers: { dpop: shop.key.proof('GET', links(), { token: token() }) } });
+    const query = await send(`${links()}?access_token=${token()}`, { headers: { dpop: shop.key.proof(
+      'GET', links(), { token: token() },
+    ) } });
     assert.ok([400, 401].includes(query.status), query.text);
-    const body = await send(links(), { form: { access_token: token() }, headers: { dpop: shop.key.proof('POST', links(), { token: token() }) } });
+    const body = await send(links(), {
+      form: { access_token: token() }, headers: { dpop: shop.key.proof('POST', links(), { token: token() }) },
+    });
     assert.ok([400, 401].includes(body.status), body.text);
   });
 
   it('beside API keys', async () => {
-    for (const name of ['x-makecrypto-key-id', 'x-makecrypto-key-secret', 'x-makepay-key-id', 'x-makepay-key-secret', 'x-api-key', 'x-api-secret']) {
+    for (const name of [
+      'x-makecrypto-key-id', 'x-makecrypto-key-secret', 'x-makepay-key-id', 'x-makepay-key-secret', 'x-api-key',
+      'x-api-secret',
+    ]) {
       assert.equal((await call(`DPoP ${token()}`, { headers: { [name]: 'mk_makepay_x' } })).status, 400, name);
     }
   });
@@ -136,10 +158,16 @@ describe('a good token in a wrong way', () => {
 
 describe('what a request may be', () => {
   it('405 names the methods there are', async () => {
-    const allowed = { 'payment-links': ['GET', 'POST'], 'payment-links/x': ['GET', 'PATCH'], 'webhook-subscriptions/current': ['DELETE', 'GET', 'PUT'], 'webhook-secret': ['POST'], branding: ['GET'], settings: ['GET'] };
+    const allowed = {
+      'payment-links': ['GET', 'POST'], 'payment-links/x': ['GET', 'PATCH'],
+      'webhook-subscriptions/current': ['DELETE', 'GET', 'PUT'], 'webhook-secret': ['POST'], branding: ['GET'],
+      settings: ['GET'],
+    };
     for (const [path, methods] of Object.entries(allowed)) {
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((one) => !methods.includes(one))) {
-        const answer = await send(shop.at(`/api/partner/v1/makepay/${path}`), { method, headers: { 'content-length': '0' } });
+        const answer = await send(
+          shop.at(`/api/partner/v1/makepay/${path}`), { method, headers: { 'content-length': '0' } },
+        );
         assert.equal(answer.status, 405, `${method} ${path}`);
         const named = answer.headers.allow.split(/\s*,\s*/).filter((one) => !['HEAD', 'OPTIONS'].includes(one)).sort();
         assert.deepEqual(named, methods, `${method} ${path}`);
@@ -148,12 +176,17 @@ describe('what a request may be', () => {
   });
 
   it('a body is JSON, an object, and not large', async () => {
-    const post = (body, type = 'application/json') => shop.api('POST', 'payment-links', { body, headers: { 'content-type': type } });
+    const post = (body, type = 'application/json') => shop.api(
+      'POST', 'payment-links', { body, headers: { 'content-type': type } },
+    );
     const good = JSON.stringify({ payload: { amount: '1.00', fiatCurrency: 'EUR' } });
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml', '']) {
       assert.ok([400, 415].includes((await post(good, type)).status), type);
     }
-    for (const body of ['', '{', '[]', 'null', '1', '"x"', `${good}x`, `\ufeff${good}`, '{"payload":{"amount":"1"},"payload":{}}', `{"payload":${'['.repeat(3000)}}`, '{"payload":{"amount":1e400}}', '{}', '{"payload":null}', '{"payload":{}}']) {
+    for (const body of [
+      '', '{', '[]', 'null', '1', '"x"', `${good}x`, `\ufeff${good}`, '{"payload":{"amount":"1"},"payload":{}}',
+      `{"payload":${'['.repeat(3000)}}`, '{"payload":{"amount":1e400}}', '{}', '{"payload":null}', '{"payload":{}}',
+    ]) {
       const answer = await post(body);
       assert.equal(answer.status, 400, `${body.slice(0, 40)} ${answer.text}`);
       assert.match(answer.json.error, /^[a-z_]+$/);
@@ -164,7 +197,10 @@ describe('what a request may be', () => {
   });
 
   it('a path is exact', async () => {
-    for (const path of ['payment-links/', 'Payment-Links', 'payment%2dlinks', '/payment-links', 'payment-links;x', './payment-links', 'payment-links/%2e%2e/branding', 'unknown']) {
+    for (const path of [
+      'payment-links/', 'Payment-Links', 'payment%2dlinks', '/payment-links', 'payment-links;x', './payment-links',
+      'payment-links/%2e%2e/branding', 'unknown',
+    ]) {
       const answer = await send(shop.issuer, {
         target: `/api/partner/v1/makepay/${path}`, headers: { authorization: `DPoP ${shop.tokens.access_token}` },
       });

@@ -16,10 +16,11 @@ let desk;
 
 before(async () => {
   app = await here.server.app('Ledger', 'Nordwind Trading', { redirectUris: [CALLBACK], scopes: SCOPES });
-  desk = await here.server.app('Desk', 'Nordwind Trading', { redirectUris: [CALLBACK], scopes: SCOPES, flags: ['--public'] });
+  desk = await here.server.app('Desk', 'Nordwind Trading', {
+    redirectUris: [CALLBACK], scopes: SCOPES, flags: ['--public'],
+  });
 });
 
-const basic = ({ client_id: id, client_secret: secret }) => ({ authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` });
 const parameters = (changes, client = app) => {
   const all = {
     response_type: 'code', client_id: client.client_id, redirect_uri: CALLBACK, scope: SCOPES.join(' '), state: 'state-1',
@@ -29,12 +30,16 @@ const parameters = (changes, client = app) => {
 };
 const url = (pairs) => `${here.server.issuer}/oauth/authorize?${new URLSearchParams(pairs)}`;
 const authorize = (changes, client) => send(url(parameters(changes, client)));
-const push = (pairs, client = app, headers = {}) => send(`${here.server.issuer}/oauth/par`, { form: pairs, headers: { ...(client.client_secret && basic(client)), ...headers } });
+const push = (pairs, client = app, headers = {}) => send(`${here.server.issuer}/oauth/par`, {
+  form: pairs, headers: { ...(client.client_secret && basic(client)), ...headers },
+});
 
 const FAULTS = [
   ['response_type missing', { response_type: undefined }, 'invalid_request'],
   ['response_type empty', { response_type: '' }, 'invalid_request'],
-  ...['token', 'id_token', 'code token', 'code id_token', 'none', 'CODE', 'code code'].map((one) => [`response_type ${one}`, { response_type: one }, 'unsupported_response_type']),
+  ...[
+    'token', 'id_token', 'code token', 'code id_token', 'none', 'CODE', 'code code',
+  ].map((one) => [`response_type ${one}`, { response_type: one }, 'unsupported_response_type']),
   ['response_mode fragment', { response_mode: 'fragment' }, 'invalid_request'],
   ['response_mode form_post', { response_mode: 'form_post' }, 'invalid_request'],
   ['code_challenge missing', { code_challenge: undefined }, 'invalid_request'],
@@ -42,11 +47,20 @@ const FAULTS = [
   ['code_challenge_method plain', { code_challenge_method: 'plain' }, 'invalid_request'],
   ['code_challenge_method s256', { code_challenge_method: 's256' }, 'invalid_request'],
   ['no PKCE', { code_challenge: undefined, code_challenge_method: undefined }, 'invalid_request'],
-  ...[random().slice(1), `${random()}A`, random(96), `${random().slice(1)}=`, `${random().slice(1)}+`, `${random().slice(1)}/`, `${random().slice(1)}é`, `${random().slice(1)} `]
+  ...[
+    random().slice(1), `${random()}A`, random(96), `${random().slice(1)}=`, `${random().slice(1)}+`,
+    `${random().slice(1)}/`, `${random().slice(1)}é`, `${random().slice(1)} `,
+  ]
     .map((one) => [`code_challenge ${one}`, { code_challenge: one }, 'invalid_request']),
-  ...['unknown', 'company:read unknown', 'openid', 'company:write', 'COMPANY:READ', 'company:read\u0000', 'company:read\tmakepay:payment-links:read', '"company:read"', 'company:read\\', 'company:read  makepay:payment-links:read', 'é']
+  ...[
+    'unknown', 'company:read unknown', 'openid', 'company:write', 'COMPANY:READ', 'company:read\u0000',
+    'company:read\tmakepay:payment-links:read', '"company:read"', 'company:read\\',
+    'company:read  makepay:payment-links:read', 'é',
+  ]
     .map((one) => [`scope ${JSON.stringify(one)}`, { scope: one }, 'invalid_scope']),
-  ...['relative', '/api/partner/v1', 'https://evil.example/api', 'http://127.0.0.1/api/partner/v1', '#x'].map((one) => [`resource ${one}`, { resource: one }, 'invalid_target']),
+  ...[
+    'relative', '/api/partner/v1', 'https://evil.example/api', 'http://127.0.0.1/api/partner/v1', '#x',
+  ].map((one) => [`resource ${one}`, { resource: one }, 'invalid_target']),
   ['dpop_jkt malformed', { dpop_jkt: 'x' }, 'invalid_request'],
   ['request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'request_not_supported'],
 ];
@@ -84,10 +98,16 @@ describe('a request whose callback is not to be trusted', () => {
       'client_id missing': url(parameters({ client_id: undefined })), 'client_id empty': url(parameters({ client_id: '' })),
       'client_id unknown': url(parameters({ client_id: 'mco_app_unknown' })), 'client_id malformed': url(parameters({ client_id: "' or 1=1" })),
       'client_id of 64 kB': url(parameters({ client_id: 'x'.repeat(32_000) })), 'client_id doubled': doubled('client_id', app.client_id),
-      'redirect_uri doubled': doubled('redirect_uri', CALLBACK), 'redirect_uri doubled by evil': doubled('redirect_uri', 'https://evil.example/cb'),
+      'redirect_uri doubled': doubled('redirect_uri', CALLBACK), 'redirect_uri doubled by evil': doubled(
+        'redirect_uri', 'https://evil.example/cb',
+      ),
       'state with a line break': url(parameters({ state: 'a\r\nX-Evil: 1' })), 'state with NUL': url(parameters({ state: 'a\u0000' })), 'state of 16 kB': url(parameters({ state: 'x'.repeat(16_000) })),
-      'request_uri unknown': url([['client_id', app.client_id], ['request_uri', `urn:ietf:params:oauth:request_uri:${random()}`]]),
-      'request_uri of the web': url([['client_id', app.client_id], ['request_uri', 'http://127.0.0.1:9/x']]), 'request_uri of a file': url([['client_id', app.client_id], ['request_uri', 'file:///etc/passwd']]),
+      'request_uri unknown': url([
+        ['client_id', app.client_id], ['request_uri', `urn:ietf:params:oauth:request_uri:${random()}`],
+      ]),
+      'request_uri of the web': url([
+        ['client_id', app.client_id], ['request_uri', 'http://127.0.0.1:9/x'],
+      ]), 'request_uri of a file': url([['client_id', app.client_id], ['request_uri', 'file:///etc/passwd']]),
       'nothing at all': url([]), 'invalid percent-encoding': `${url(parameters())}&x=%zz&state=%ff`,
     })) {
       const answer = await send(target);
@@ -101,7 +121,10 @@ describe('a request whose callback is not to be trusted', () => {
     for (const name of ['state', 'scope', 'response_type', 'code_challenge', 'code_challenge_method', 'dpop_jkt']) {
       const answer = await send(url([...parameters({ dpop_jkt: new Key().jkt }), [name, 'doubled-value']]));
       const where = answer.location ? new URL(answer.location).searchParams : undefined;
-      assert.ok(answer.status === 400 || where?.get('error') === 'invalid_request', `${name}: ${answer.status} ${answer.location}`);
+      assert.ok(
+        answer.status === 400 || where?.get('error') === 'invalid_request',
+        `${name}: ${answer.status} ${answer.location}`,
+      );
       assert.ok(!(answer.location ?? '').includes('doubled-value'), name);
       if (name === 'state') assert.equal(where?.get('state') ?? null, null);
     }
@@ -109,7 +132,10 @@ describe('a request whose callback is not to be trusted', () => {
   });
 
   it('escapes what it shows and forbids scripts', async () => {
-    for (const change of [{ client_id: '<script>alert(1)</script>' }, { redirect_uri: 'https://evil.example/"><script>alert(1)</script>' }, { client_id: undefined, error_description: '<script>' }]) {
+    for (const change of [
+      { client_id: '<script>alert(1)</script>' }, { redirect_uri: 'https://evil.example/"><script>alert(1)</script>' },
+      { client_id: undefined, error_description: '<script>' },
+    ]) {
       const answer = await authorize(change);
       assert.doesNotMatch(answer.text, /<script>alert/);
       const policy = answer.headers['content-security-policy'];
@@ -130,11 +156,15 @@ describe('a pushed request', () => {
     assert.match(answer.headers['cache-control'], /no-store/);
     return body.request_uri;
   };
-  const opened = (uri, client = app, more = []) => url([['client_id', client.client_id], ['request_uri', uri], ...more]);
+  const opened = (uri, client = app, more = []) => url([
+    ['client_id', client.client_id], ['request_uri', uri], ...more,
+  ]);
 
   it('carries its own parameters and none of the browser\'s', async () => {
     const uri = await pushed({ state: 'pushed' });
-    const page = await here.browser.reachConsent(opened(uri, app, [['redirect_uri', 'https://evil.example/cb'], ['scope', 'admin'], ['state', 'query']]));
+    const page = await here.browser.reachConsent(opened(uri, app, [
+      ['redirect_uri', 'https://evil.example/cb'], ['scope', 'admin'], ['state', 'query'],
+    ]));
     assert.ok(page.form, 'the consent page');
     const { left } = await here.browser.submit(page, page.form, 'deny');
     assert.ok(left.startsWith(`${CALLBACK}?`), left);
@@ -171,7 +201,10 @@ describe('a pushed request', () => {
   it('binds to the key of its proof, which dpop_jkt may only repeat', async () => {
     const [key, other] = [new Key(), new Key()];
     const par = `${here.server.issuer}/oauth/par`;
-    refused(await push(parameters({ dpop_jkt: other.jkt }), app, { dpop: key.proof('POST', par) }), 400, ['invalid_dpop_proof', 'invalid_request']);
+    refused(
+      await push(parameters({ dpop_jkt: other.jkt }), app, { dpop: key.proof('POST', par) }), 400,
+      ['invalid_dpop_proof', 'invalid_request'],
+    );
     ok(await push(parameters({ dpop_jkt: key.jkt }), app, { dpop: key.proof('POST', par) }), 201);
   });
 
@@ -180,7 +213,9 @@ describe('a pushed request', () => {
     await shop.enrol();
     const par = shop.at('/oauth/par');
     const next = new Key();
-    const at = (key, changes) => send(par, { form: shop.request({ key, ...changes }).parameters, headers: { dpop: key?.proof('POST', par) } });
+    const at = (key, changes) => send(par, {
+      form: shop.request({ key, ...changes }).parameters, headers: { dpop: key?.proof('POST', par) },
+    });
     refused(await send(par, { form: shop.request().parameters }), 400, 'invalid_dpop_proof');
     refused(await at(next), 400, 'invalid_dpop_proof');
     refused(await at(shop.key, { dpop_jkt: next.jkt }), 400, ['invalid_dpop_proof', 'invalid_request']);

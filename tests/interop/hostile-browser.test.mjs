@@ -25,7 +25,10 @@ const authorize = () => `${here.server.issuer}/oauth/authorize?${new URLSearchPa
 
 const pairsOf = (form, decision = 'approve') => form.fields.filter(({ name, type }) => name && type !== 'submit' && type !== 'radio')
   .map(({ name, value = '' }) => [name, value])
-  .concat(form.fields.filter(({ type }) => type === 'radio').slice(0, 1).map(({ name, value }) => [name, value]), [['decision', decision]]);
+  .concat(
+    form.fields.filter(({ type }) => type === 'radio').slice(0, 1).map(({ name, value }) => [name, value]),
+    [['decision', decision]],
+  );
 
 const target = (page) => new URL(page.form.action || page.url, page.url).href;
 const post = (browser, page, form, options) => browser.load(target(page), { method: 'POST', form, ...options });
@@ -41,13 +44,17 @@ describe('consent', () => {
     await shop.enrol();
     const page = await here.browser.reachConsent(shop.request().url);
     const text = page.answer.text.replace(/<[^>]+>/g, ' ');
-    for (const shown of [new URL(shop.site).host, 'WordPress', 'Nordwind Trading']) assert.ok(text.includes(shown), shown);
+    for (const shown of [
+      new URL(shop.site).host, 'WordPress', 'Nordwind Trading',
+    ]) assert.ok(text.includes(shown), shown);
     assert.doesNotMatch(page.answer.text, /<script/i);
     const again = await here.browser.reachConsent(shop.request().url);
     assert.ok(again.form, 'shown again');
     const other = await here.browser.reachConsent(authorize());
     assert.ok(!other.answer.text.includes('Ledger <b>'), 'names are escaped');
-    assert.ok(other.answer.text.includes('Ledger &lt;b&gt;') || other.answer.text.includes('Ledger &#'), 'names are shown');
+    assert.ok(
+      other.answer.text.includes('Ledger &lt;b&gt;') || other.answer.text.includes('Ledger &#'), 'names are shown',
+    );
   });
 
   it('may not be framed, kept or scripted', async () => {
@@ -74,14 +81,30 @@ describe('consent', () => {
     const theirs = await mallory.reachConsent(authorize());
     const hidden = page.form.fields.filter(({ type }) => type === 'hidden').map(({ name }) => name);
     assert.ok(hidden.length > 0, 'there is a hidden token');
-    const replaced = (from) => good.map(([name, value]) => [name, from.find(([other]) => other === name && hidden.includes(name))?.[1] ?? value]);
+    const replaced = (from) => good.map(([name, value]) => [
+      name, from.find(([other]) => other === name && hidden.includes(name))?.[1] ?? value,
+    ]);
     denied(await post(here.browser, page, good.filter(([name]) => !hidden.includes(name))), 'no token');
-    denied(await post(here.browser, page, good.map(([name, value]) => [name, hidden.includes(name) ? random() : value])), 'a made-up token');
+    denied(
+      await post(here.browser, page, good.map(([name, value]) => [name, hidden.includes(name) ? random() : value])),
+      'a made-up token',
+    );
     denied(await post(here.browser, page, replaced(pairsOf(theirs.form))), "another session's token");
     denied(await post(mallory, page, good), "another session's cookie");
     denied(await post(new Browser(), page, good), 'no cookie');
-    denied(await send(target(page), { body: new URLSearchParams(good).toString(), headers: { cookie: here.browser.cookies, 'content-type': 'text/plain' } }), 'text/plain');
-    denied(await post(here.browser, page, good, { headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } }), 'from another site');
+    denied(
+      await send(target(page), {
+        body: new URLSearchParams(good).toString(),
+        headers: { cookie: here.browser.cookies, 'content-type': 'text/plain' },
+      }),
+      'text/plain',
+    );
+    denied(
+      await post(here.browser, page, good, { headers: {
+        origin: 'https://evil.example', 'sec-fetch-site': 'cross-site',
+      } }),
+      'from another site',
+    );
     const last = await here.browser.reachConsent(authorize());
     assert.ok((await here.browser.submit(last, last.form, 'approve')).left.includes('code='));
   });
@@ -120,7 +143,9 @@ describe('sign-in', () => {
     const page = await fresh.visit(authorize());
     const before = fresh.cookies;
     const form = readForms(page.answer.text).find(({ fields }) => fields.some(({ name }) => name === 'password'));
-    const pairs = form.fields.filter(({ name }) => name).map(({ name, value = '' }) => [name, here.merchant[name] ?? value]);
+    const pairs = form.fields.filter(({ name }) => name).map(({ name, value = '' }) => [
+      name, here.merchant[name] ?? value,
+    ]);
     const answer = await fresh.load(new URL(form.action || page.url, page.url).href, { method: 'POST', form: pairs });
     assert.ok([302, 303].includes(answer.status), `${answer.status} ${answer.text.slice(0, 200)}`);
     assert.notEqual(fresh.cookies, before);
@@ -168,6 +193,9 @@ describe('sign-in', () => {
       const page = await send(authorize(), { headers: cookies ? { cookie: cookies } : {} });
       assert.doesNotMatch(page.text, /name="decision"/);
     }
-    refused(await send(`${here.server.issuer}/oauth/token`, { form: {}, headers: { cookie: here.browser.cookies } }), [400, 401], ['invalid_request', 'invalid_client']);
+    refused(
+      await send(`${here.server.issuer}/oauth/token`, { form: {}, headers: { cookie: here.browser.cookies } }),
+      [400, 401], ['invalid_request', 'invalid_client'],
+    );
   });
 });

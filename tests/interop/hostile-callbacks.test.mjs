@@ -82,14 +82,18 @@ describe('an application on the web', () => {
       'https://app.example/*', 'https://*.example/cb', 'http://app.example/cb', 'javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///x', 'blob:x', 'about:blank', 'intent://x',
       'myapp:/cb', 'com.example.app://cb', 'https://app.example/cb#x', 'https://user@app.example/cb', 'https://app.example/a/../cb', '/cb', 'https://app.example/c b',
     ]) {
-      await assert.rejects(here.server.app('Odd', 'Nordwind Trading', { redirectUris: [uri], scopes: [SCOPE] }), undefined, uri);
+      await assert.rejects(
+        here.server.app('Odd', 'Nordwind Trading', { redirectUris: [uri], scopes: [SCOPE] }), undefined, uri,
+      );
     }
   });
 });
 
 describe('a native application', () => {
   it('may choose its loopback port, and nothing else', async () => {
-    for (const uri of ['http://127.0.0.1/cb', 'http://127.0.0.1:51004/cb', 'http://127.0.0.1:1/cb', 'com.example.desk:/cb']) {
+    for (const uri of [
+      'http://127.0.0.1/cb', 'http://127.0.0.1:51004/cb', 'http://127.0.0.1:1/cb', 'com.example.desk:/cb',
+    ]) {
       ok(await push(native, uri), 201, uri);
       const { callback } = await here.browser.approve(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(native, uri))}`);
       assert.ok(callback.startsWith(`${uri}?`), callback);
@@ -105,11 +109,15 @@ describe('a store', () => {
   it('is sent to no variant of its callback, before and after approval', async () => {
     const variants = (uri) => [
       `${uri}/`, `${uri}?`, `${uri}#`, `${uri}?x=1`, uri.toUpperCase(), uri.replace('callback', '%63allback'), uri.replace('/makepay', '//makepay'), uri.replace('/makepay', '/./makepay'),
-      uri.replace('.example', '.example.'), uri.replace('.example', '.example:443'), uri.replace('.example', '.example.evil.example'), uri.replace('https://', 'https://evil.example@'), uri.replace('https', 'http'),
+      uri.replace('.example', '.example.'), uri.replace('.example', '.example:443'), uri.replace(
+        '.example', '.example.evil.example',
+      ), uri.replace('https://', 'https://evil.example@'), uri.replace('https', 'http'),
       `${uri}%00`, `${uri} `, uri.slice(0, -1), new URL(uri).pathname, 'https://evil.example/makepay/oauth/callback', 'http://127.0.0.1/makepay/oauth/callback',
     ];
     for (const state of ['before', 'after']) {
-      for (const uri of variants(shop.redirectUri)) refusedInPlace(await send(shop.request({ redirect_uri: uri }).url), `${state}: ${uri}`);
+      for (const uri of variants(shop.redirectUri)) refusedInPlace(
+        await send(shop.request({ redirect_uri: uri }).url), `${state}: ${uri}`,
+      );
       if (state === 'before') await shop.connect(here.browser);
     }
     const grant = await shop.authorize(here.browser);

@@ -37,7 +37,9 @@ const places = {
   },
   reset: {
     method: 'DELETE', path: '/oauth/native/installations', status: 401, bad: BAD_WITH_TOKEN,
-    send: (proof, headers) => shop.reset({ headers: { ...(proof !== undefined && { dpop: proof ?? undefined }), ...headers } }),
+    send: (proof, headers) => shop.reset({ headers: {
+      ...(proof !== undefined && { dpop: proof ?? undefined }), ...headers,
+    } }),
   },
 };
 
@@ -63,7 +65,10 @@ for (const [name, place] of Object.entries(places)) {
 
     it('two headers', async () => {
       const one = proofFor(place);
-      const pairs = { 'two good ones': [one, proofFor(place)], 'the same twice': [one, one], 'good and bad': [one, 'x'], 'bad and good': ['x', one], 'good and empty': [one, ''] };
+      const pairs = {
+        'two good ones': [one, proofFor(place)], 'the same twice': [one, one], 'good and bad': [one, 'x'],
+        'bad and good': ['x', one], 'good and empty': [one, ''],
+      };
       for (const [what, dpop] of Object.entries(pairs)) {
         expectRefusal(await place.send(undefined, { dpop }), place, 'invalid_dpop_proof', what);
       }
@@ -91,7 +96,10 @@ describe('a right proof', () => {
 
   it('in a header of any case', async () => {
     for (const name of ['DPoP', 'DPOP', 'dPoP']) {
-      ok(await shop.api('GET', 'payment-links', { proof: null, headers: { [name]: proofFor(places['partner API']) } }), 200, name);
+      ok(
+        await shop.api('GET', 'payment-links', { proof: null, headers: { [name]: proofFor(places['partner API']) } }),
+        200, name,
+      );
     }
   });
 });
@@ -140,7 +148,10 @@ describe('a proof played again', () => {
     ok(await other.api('GET', 'payment-links', { knobs: { claims: { jti } } }));
     ok(await shop.api('GET', 'payment-links', { knobs: { claims: { jti } } }));
     const next = random();
-    expectRefusal(await shop.api('GET', 'payment-links', { knobs: { claims: { jti: next, htm: 'PUT' } } }), api, 'invalid_dpop_proof');
+    expectRefusal(
+      await shop.api('GET', 'payment-links', { knobs: { claims: { jti: next, htm: 'PUT' } } }), api,
+      'invalid_dpop_proof',
+    );
     ok(await shop.api('GET', 'payment-links', { knobs: { claims: { jti: next } } }));
   });
 });

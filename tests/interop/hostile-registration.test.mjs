@@ -38,28 +38,40 @@ const medusaCallbacks = (site) => [
 
 describe('what a store says of itself', () => {
   it('a site that is no origin', async () => {
-    for (const site of SITES) refused(await installation({ siteUrl: site, redirectUri: `${site}/makepay/oauth/callback` }), 400, 'invalid_native_installation', site);
+    for (const site of SITES) refused(
+      await installation({ siteUrl: site, redirectUri: `${site}/makepay/oauth/callback` }), 400,
+      'invalid_native_installation', site,
+    );
   });
 
   it('a callback that is not exactly the platform\'s', async () => {
     const site = 'https://exact.example';
-    for (const redirectUri of medusaCallbacks(site)) refused(await installation({ siteUrl: site, redirectUri }), 400, 'invalid_native_installation', redirectUri);
+    for (const redirectUri of medusaCallbacks(site)) refused(
+      await installation({ siteUrl: site, redirectUri }), 400, 'invalid_native_installation', redirectUri,
+    );
     const wordpress = `${site}/wp-admin/admin-post.php`;
     for (const redirectUri of [
       wordpress, `${wordpress}?action=other`, `${wordpress}?action=counterfoil_callback&x=1`, `${wordpress}?x=1&action=counterfoil_callback`,
       `${wordpress}?action=counterfoil_callback#`, `${wordpress}?action=counterfoil%5fcallback`, `${wordpress}?Action=counterfoil_callback`,
       `${wordpress}/?action=counterfoil_callback`, `${site}/blog/wp-admin/admin-post.php?action=counterfoil_callback`,
-    ]) refused(await installation({ siteUrl: site, redirectUri }, 'wordpress'), 400, 'invalid_native_installation', redirectUri);
+    ]) refused(
+      await installation({ siteUrl: site, redirectUri }, 'wordpress'), 400, 'invalid_native_installation', redirectUri,
+    );
   });
 
   it('a platform that is none of ours', async () => {
-    for (const platform of ['shopify', 'Medusa', 'medusa ', 'medusa\u0000', '../medusa', '__proto__', 'constructor', 'x'.repeat(10_000)]) {
+    for (const platform of [
+      'shopify', 'Medusa', 'medusa ', 'medusa\u0000', '../medusa', '__proto__', 'constructor', 'x'.repeat(10_000),
+    ]) {
       refused(await installation({ platform }), 400, 'invalid_native_installation', platform.slice(0, 20));
     }
   });
 
   it('a registrationId of another shape', async () => {
-    for (const registrationId of ['short', random(31), random(33), `${random().slice(0, 42)}=`, `${random().slice(0, 42)}+`, `${random().slice(0, 42)} `, `${random().slice(0, 42)}\u00e9`, 'x'.repeat(10_000)]) {
+    for (const registrationId of [
+      'short', random(31), random(33), `${random().slice(0, 42)}=`, `${random().slice(0, 42)}+`,
+      `${random().slice(0, 42)} `, `${random().slice(0, 42)}\u00e9`, 'x'.repeat(10_000),
+    ]) {
       refused(await installation({ registrationId }), 400, 'invalid_native_installation', registrationId.slice(0, 50));
     }
   });
@@ -73,24 +85,38 @@ describe('what a store says of itself', () => {
 
   it('versions that nobody has', async () => {
     for (const pluginVersion of ['x'.repeat(1_000), '1.0\n', '1.0\u0000', '1.0\u202e0', '<script>\u0007']) {
-      refused(await installation({ pluginVersion }), 400, 'invalid_native_installation', JSON.stringify(pluginVersion).slice(0, 20));
+      refused(
+        await installation({ pluginVersion }), 400, 'invalid_native_installation',
+        JSON.stringify(pluginVersion).slice(0, 20),
+      );
       refused(await installation({ medusaVersion: pluginVersion }), 400, 'invalid_native_installation');
     }
   });
 
   it('empty members count as missing, others of the wrong type are refused', async () => {
-    for (const field of ['platform', 'registrationId', 'siteUrl', 'redirectUri', 'dpopJkt', 'pluginVersion', 'medusaVersion']) {
+    for (const field of [
+      'platform', 'registrationId', 'siteUrl', 'redirectUri', 'dpopJkt', 'pluginVersion', 'medusaVersion',
+    ]) {
       refused(await installation({ [field]: '' }), 400, `missing_${field}`, field);
       refused(await installation({ [field]: null }), 400, `missing_${field}`, field);
       for (const value of [7, true, [], ['x'], {}]) {
-        refused(await installation({ [field]: value }), 400, ['invalid_native_installation', `missing_${field}`], `${field} ${JSON.stringify(value)}`);
+        refused(
+          await installation({ [field]: value }), 400, ['invalid_native_installation', `missing_${field}`],
+          `${field} ${JSON.stringify(value)}`,
+        );
       }
     }
   });
 
   it('more than is asked for is ignored, never believed', async () => {
     const shop = new Store(here.server, 'medusa');
-    const body = ok(await shop.register({ client_id: 'mco_app_mine', scopes: ['company:write'], scope: 'admin', siteName: '<script>', status: 'approved', dpop_bound: false }), 201);
+    const body = ok(
+      await shop.register({
+        client_id: 'mco_app_mine', scopes: ['company:write'], scope: 'admin', siteName: '<script>', status: 'approved',
+        dpop_bound: false,
+      }),
+      201,
+    );
     assert.notEqual(body.client_id, 'mco_app_mine');
     assert.deepEqual([...body.scopes].sort(), [...PLATFORMS.medusa.scopes].sort());
     assert.equal(body.dpop_bound, true);
@@ -102,11 +128,16 @@ describe('the request itself', () => {
     const shop = new Store(here.server, 'medusa');
     const text = typeof body === 'function' ? body(JSON.stringify(shop.registration()), shop) : body;
     const url = shop.at('/oauth/native/installations');
-    return send(url, { body: text, headers: { 'content-type': 'application/json', dpop: shop.key.proof('POST', url), ...headers } });
+    return send(url, {
+      body: text, headers: { 'content-type': 'application/json', dpop: shop.key.proof('POST', url), ...headers },
+    });
   };
 
   it('is JSON, said to be JSON', async () => {
-    for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'application/jsonp', 'application/json-patch+json', '']) {
+    for (const type of [
+      'application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'application/jsonp',
+      'application/json-patch+json', '',
+    ]) {
       const answer = await post((text) => text, { 'content-type': type });
       assert.ok([400, 415].includes(answer.status), `${type}: ${answer.status}`);
       assert.match(answer.json.error, /^[a-z_]+$/);
@@ -118,9 +149,15 @@ describe('the request itself', () => {
   const BODIES = {
     empty: '', 'a list': (text) => `[${text}]`, null: 'null', 'a number': '1', 'half of it': (text) => text.slice(0, -1), 'more after it': (text) => `${text}x`,
     'a byte order mark': (text) => `\ufeff${text}`, 'UTF-16': (text) => Buffer.from(text, 'utf16le'), 'doubled member': (text) => text.replace('{', '{"platform":"wordpress",'),
-    'doubled by an escape': (text) => text.replace('{', '{"\\u0070latform":"wordpress",'), 'a lone surrogate': (text) => text.replace('{', '{"x":"\\ud800",'),
-    'invalid UTF-8': (text) => Buffer.concat([Buffer.from(text.slice(0, -1)), Buffer.from(',"x":"'), Buffer.from([0xff]), Buffer.from('"}')]),
-    deep: (text) => text.replace('{', `{"x":${'['.repeat(3_000)}${']'.repeat(3_000)},`), 'a number beyond all': (text) => text.replace('{', '{"x":1e400,'),
+    'doubled by an escape': (text) => text.replace(
+      '{', '{"\\u0070latform":"wordpress",',
+    ), 'a lone surrogate': (text) => text.replace('{', '{"x":"\\ud800",'),
+    'invalid UTF-8': (text) => Buffer.concat([
+      Buffer.from(text.slice(0, -1)), Buffer.from(',"x":"'), Buffer.from([0xff]), Buffer.from('"}'),
+    ]),
+    deep: (text) => text.replace(
+      '{', `{"x":${'['.repeat(3_000)}${']'.repeat(3_000)},`,
+    ), 'a number beyond all': (text) => text.replace('{', '{"x":1e400,'),
     'single quotes': (text) => text.replaceAll('"', "'"), 'a comma at the end': (text) => text.replace(/}$/, ',}'), 'a comment': (text) => `/**/${text}`,
   };
 
@@ -133,7 +170,10 @@ describe('the request itself', () => {
   });
 
   it('is not large', async () => {
-    for (const body of [(text) => text.replace('{', `{"x":"${'x'.repeat(1_000_000)}",`), (text) => text.replace('{', `{${Array.from({ length: 100_000 }, (_, at) => `"m${at}":1,`).join('')}`)]) {
+    for (const body of [
+      (text) => text.replace('{', `{"x":"${'x'.repeat(1_000_000)}",`),
+      (text) => text.replace('{', `{${Array.from({ length: 100_000 }, (_, at) => `"m${at}":1,`).join('')}`),
+    ]) {
       const answer = await post(body);
       assert.ok([400, 413].includes(answer.status), `${answer.status}`);
     }
@@ -143,7 +183,9 @@ describe('the request itself', () => {
     for (const method of ['GET', 'PUT', 'PATCH', 'HEAD']) {
       const answer = await send(`${here.server.issuer}/oauth/native/installations`, { method });
       assert.equal(answer.status, 405, method);
-      assert.deepEqual(answer.headers.allow.split(/\s*,\s*/).filter((one) => one !== 'OPTIONS').sort(), ['DELETE', 'POST']);
+      assert.deepEqual(
+        answer.headers.allow.split(/\s*,\s*/).filter((one) => one !== 'OPTIONS').sort(), ['DELETE', 'POST'],
+      );
     }
   });
 
@@ -175,8 +217,12 @@ describe('two at once', () => {
     const used = shop.key.proof('POST', url);
     ok(await shop.register({ proof: used }));
     const wrong = {
-      'a word': 'proof', empty: '', 'another method': shop.key.proof('DELETE', url), 'another URL': shop.key.proof('POST', shop.at('/oauth/token')),
-      stale: shop.key.proof('POST', url, { claims: { iat: 1 } }), 'used before': used, 'with d': shop.key.proof('POST', url, { header: { jwk: shop.key.privateJwk } }),
+      'a word': 'proof', empty: '', 'another method': shop.key.proof('DELETE', url), 'another URL': shop.key.proof(
+        'POST', shop.at('/oauth/token'),
+      ),
+      stale: shop.key.proof('POST', url, { claims: { iat: 1 } }), 'used before': used, 'with d': shop.key.proof(
+        'POST', url, { header: { jwk: shop.key.privateJwk } },
+      ),
       'two of them': [shop.key.proof('POST', url), shop.key.proof('POST', url)],
     };
     for (const [name, proof] of Object.entries(wrong)) {

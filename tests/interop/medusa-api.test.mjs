@@ -30,7 +30,10 @@ const link = (orderId, amount = '49.90') => ({
     amount, currency: 'USDT', fiatCurrency: 'EUR', orderId, customerEmail: 'buyer@example.org',
     returnUrl: 'https://shop.example/r', successUrl: 'https://shop.example/s', failureUrl: 'https://shop.example/f',
     expirationTime: '24h',
-    metadata: { medusaSessionId: `sess_${orderId}`, medusaOrderId: orderId, medusaOrderDisplayId: '7', medusaProviderId: 'makepay' },
+    metadata: {
+      medusaSessionId: `sess_${orderId}`, medusaOrderId: orderId, medusaOrderDisplayId: '7',
+      medusaProviderId: 'makepay',
+    },
   },
 });
 
@@ -56,7 +59,9 @@ describe('payment links', () => {
     assert.equal(first.paymentRequestEmailSent, false);
     assert.equal(first.paymentRequestEmailError, null);
     const made = first.paymentLink;
-    for (const name of ['id', 'uid', 'publicUrl', 'status']) assert.ok(typeof made[name] === 'string' && made[name] !== '', name);
+    for (const name of ['id', 'uid', 'publicUrl', 'status']) assert.ok(
+      typeof made[name] === 'string' && made[name] !== '', name,
+    );
     for (const name of ['companyId', 'grantId', 'installationId']) assert.ok(!(name in made), name);
     assert.equal(made.status, 'active');
     assert.equal(made.fiatCurrency, 'EUR');
@@ -89,7 +94,9 @@ describe('payment links', () => {
     const { uid } = ok(await create(shop, link('order-2')), 201).paymentLink;
     assert.equal(ok(await shop.api('GET', `payment-links/${uid}`)).paymentLink.uid, uid);
     refused(await other.api('GET', `payment-links/${uid}`), 404, 'payment_link_not_found');
-    refused(await other.api('PATCH', `payment-links/${uid}`, { json: { status: 'archived' } }), 404, 'payment_link_not_found');
+    refused(
+      await other.api('PATCH', `payment-links/${uid}`, { json: { status: 'archived' } }), 404, 'payment_link_not_found',
+    );
     refused(await shop.api('GET', 'payment-links/unknown'), 404, 'payment_link_not_found');
     assert.deepEqual(ok(await other.api('GET', 'payment-links')).paymentLinks, []);
 
@@ -138,7 +145,9 @@ describe('the webhook subscription', () => {
     assert.equal(ok(read).subscription.id, body.subscription.id);
     assert.ok(!read.text.includes(body.signingSecret));
 
-    const ended = ok(await shop.api('DELETE', 'webhook-subscriptions/current', { idempotency: `medusa-webhook-disconnect-${hex40()}` }));
+    const ended = ok(await shop.api(
+      'DELETE', 'webhook-subscriptions/current', { idempotency: `medusa-webhook-disconnect-${hex40()}` },
+    ));
     assert.equal(ended.historicalDeliveryPreserved, true);
     assert.equal(ended.signingSecretChanged, false);
     assert.equal(ended.subscription.id, body.subscription.id);
@@ -156,10 +165,15 @@ describe('the webhook subscription', () => {
     const first = await subscribe(shop, idempotency);
     const next = new Key();
     ok(await shop.register({ key: next, previous: shop.key }));
-    await shop.accept(await shop.redeem(await shop.authorize(here.browser, { key: next, company: 'Nordwind Trading' }), { key: next }), { key: next });
+    await shop.accept(
+      await shop.redeem(await shop.authorize(here.browser, { key: next, company: 'Nordwind Trading' }), { key: next }),
+      { key: next },
+    );
     shop.key = next;
     refused(await subscribe(shop, idempotency), 409, 'idempotency_key_dpop_mismatch');
-    assert.equal(ok(await shop.api('GET', 'webhook-subscriptions/current')).subscription.id, first.json.subscription.id);
+    assert.equal(
+      ok(await shop.api('GET', 'webhook-subscriptions/current')).subscription.id, first.json.subscription.id,
+    );
   });
 });
 

@@ -19,7 +19,9 @@ async function connected() {
 describe('discovery', () => {
   it('names the four endpoints at the issuer itself', async () => {
     const { issuer } = here.server;
-    const answer = await send(`${issuer}/.well-known/oauth-authorization-server`, { headers: { accept: 'application/json' } });
+    const answer = await send(
+      `${issuer}/.well-known/oauth-authorization-server`, { headers: { accept: 'application/json' } },
+    );
     const metadata = ok(answer);
     assert.match(answer.headers['content-type'], /^application\/json\b/);
     assert.equal(metadata.issuer, issuer);
@@ -28,7 +30,9 @@ describe('discovery', () => {
     assert.equal(metadata.token_endpoint, `${issuer}/oauth/token`);
     assert.equal(metadata.jwks_uri, `${issuer}/oauth/jwks.json`);
     assert.equal(metadata.native_installation_endpoint, `${issuer}/oauth/native/installations`);
-    for (const grant of ['authorization_code', 'refresh_token']) assert.ok(metadata.grant_types_supported.includes(grant));
+    for (const grant of [
+      'authorization_code', 'refresh_token',
+    ]) assert.ok(metadata.grant_types_supported.includes(grant));
     assert.deepEqual(metadata.response_types_supported, ['code']);
     assert.ok(metadata.token_endpoint_auth_methods_supported.includes('none'));
     assert.deepEqual(metadata.code_challenge_methods_supported, ['S256']);
@@ -52,7 +56,9 @@ describe('registration', () => {
   });
 
   it('names the field that is missing', async () => {
-    for (const field of ['platform', 'registrationId', 'siteUrl', 'redirectUri', 'dpopJkt', 'pluginVersion', 'medusaVersion']) {
+    for (const field of [
+      'platform', 'registrationId', 'siteUrl', 'redirectUri', 'dpopJkt', 'pluginVersion', 'medusaVersion',
+    ]) {
       refused(await store().register({ [field]: undefined }), 400, `missing_${field}`, field);
     }
   });
@@ -204,11 +210,20 @@ describe('the code exchange', () => {
     refused(await shop.redeem(grant, { key: new Key() }), 400, 'invalid_dpop_proof', 'another key');
     refused(await shop.redeem(grant, { proof: null }), 400, 'invalid_dpop_proof', 'no proof');
     refused(await shop.redeem({ ...grant, code_verifier: random(64) }), 400, 'invalid_grant', 'another verifier');
-    refused(await shop.redeem({ ...grant, redirect_uri: `${shop.redirectUri}/` }), 400, 'invalid_grant', 'another callback');
-    refused(await shop.redeem({ ...grant, resource: 'https://evil.example/api' }), 400, 'invalid_target', 'another resource');
-    refused(await shop.redeem({ ...grant, resource: undefined }), 400, ['invalid_target', 'invalid_request'], 'no resource');
+    refused(
+      await shop.redeem({ ...grant, redirect_uri: `${shop.redirectUri}/` }), 400, 'invalid_grant', 'another callback',
+    );
+    refused(
+      await shop.redeem({ ...grant, resource: 'https://evil.example/api' }), 400, 'invalid_target', 'another resource',
+    );
+    refused(
+      await shop.redeem({ ...grant, resource: undefined }), 400, ['invalid_target', 'invalid_request'], 'no resource',
+    );
     for (const idempotency of [null, 'short', `medusa-token-${random(16)}`, random(), `wordpress-token-${random()}`]) {
-      refused(await shop.redeem(grant, { idempotency }), 400, ['invalid_request', 'invalid_idempotency_key'], `key ${idempotency}`);
+      refused(
+        await shop.redeem(grant, { idempotency }), 400, ['invalid_request', 'invalid_idempotency_key'],
+        `key ${idempotency}`,
+      );
     }
     await shop.accept(await shop.redeem(grant));
   });
@@ -229,7 +244,10 @@ describe('refresh', () => {
     ok(await shop.api('GET', 'payment-links'));
     refused(await shop.refresh(used, { idempotency, key: new Key() }), 400, 'invalid_dpop_proof');
     refused(await shop.refresh(used), 400, 'invalid_grant', 'another idempotency key');
-    refused(await shop.refresh(used, { idempotency: null }), 400, ['invalid_request', 'invalid_idempotency_key'], 'no idempotency key');
+    refused(
+      await shop.refresh(used, { idempotency: null }), 400, ['invalid_request', 'invalid_idempotency_key'],
+      'no idempotency key',
+    );
     await shop.stillWorks();
   });
 

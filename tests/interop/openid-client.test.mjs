@@ -26,9 +26,18 @@ before(async () => {
   const web = await app('Ledger', { redirectUris: [WEB] });
   const desk = await app('Desk', { redirectUris: [DESK], flags: ['--public'] });
   const api = await here.server.app('Guard', 'Nordwind Trading', { flags: ['--resource-server'] });
-  kinds['a confidential application, client_secret_basic'] = { config: await configure(web, client.ClientSecretBasic(web.client_secret)), id: web.client_id, callback: WEB, secret: true };
-  kinds['a confidential application, client_secret_post'] = { config: await configure(web, client.ClientSecretPost(web.client_secret)), id: web.client_id, callback: WEB, secret: true };
-  kinds['a public application'] = { config: await configure(desk, client.None()), id: desk.client_id, callback: 'http://127.0.0.1:51004/cb', secret: false };
+  kinds['a confidential application, client_secret_basic'] = {
+    config: await configure(web, client.ClientSecretBasic(web.client_secret)), id: web.client_id, callback: WEB,
+    secret: true,
+  };
+  kinds['a confidential application, client_secret_post'] = {
+    config: await configure(web, client.ClientSecretPost(web.client_secret)), id: web.client_id, callback: WEB,
+    secret: true,
+  };
+  kinds['a public application'] = {
+    config: await configure(desk, client.None()), id: desk.client_id, callback: 'http://127.0.0.1:51004/cb',
+    secret: false,
+  };
   guard = await configure(api, client.ClientSecretBasic(api.client_secret));
 });
 
@@ -48,7 +57,9 @@ async function connect({ config, callback }, options, { push = true, resource } 
   };
   const url = push ? await client.buildAuthorizationUrlWithPAR(config, parameters, options) : client.buildAuthorizationUrl(config, parameters);
   const { callback: location } = await here.browser.approve(url.href);
-  return client.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }, undefined, options);
+  return client.authorizationCodeGrant(
+    config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }, undefined, options,
+  );
 }
 
 async function verify(token) {
@@ -56,7 +67,10 @@ async function verify(token) {
   return jwtVerify(token, keys, { issuer: here.server.issuer, audience: here.server.audience, typ: 'at+jwt' });
 }
 
-const NAMES = ['a confidential application, client_secret_basic', 'a confidential application, client_secret_post', 'a public application'];
+const NAMES = [
+  'a confidential application, client_secret_basic', 'a confidential application, client_secret_post',
+  'a public application',
+];
 
 for (const name of NAMES) {
   describe(name, () => {
@@ -64,8 +78,12 @@ for (const name of NAMES) {
       const metadata = kinds[name].config.serverMetadata();
       assert.equal(metadata.issuer, here.server.issuer);
       assert.ok(metadata.supportsPKCE('S256'));
-      for (const method of ['client_secret_basic', 'client_secret_post', 'none']) assert.ok(metadata.token_endpoint_auth_methods_supported.includes(method), method);
-      for (const endpoint of ['pushed_authorization_request_endpoint', 'introspection_endpoint', 'revocation_endpoint']) {
+      for (const method of ['client_secret_basic', 'client_secret_post', 'none']) assert.ok(
+        metadata.token_endpoint_auth_methods_supported.includes(method), method,
+      );
+      for (const endpoint of [
+        'pushed_authorization_request_endpoint', 'introspection_endpoint', 'revocation_endpoint',
+      ]) {
         assert.equal(new URL(metadata[endpoint]).origin, here.server.issuer, endpoint);
       }
     });
@@ -83,7 +101,9 @@ for (const name of NAMES) {
         assert.deepEqual(payload.scope.split(' ').sort(), SCOPE.split(' ').sort());
         assert.ok(payload.company_id);
 
-        const read = (token) => client.fetchProtectedResource(config, token, links(), 'GET', undefined, undefined, options);
+        const read = (token) => client.fetchProtectedResource(
+          config, token, links(), 'GET', undefined, undefined, options,
+        );
         assert.equal((await read(tokens.access_token)).status, 200);
         const next = await client.refreshTokenGrant(config, tokens.refresh_token, {}, options);
         assert.notEqual(next.refresh_token, tokens.refresh_token);
@@ -95,7 +115,10 @@ for (const name of NAMES) {
     it('is refused with another key', async () => {
       const { config } = kinds[name];
       const tokens = await connect(kinds[name], await dpop(config));
-      await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, {}, await dpop(config)), ({ error, status }) => error === 'invalid_dpop_proof' && status === 400);
+      await assert.rejects(
+        client.refreshTokenGrant(config, tokens.refresh_token, {}, await dpop(config)),
+        ({ error, status }) => error === 'invalid_dpop_proof' && status === 400,
+      );
     });
 
     it('revokes', async () => {
@@ -103,8 +126,13 @@ for (const name of NAMES) {
       const options = await dpop(config);
       const tokens = await connect(kinds[name], options);
       await client.tokenRevocation(config, tokens.refresh_token);
-      await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, {}, options), ({ error }) => error === 'invalid_grant');
-      await assert.rejects(client.fetchProtectedResource(config, tokens.access_token, links(), 'GET', undefined, undefined, options), ({ status }) => status === 401);
+      await assert.rejects(
+        client.refreshTokenGrant(config, tokens.refresh_token, {}, options), ({ error }) => error === 'invalid_grant',
+      );
+      await assert.rejects(
+        client.fetchProtectedResource(config, tokens.access_token, links(), 'GET', undefined, undefined, options),
+        ({ status }) => status === 401,
+      );
       await client.tokenRevocation(config, tokens.refresh_token);
     });
 
@@ -116,7 +144,10 @@ for (const name of NAMES) {
         redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
       });
       const { callback: location } = await here.browser.deny(url.href);
-      await assert.rejects(client.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }), ({ error }) => error === 'access_denied');
+      await assert.rejects(
+        client.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }),
+        ({ error }) => error === 'access_denied',
+      );
     });
   });
 }
@@ -136,14 +167,21 @@ describe('a confidential application', () => {
   it('uses client credentials, with and without DPoP', async () => {
     const { config, id } = confidential();
     for (const options of [undefined, await dpop(config)]) {
-      const tokens = await client.clientCredentialsGrant(config, { scope: 'makepay:payment-links:read', resource: here.server.audience }, options);
+      const tokens = await client.clientCredentialsGrant(
+        config, { scope: 'makepay:payment-links:read', resource: here.server.audience }, options,
+      );
       assert.equal(tokens.token_type, options ? 'dpop' : 'bearer');
       assert.equal(tokens.refresh_token, undefined);
       const { payload } = await verify(tokens.access_token);
       assert.equal(payload.sub, id);
       assert.equal(payload.scope, 'makepay:payment-links:read');
       assert.equal(payload.cnf?.jkt, options && await options.DPoP.calculateThumbprint());
-      assert.equal((await client.fetchProtectedResource(config, tokens.access_token, links(), 'GET', undefined, undefined, options)).status, 200);
+      assert.equal(
+        (await client.fetchProtectedResource(
+          config, tokens.access_token, links(), 'GET', undefined, undefined, options,
+        )).status,
+        200,
+      );
     }
   });
 
@@ -155,7 +193,9 @@ describe('a confidential application', () => {
     for (const reader of [config, guard]) {
       const seen = await client.tokenIntrospection(reader, token);
       assert.equal(seen.active, true);
-      for (const member of ['iss', 'exp', 'iat', 'client_id', 'sub']) assert.equal(seen[member], payload[member], member);
+      for (const member of ['iss', 'exp', 'iat', 'client_id', 'sub']) assert.equal(
+        seen[member], payload[member], member,
+      );
       assert.deepEqual([seen.aud].flat(), [payload.aud].flat());
       assert.deepEqual(seen.scope.split(' ').sort(), payload.scope.split(' ').sort());
       assert.deepEqual(seen.cnf, payload.cnf);
@@ -175,7 +215,12 @@ describe('a confidential application', () => {
 describe('a public application', () => {
   it('may not introspect and has no client credentials', async () => {
     const { config } = kinds['a public application'];
-    await assert.rejects(client.tokenIntrospection(config, 'token'), ({ status, error }) => status === 401 || error === 'invalid_client');
-    await assert.rejects(client.clientCredentialsGrant(config, {}), ({ error }) => ['unauthorized_client', 'invalid_client'].includes(error));
+    await assert.rejects(
+      client.tokenIntrospection(config, 'token'),
+      ({ status, error }) => status === 401 || error === 'invalid_client',
+    );
+    await assert.rejects(client.clientCredentialsGrant(config, {}), ({ error }) => [
+      'unauthorized_client', 'invalid_client',
+    ].includes(error));
   });
 });

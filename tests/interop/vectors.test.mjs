@@ -7,13 +7,18 @@ import {
 } from './lib/judges.mjs';
 import { readVectors, vectorFiles } from './lib/vectors.mjs';
 
-const numbers = (record, ...names) => ({ ...record, ...Object.fromEntries(names.map((name) => [name, Number(record[name])])) });
+const numbers = (record, ...names) => ({
+  ...record, ...Object.fromEntries(names.map((name) => [name, Number(record[name])])),
+});
 const orNothing = (canonical) => (canonical === null ? { cause: undefined, refused: true } : { canonical });
 const admitted = (yes) => (yes ? {} : { refused: true });
 
 /** Per file: the keys it may have, the judge, and the keys whose values an accepted one must yield. */
 const PROOF = {
-  keys: ['method', 'url', 'now', 'window', 'access_token', 'nonce', 'nonce_required', 'proof', 'jkt', 'jti', 'iat', 'successor'],
+  keys: [
+    'method', 'url', 'now', 'window', 'access_token', 'nonce', 'nonce_required', 'proof', 'jkt', 'jti', 'iat',
+    'successor',
+  ],
   yields: ['jkt', 'jti', 'iat', 'successor'],
   judge: (record) => judgeProof(numbers(record, 'now')),
 };
@@ -26,14 +31,18 @@ const FILES = {
   'callback.txt': { keys: ['site', 'rule', 'callback'], judge: (record) => admitted(admitsCallback(record)) },
   'dpop-proof-rfc9449.txt': PROOF,
   'dpop-proof.txt': PROOF,
-  'http-uri.txt': { keys: ['uri', 'canonical'], yields: ['canonical'], judge: ({ uri }) => orNothing(canonicalUri(uri)) },
+  'http-uri.txt': {
+    keys: ['uri', 'canonical'], yields: ['canonical'], judge: ({ uri }) => orNothing(canonicalUri(uri)),
+  },
   'jwk-thumbprint.txt': {
     keys: ['canonical', 'jwk', 'thumbprint'], yields: ['thumbprint'],
     judge: ({ canonical, jwk }) => (canonical ? { thumbprint: hashOf(canonical) } : judgeKey(JSON.parse(jwk))),
   },
   'pkce.txt': { keys: ['verifier', 'challenge'], judge: judgeVerifier },
   'redirect-uri.txt': { keys: ['registered', 'presented', 'native'], judge: judgeRedirect },
-  'scope.txt': { keys: ['scope', 'canonical'], yields: ['canonical'], judge: ({ scope }) => orNothing(canonicalScope(scope)) },
+  'scope.txt': {
+    keys: ['scope', 'canonical'], yields: ['canonical'], judge: ({ scope }) => orNothing(canonicalScope(scope)),
+  },
   'webhook.txt': {
     keys: ['secret', 'header', 'body', 'now', 'tolerance'],
     judge: (record) => judgeDelivery(numbers(record, 'now', 'tolerance')),
@@ -64,7 +73,9 @@ for (const [file, rules] of Object.entries(FILES)) {
 
 it('the malleated proof is the plain one played again', () => {
   const proofs = readVectors('dpop-proof.txt', PROOF.keys);
-  const [plain, malleated] = ['plain', 'signature-malleated'].map((name) => proofs.find((record) => record.name === name));
+  const [plain, malleated] = [
+    'plain', 'signature-malleated',
+  ].map((name) => proofs.find((record) => record.name === name));
   assert.notEqual(plain.proof, malleated.proof);
   assert.deepEqual([plain.jkt, plain.jti], [malleated.jkt, malleated.jti]);
 });

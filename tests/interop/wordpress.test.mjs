@@ -21,8 +21,13 @@ async function connected(options) {
 async function push(shop, key = shop.key) {
   const { parameters, verifier } = shop.request({ key });
   const par = shop.at('/oauth/par');
-  const { request_uri: uri } = ok(await send(par, { form: parameters, headers: { dpop: key.proof('POST', par) } }), 201);
-  return { url: `${shop.at('/oauth/authorize')}?${new URLSearchParams({ client_id: shop.clientId, request_uri: uri })}`, verifier };
+  const { request_uri: uri } = ok(
+    await send(par, { form: parameters, headers: { dpop: key.proof('POST', par) } }), 201,
+  );
+  return {
+    url: `${shop.at('/oauth/authorize')}?${new URLSearchParams({ client_id: shop.clientId, request_uri: uri })}`,
+    verifier,
+  };
 }
 
 describe('a WordPress store', () => {
@@ -68,7 +73,9 @@ describe('a store that moved', () => {
     const site = shop.site.replace('shop', 'moved');
     const at = { siteUrl: site, redirectUri: PLATFORMS.wordpress.callback(site) };
     refused(await shop.register(at), 409, 'registration_identity_mismatch');
-    refused(await shop.register({ ...at, previous: new Key() }), [401, 409], ['registration_identity_mismatch', 'invalid_previous_dpop_key']);
+    refused(await shop.register({ ...at, previous: new Key() }), [401, 409], [
+      'registration_identity_mismatch', 'invalid_previous_dpop_key',
+    ]);
     const moved = ok(await shop.register({ ...at, previous: shop.key }));
     assert.equal(moved.client_id, shop.clientId);
     await shop.stillWorks();
@@ -83,18 +90,28 @@ describe('a store that moved', () => {
     const shop = new Store(here.server, 'medusa');
     await shop.connect(here.browser);
     const site = shop.site.replace('shop', 'moved');
-    refused(await shop.register({ siteUrl: site, redirectUri: PLATFORMS.medusa.callback(site), previous: shop.key }), 409, 'registration_identity_mismatch');
+    refused(
+      await shop.register({ siteUrl: site, redirectUri: PLATFORMS.medusa.callback(site), previous: shop.key }), 409,
+      'registration_identity_mismatch',
+    );
     await shop.stillWorks();
   });
 });
 
 describe('a key changed without consent', () => {
   const path = '/oauth/native/installations/key';
-  const rotate = (shop, next, { successor = next.jkt, previous = shop.key, token = shop.tokens.refresh_token, idempotency = shop.tokenKey(), signer = next } = {}) => {
+  const rotate = (shop, next, {
+    successor = next.jkt, previous = shop.key, token = shop.tokens.refresh_token, idempotency = shop.tokenKey(),
+    signer = next,
+  } = {}) => {
     const url = shop.at(path);
     return send(url, {
       json: { client_id: shop.clientId, refresh_token: token },
-      headers: { dpop: signer.proof('POST', url), 'dpop-previous': previous?.proof('POST', url, { claims: { next_jkt: successor } }), 'idempotency-key': idempotency },
+      headers: {
+        dpop: signer.proof('POST', url),
+        'dpop-previous': previous?.proof('POST', url, { claims: { next_jkt: successor } }),
+        'idempotency-key': idempotency,
+      },
     });
   };
 
@@ -106,7 +123,10 @@ describe('a key changed without consent', () => {
   it('binds the family to the new key', async () => {
     const shop = await connected();
     const next = new Key();
-    for (const [name, options] of Object.entries({ 'no previous key': { previous: null }, 'another previous key': { previous: new Key() }, 'another successor': { successor: new Key().jkt }, 'a made-up token': { token: `mco_rt_${random(40)}` } })) {
+    for (const [name, options] of Object.entries({
+      'no previous key': { previous: null }, 'another previous key': { previous: new Key() },
+      'another successor': { successor: new Key().jkt }, 'a made-up token': { token: `mco_rt_${random(40)}` },
+    })) {
       const answer = await rotate(shop, next, options);
       assert.ok([400, 401].includes(answer.status), `${name}: ${answer.status} ${answer.text}`);
     }
@@ -159,7 +179,9 @@ describe('a family that was lost', () => {
     refused(await withNonce(never), 400, 'invalid_grant');
 
     const revoked = await connected();
-    await send(revoked.at('/oauth/revoke'), { form: { token: revoked.tokens.refresh_token, client_id: revoked.clientId } });
+    await send(revoked.at('/oauth/revoke'), { form: {
+      token: revoked.tokens.refresh_token, client_id: revoked.clientId,
+    } });
     refused(await withNonce(revoked), 400, 'invalid_grant');
 
     const reset = await connected();

@@ -43,16 +43,23 @@ export class Faults {
   }
 
   #rule(kind, defaults) {
-    return ({ endpoint, count = 1, ...rest }) => { this.#rules.push({ kind, endpoint, count, phase: 'after', ...defaults, ...rest }); };
+    return ({ endpoint, count = 1, ...rest }) => {
+      this.#rules.push({ kind, endpoint, count, phase: 'after', ...defaults, ...rest });
+    };
   }
 
   #commands = {
     'POST /__control/lose': this.#rule('lose', {}),
     'POST /__control/delay': this.#rule('delay', { ms: 100 }),
-    'POST /__control/fail': this.#rule('fail', { phase: 'before', status: 503, body: '{"error":"temporarily_unavailable"}', contentType: 'application/json' }),
+    'POST /__control/fail': this.#rule('fail', {
+      phase: 'before', status: 503, body: '{"error":"temporarily_unavailable"}', contentType: 'application/json',
+    }),
     'POST /__control/hold': (body) => this.#hold(body),
     'POST /__control/release': (body) => this.#release(body),
-    'POST /__control/clear': () => { this.#rules = []; [...this.#holds.keys()].forEach((endpoint) => this.#release({ endpoint })); },
+    'POST /__control/clear': () => {
+      this.#rules = [];
+      [...this.#holds.keys()].forEach((endpoint) => this.#release({ endpoint }));
+    },
     'POST /__control/nonce': ({ required }) => { this.world.proofs.nonceRequired = required; },
     'POST /__control/clock': ({ shift }) => { this.world.shift = shift; },
     'POST /__control/token-lifetime': ({ seconds }) => { this.world.tokenLifetime = seconds; },

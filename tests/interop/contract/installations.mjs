@@ -58,7 +58,9 @@ function readBody({ platform, ...body }) {
   }
   const texts = required.every((field) => typeof body[field] === 'string');
   const idFits = !rules.strict || /^[A-Za-z0-9_-]{43}$/.test(body.registrationId);
-  if (!texts || !idFits || !isSite(body.siteUrl, rules.pathAllowed) || !rules.callback(body.siteUrl, body.redirectUri)) {
+  if (!texts || !idFits || !isSite(
+    body.siteUrl, rules.pathAllowed,
+  ) || !rules.callback(body.siteUrl, body.redirectUri)) {
     throw new Refusal(400, 'invalid_native_installation');
   }
   const identity = rules.strict ? [platform, body.registrationId] : [platform, body.siteUrl, body.redirectUri];

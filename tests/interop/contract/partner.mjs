@@ -3,7 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { Refusal, random, sha256 } from './proofs.mjs';
 
 const KEY_SHAPE = /^[A-Za-z0-9._~:+/=-]{8,200}$/;
-const API_KEY_HEADERS = ['x-makecrypto-key-id', 'x-makecrypto-key-secret', 'x-makepay-key-id', 'x-makepay-key-secret', 'x-api-key', 'x-api-secret'];
+const API_KEY_HEADERS = [
+  'x-makecrypto-key-id', 'x-makecrypto-key-secret', 'x-makepay-key-id', 'x-makepay-key-secret', 'x-api-key',
+  'x-api-secret',
+];
 const RECEIPT_LIFE = 600;
 
 export class PartnerApi {
@@ -20,7 +23,9 @@ export class PartnerApi {
     if (API_KEY_HEADERS.some((name) => name in request.headers)) throw new Refusal(400, 'mixed_authentication');
     const token = request.accessToken();
     if (!token) throw new Refusal(401, 'A DPoP access token is required.');
-    const jkt = this.world.proofs.judge(request.dpop, { method: request.method, path: request.path, accessToken: token, status: 401 });
+    const jkt = this.world.proofs.judge(request.dpop, {
+      method: request.method, path: request.path, accessToken: token, status: 401,
+    });
     const access = this.world.tokens.access(token, jkt);
     if (!access.installation.rules.scopes.includes(scope)) throw new Refusal(403, 'insufficient_scope');
     return handle.call(this, request, access);
@@ -74,7 +79,9 @@ export class PartnerApi {
   listLinks(request, { grant }) {
     const limit = Number(request.query.get('limit') ?? 50);
     const own = [...this.#links.values()].filter((entry) => entry.grant === grant);
-    return { status: 200, json: { companyId: grant.companyId, paymentLinks: own.map(({ link }) => link).slice(0, limit) } };
+    return {
+      status: 200, json: { companyId: grant.companyId, paymentLinks: own.map(({ link }) => link).slice(0, limit) },
+    };
   }
 
   #own(request, grant) {
@@ -147,7 +154,9 @@ export class PartnerApi {
     return {
       status: 200,
       json: {
-        companyId: grant.companyId, company: { id: grant.companyId, name: grant.companyName, routeKey: 'contract-company', slug: 'contract-company' },
+        companyId: grant.companyId, company: {
+          id: grant.companyId, name: grant.companyName, routeKey: 'contract-company', slug: 'contract-company',
+        },
         makePaySettings: { allowedPaymentMethods: ['BTC.BTC', 'ETH.ETH'] },
       },
     };

@@ -41,7 +41,9 @@ function isBareP256(jwk) {
 function signedBy(jwk, input, signature) {
   try {
     const key = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: jwk.x, y: jwk.y }, format: 'jwk' });
-    return signature.length === 64 && verify('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }, signature);
+    return signature.length === 64 && verify(
+      'sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }, signature,
+    );
   } catch {
     return false;
   }

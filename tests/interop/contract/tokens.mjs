@@ -55,7 +55,9 @@ export class Tokens {
     }
     const { company } = this.world;
     if (installation.grant?.companyId !== company.id) {
-      installation.grant = { id: `grant_${random(12)}`, companyId: company.id, companyName: company.name, subscription: null };
+      installation.grant = {
+        id: `grant_${random(12)}`, companyId: company.id, companyName: company.name, subscription: null,
+      };
     }
     const code = `mco_code_${random()}`;
     this.#codes.set(sha256(code), {
@@ -74,7 +76,9 @@ export class Tokens {
     const key = request.headers['idempotency-key'];
     if (key === undefined ? rules.strict : !rules.keyShape.test(key)) throw new Refusal(400, 'invalid_idempotency_key');
     if (form.resource === undefined ? rules.strict : form.resource !== this.world.audience) throw new Refusal(400, 'invalid_target');
-    const redeem = { authorization_code: () => this.#redeemCode(form), refresh_token: () => this.#redeemRefresh(form) }[form.grant_type];
+    const redeem = {
+      authorization_code: () => this.#redeemCode(form), refresh_token: () => this.#redeemRefresh(form),
+    }[form.grant_type];
     if (!redeem) throw new Refusal(400, 'unsupported_grant_type');
     const credential = form.grant_type === 'authorization_code' ? form.code : form.refresh_token;
     if (!credential) throw new Refusal(400, 'invalid_request');
@@ -96,7 +100,9 @@ export class Tokens {
     const text = this.#issue(installation, family, jkt);
     if (key !== undefined) {
       const successor = this.#refresh.get(sha256(JSON.parse(text).refresh_token));
-      this.#receipts.set(receiptId, { key, text, successor, expires: this.world.now() + DAY, bounded: form.grant_type === 'authorization_code' });
+      this.#receipts.set(receiptId, {
+        key, text, successor, expires: this.world.now() + DAY, bounded: form.grant_type === 'authorization_code',
+      });
     }
     return { status: 200, text };
   }
@@ -131,7 +137,9 @@ export class Tokens {
       grant_id: family.grant.id, installation_id: installation.clientId,
     });
     const refreshToken = `mco_rt_${random()}`;
-    this.#access.set(sha256(accessToken), { installation, family, jkt, grant: family.grant, expires: iat + world.tokenLifetime });
+    this.#access.set(sha256(accessToken), {
+      installation, family, jkt, grant: family.grant, expires: iat + world.tokenLifetime,
+    });
     this.#refresh.set(sha256(refreshToken), { installation, family, jkt, used: false, dead: false });
     return JSON.stringify({
       access_token: accessToken, token_type: 'DPoP', expires_in: world.tokenLifetime, refresh_token: refreshToken, scope,

@@ -14,7 +14,9 @@ const jwk = (change) => ({ key }) => header({ jwk: { ...key.jwk, ...change(key.j
 const edit = (change) => ({ edit: change });
 const signature = (change) => ({ signature: change });
 const parts = (change) => edit((proof) => change(...proof.split('.')));
-const doubled = (object, name, first) => JSON.stringify(object).replace('{', `{${JSON.stringify(name)}:${JSON.stringify(first)},`);
+const doubled = (object, name, first) => JSON.stringify(object).replace(
+  '{', `{${JSON.stringify(name)}:${JSON.stringify(first)},`,
+);
 const urlWith = (change) => ({ url }) => claims({ htu: change(url, new URL(url)) });
 const bytes = (text) => Buffer.from(text, 'base64url');
 
@@ -22,7 +24,9 @@ const TYPES = [undefined, null, 'JWT', 'at+jwt', 'jwt+dpop', 'dpop', '', 5, ['dp
   .map((typ) => [`typ ${JSON.stringify(typ)}`, header({ typ })]);
 
 const ALGORITHMS = [
-  ...[undefined, null, 'none', 'nOnE', '', 'es256', 'ES384', 'ES512', 'ES256K', 'RS256', 'PS256', 'EdDSA', 256, ['ES256']]
+  ...[
+    undefined, null, 'none', 'nOnE', '', 'es256', 'ES384', 'ES512', 'ES256K', 'RS256', 'PS256', 'EdDSA', 256, ['ES256'],
+  ]
     .map((alg) => [`alg ${JSON.stringify(alg)}`, header({ alg })]),
   ['alg none without a signature', { ...header({ alg: 'none' }), ...parts((head, body) => `${head}.${body}.`) }],
   ['HS256 with the public key as the secret', ({ key }) => ({
@@ -47,7 +51,10 @@ const KEYS = [
   ['a P-384 key', { header: { jwk: p384.jwk }, signer: p384 }],
   ['a secp256k1 key', { header: { jwk: k256.jwk }, signer: k256 }],
   ['a secp256k1 key called P-256', { header: { jwk: { ...k256.jwk, crv: 'P-256' } }, signer: k256 }],
-  ['a point off the curve', jwk(({ x }) => ({ x: base64url(bytes(x).map((byte, at) => (at === 31 ? byte ^ 1 : byte))) }))],
+  [
+    'a point off the curve',
+    jwk(({ x }) => ({ x: base64url(bytes(x).map((byte, at) => (at === 31 ? byte ^ 1 : byte))) })),
+  ],
   ['the zero point', jwk(() => ({ x: base64url(Buffer.alloc(32)), y: base64url(Buffer.alloc(32)) }))],
   ['x of 33 bytes', jwk(({ x }) => ({ x: base64url(Buffer.concat([Buffer.alloc(1), bytes(x)])) }))],
   ['y of 33 bytes', jwk(({ y }) => ({ y: base64url(Buffer.concat([bytes(y), Buffer.alloc(1)])) }))],
@@ -69,7 +76,9 @@ const KEYS = [
 ];
 
 const TARGETS = [
-  ...[undefined, null, '', 'get', 'post', 'GET ', 'PUT', 'OPTIONS', 7, ['POST'], ['GET']].map((htm) => [`htm ${JSON.stringify(htm)}`, claims({ htm })]),
+  ...[
+    undefined, null, '', 'get', 'post', 'GET ', 'PUT', 'OPTIONS', 7, ['POST'], ['GET'],
+  ].map((htm) => [`htm ${JSON.stringify(htm)}`, claims({ htm })]),
   ...[undefined, null, '', 7, [], {}].map((htu) => [`htu ${JSON.stringify(htu)}`, claims({ htu })]),
   ['htu of another host', urlWith((url) => url.replace('127.0.0.1', 'evil.example'))],
   ['htu of localhost', urlWith((url) => url.replace('127.0.0.1', 'localhost'))],
@@ -83,7 +92,10 @@ const TARGETS = [
   ['htu of a path that goes on', urlWith((url) => `${url}x`)],
   ['htu of a shorter path', urlWith((url) => url.slice(0, -1))],
   ['htu in other case', urlWith((url, { origin, pathname }) => `${origin}${pathname.toUpperCase()}`)],
-  ['htu with an encoded letter', urlWith((url, { origin, pathname }) => `${origin}/%${pathname.charCodeAt(1).toString(16)}${pathname.slice(2)}`)],
+  [
+    'htu with an encoded letter',
+    urlWith((url, { origin, pathname }) => `${origin}/%${pathname.charCodeAt(1).toString(16)}${pathname.slice(2)}`),
+  ],
   ['htu with dot segments', urlWith((url, { origin, pathname }) => `${origin}/x/..${pathname}`)],
   ['htu with a backslash', urlWith((url, { origin, pathname }) => `${origin}\\${pathname.slice(1)}`)],
   ['htu with a space', urlWith((url) => ` ${url}`)],
@@ -131,7 +143,10 @@ const FORMS = [
   ['padding', edit((proof) => `${proof}==`)],
   ['a space inside', edit((proof) => proof.replace('.', ' .'))],
   ['standard base64', parts((head, body, sig) => `${head}.${body}.+${sig.slice(1)}`)],
-  ['bits that no encoder writes', parts((head, body, sig) => `${head}.${body}.${sig.slice(0, -1)}${sig.endsWith('A') ? 'B' : String.fromCharCode(sig.charCodeAt(85) + 1)}`)],
+  [
+    'bits that no encoder writes',
+    parts((head, body, sig) => `${head}.${body}.${sig.slice(0, -1)}${sig.endsWith('A') ? 'B' : String.fromCharCode(sig.charCodeAt(85) + 1)}`),
+  ],
   ['claims that are no JSON', { rawClaims: () => 'claims' }],
   ['claims that are a list', { rawClaims: (body) => JSON.stringify([body]) }],
   ['claims with something after', { rawClaims: (body) => `${JSON.stringify(body)}{}` }],
@@ -140,8 +155,14 @@ const FORMS = [
   ['claims with a lone surrogate', { rawClaims: (body) => JSON.stringify(body).replace('{', '{"a":"\\ud800",') }],
   ['a header that is a list', { rawHeader: (head) => JSON.stringify([head]) }],
   ['a header that is no JSON', { rawHeader: () => 'header' }],
-  ['claims nested 1,500 deep', { rawClaims: (body) => JSON.stringify(body).replace('{', `{"a":${'['.repeat(1500)}${']'.repeat(1500)},`) }],
-  ['JSON serialization', parts((head, body, sig) => JSON.stringify({ protected: head, payload: body, signature: sig }))],
+  [
+    'claims nested 1,500 deep',
+    { rawClaims: (body) => JSON.stringify(body).replace('{', `{"a":${'['.repeat(1500)}${']'.repeat(1500)},`) },
+  ],
+  [
+    'JSON serialization',
+    parts((head, body, sig) => JSON.stringify({ protected: head, payload: body, signature: sig })),
+  ],
 ];
 
 const SIGNATURES = [

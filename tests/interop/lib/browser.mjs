@@ -10,7 +10,9 @@ const unescape = (text) => text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|([a-z]+));/gi,
 
 function attributes(tag) {
   const found = {};
-  for (const [, name, quoted, apostrophed, bare] of tag.matchAll(/\s([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?/gi)) {
+  for (const [
+    , name, quoted, apostrophed, bare,
+  ] of tag.matchAll(/\s([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?/gi)) {
     found[name.toLowerCase()] = unescape(quoted ?? apostrophed ?? bare ?? '');
   }
   return found;

@@ -67,11 +67,17 @@ export function sendRaw(origin, text) {
     const chunks = [];
     socket.setTimeout(LIMIT_MS, () => socket.destroy(new Error('no answer in time')));
     socket.on('data', (chunk) => chunks.push(chunk));
-    socket.once('error', (error) => (chunks.length > 0 ? resolve(Buffer.concat(chunks).toString('latin1')) : reject(error)));
+    socket.once(
+      'error',
+      (error) => (chunks.length > 0 ? resolve(Buffer.concat(chunks).toString('latin1')) : reject(error)),
+    );
     socket.once('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
     socket.write(text);
   });
 }
+
+/** The `Authorization` header of a client that has a secret (RFC 6749 §2.3.1). */
+export const basic = (id, secret) => ({ authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` });
 
 const oneOf = (wanted) => (Array.isArray(wanted) ? wanted : [wanted]);
 

@@ -20,7 +20,10 @@ export function judgeKey(jwk) {
   const { kty, crv, x, y } = jwk;
   for (const coordinate of [x, y]) if (!is(coordinate) || fromBase64url(coordinate)?.length !== 32) return { cause: 'coordinate' };
   try {
-    return { thumbprint: sha256(JSON.stringify({ crv, kty, x, y })), key: createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' }) };
+    return {
+      thumbprint: sha256(JSON.stringify({ crv, kty, x, y })),
+      key: createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' }),
+    };
   } catch {
     return { cause: 'off-curve' };
   }
@@ -104,7 +107,9 @@ const scopeNames = (text) => (is(text) && canonicalScope(text) !== null ? new Se
 function claimsAreWellTyped({ iss, aud, client_id: client, scope, iat, exp, nbf, cnf, ...more }) {
   const audiences = is(aud) || (Array.isArray(aud) && aud.every(is));
   const bound = cnf === undefined || (typeof cnf === 'object' && isThumbprint(cnf?.jkt));
-  const named = ['company_id', 'grant_id', 'installation_id'].every((name) => more[name] === undefined || is(more[name]));
+  const named = [
+    'company_id', 'grant_id', 'installation_id',
+  ].every((name) => more[name] === undefined || is(more[name]));
   return is(iss) && audiences && is(client) && scopeNames(scope) && time(iat) !== undefined && time(exp) !== undefined
     && (nbf === undefined || time(nbf) !== undefined) && bound && named;
 }
@@ -138,7 +143,9 @@ export function judgeDelivery({ secret, header, body, now, tolerance }) {
   const [times, signatures] = [valuesOf('t'), valuesOf('v1')];
   const malformed = parts.includes(undefined) || times.length !== 1 || signatures.length < 1 || signatures.length > 8;
   if (malformed || !/^\d{1,18}$/.test(times[0])) return { cause: 'malformed' };
-  const right = createHmac('sha256', Buffer.from(secret, 'latin1')).update(`${times[0]}.`).update(body, 'latin1').digest('hex');
+  const right = createHmac(
+    'sha256', Buffer.from(secret, 'latin1'),
+  ).update(`${times[0]}.`).update(body, 'latin1').digest('hex');
   if (!signatures.some((one) => sameText(one, right))) return { cause: 'mismatch' };
   return Math.abs(now - Number(times[0])) > tolerance ? { cause: 'stale' } : {};
 }

@@ -6,14 +6,26 @@ import { createPublicKey, verify } from 'node:crypto';
 import { Key, hex40, now, pkce, random } from './dpop.mjs';
 import { ok, send } from './http.mjs';
 
-const LINKS_AND_HOOKS = ['company:read', 'makepay:payment-links:read', 'makepay:payment-links:write', 'makepay:webhooks:read', 'makepay:webhooks:write'];
+const LINKS_AND_HOOKS = [
+  'company:read', 'makepay:payment-links:read', 'makepay:payment-links:write', 'makepay:webhooks:read',
+  'makepay:webhooks:write',
+];
 
 export const PLATFORMS = {
-  medusa: { algorithm: 'RS256', identified: true, version: { medusaVersion: '2.17.2' }, scopes: LINKS_AND_HOOKS, callback: (site) => `${site}/makepay/oauth/callback` },
-  wordpress: { algorithm: 'ES256', identified: true, version: { wordpressVersion: '6.9' }, scopes: LINKS_AND_HOOKS, callback: (site) => `${site}/wp-admin/admin-post.php?action=counterfoil_callback` },
+  medusa: {
+    algorithm: 'RS256', identified: true, version: { medusaVersion: '2.17.2' }, scopes: LINKS_AND_HOOKS,
+    callback: (site) => `${site}/makepay/oauth/callback`,
+  },
+  wordpress: {
+    algorithm: 'ES256', identified: true, version: { wordpressVersion: '6.9' }, scopes: LINKS_AND_HOOKS,
+    callback: (site) => `${site}/wp-admin/admin-post.php?action=counterfoil_callback`,
+  },
   'btcpay-server': {
     algorithm: 'RS256', identified: false, version: { btcpayServerVersion: null },
-    scopes: ['company:read', 'makepay:payment-links:read', 'makepay:payment-links:write', 'makepay:settings:read', 'makepay:settings:write'],
+    scopes: [
+      'company:read', 'makepay:payment-links:read', 'makepay:payment-links:write', 'makepay:settings:read',
+      'makepay:settings:write',
+    ],
     callback: (site) => `${site}/plugins/store-1/makepay/oauth/callback`,
   },
 };
@@ -132,7 +144,9 @@ export class Store {
     assert.deepEqual(body.scope.split(' ').sort(), [...this.rules.scopes].sort());
     const claims = await this.verify(body.access_token, key);
     if (this.claims) {
-      for (const name of ['company_id', 'grant_id', 'installation_id']) assert.equal(claims[name], this.claims[name], name);
+      for (const name of ['company_id', 'grant_id', 'installation_id']) assert.equal(
+        claims[name], this.claims[name], name,
+      );
     }
     Object.assign(this, { tokens: body, claims });
     return body;
@@ -166,13 +180,17 @@ export class Store {
     assert.deepEqual([...scopes].sort(), [...this.rules.scopes].sort());
     assert.ok(claims.iat <= now() + 30 && claims.exp > claims.iat && claims.exp > now());
     assert.ok(claims.nbf === undefined || claims.nbf <= now() + 30);
-    for (const name of ['company_id', 'grant_id', 'jti']) assert.ok(typeof claims[name] === 'string' && claims[name] !== '', name);
+    for (const name of ['company_id', 'grant_id', 'jti']) assert.ok(
+      typeof claims[name] === 'string' && claims[name] !== '', name,
+    );
     assert.equal(claims.installation_id, this.clientId);
     return claims;
   }
 
   /** One partner API call below /makepay; knobs go to the proof, `token` and `scheme` to the header. */
-  api(method, path, { json, body, token = this.tokens.access_token, key = this.key, scheme = 'DPoP', idempotency, proof, headers, knobs } = {}) {
+  api(method, path, {
+    json, body, token = this.tokens.access_token, key = this.key, scheme = 'DPoP', idempotency, proof, headers, knobs,
+  } = {}) {
     const url = this.at(`/api/partner/v1/makepay/${path}`);
     return send(url, {
       method, json, body,
@@ -185,11 +203,17 @@ export class Store {
   }
 
   /** The native reset. */
-  reset({ token = this.tokens.access_token, key = this.key, clientId = this.clientId, idempotency = `${this.platform}-native-reset-${hex40()}`, headers } = {}) {
+  reset({
+    token = this.tokens.access_token, key = this.key, clientId = this.clientId,
+    idempotency = `${this.platform}-native-reset-${hex40()}`, headers,
+  } = {}) {
     const url = this.at('/oauth/native/installations');
     return send(`${url}?client_id=${clientId}`, {
       method: 'DELETE',
-      headers: { authorization: `DPoP ${token}`, dpop: key.proof('DELETE', url, { token }), 'idempotency-key': idempotency, ...headers },
+      headers: {
+        authorization: `DPoP ${token}`, dpop: key.proof('DELETE', url, { token }), 'idempotency-key': idempotency,
+        ...headers,
+      },
     });
   }
 

@@ -77,7 +77,9 @@ function run(bin, args, input = '') {
   return new Promise((resolve, reject) => {
     const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     const texts = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => { texts[name] += text; });
+    for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on(
+      'data', (text) => { texts[name] += text; },
+    );
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, ...texts }));
     child.stdin.on('error', () => {}).end(input);
@@ -107,7 +109,10 @@ export class Server {
   }
 
   async launch() {
-    const args = ['serve', '--config', this.config, '--data-dir', this.dataDir, '--listen', `127.0.0.1:${this.port}`, '--issuer', this.issuer];
+    const args = [
+      'serve', '--config', this.config, '--data-dir', this.dataDir, '--listen', `127.0.0.1:${this.port}`, '--issuer',
+      this.issuer,
+    ];
     this.process = new Process(SERVER_BIN, args, join(this.directory.path, 'server.log'));
     await this.process.ready('counterfoil-server', async () => (await send(`${this.address}/healthz`)).status === 200);
   }
@@ -127,7 +132,9 @@ export class Server {
   async person(email, ...companies) {
     const password = `correct horse ${email} battery`;
     for (const company of companies) {
-      await this.operator(['user', 'add', '--email', email, '--company', company, '--role', 'admin', '--password-stdin'], `${password}\n`);
+      await this.operator(
+        ['user', 'add', '--email', email, '--company', company, '--role', 'admin', '--password-stdin'], `${password}\n`,
+      );
     }
     return { email, password };
   }
@@ -162,7 +169,9 @@ export class Daemon {
     daemon.socket = join(daemon.directory.path, 'api.sock');
     daemon.config = join(daemon.directory.path, 'store.toml');
     const flat = Object.entries(store).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('');
-    const local = Object.entries({ socket: daemon.socket, ...socket }).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('');
+    const local = Object.entries({
+      socket: daemon.socket, ...socket,
+    }).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('');
     writeFileSync(daemon.config, `${flat}\n[local]\n${local}`);
     await daemon.launch();
     return daemon;

@@ -34,7 +34,9 @@ export function readVectors(file, keys) {
     assert.ok(record.name && !names.has(record.name), `${file}: no name, or a name again: ${record.name}`);
     names.add(record.name);
     assert.match(record.expect, /^(accepted|admitted|refused)$/, record.name);
-    for (const key of Object.keys(record)) assert.ok([...COMMON, ...keys].includes(key), `${file}: ${record.name} has ${key}`);
+    for (const key of Object.keys(record)) assert.ok(
+      [...COMMON, ...keys].includes(key), `${file}: ${record.name} has ${key}`,
+    );
     return record;
   });
 }

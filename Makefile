@@ -1,0 +1,39 @@
+# The commands of this project. `make` alone lists them.
+
+CARGO ?= cargo
+NODE_PATH_FILE := target/node-path
+
+.PHONY: help test lint unit interop demo bench setup clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
+
+test: setup lint unit interop ## everything CI runs: lints, Rust tests, clients from outside
+
+setup: ## install what the build and the tests need and this machine lacks
+	@scripts/setup
+
+lint: setup ## formatting, clippy, documentation, licences
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; fi
+
+unit: setup ## the Rust tests: rules, stores, and real server with real daemon
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+interop: setup ## clients nobody here wrote, strict emulations, hostile requests
+	$(CARGO) build --locked --workspace --bins
+	@scripts/interop
+
+demo: setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)
+	$(CARGO) build --locked --workspace --bins
+	@scripts/demo
+
+bench: setup ## load of real refreshes and proofs, beside this machine's own ES256 rate
+	$(CARGO) build --locked --release --workspace --bins
+	@target/release/bench
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	rm -rf tests/interop/node_modules

@@ -1,0 +1,150 @@
+//! The real daemon of one store, and a plugin that speaks to it over its socket.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, body::Bytes};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use crate::{
+    Browser, Decision,
+    process::{Process, binary, until},
+};
+
+/// A daemon with a store file, a state directory and a socket of its own.
+pub struct Daemon {
+    directory: TempDir,
+    process: Option<Process>,
+}
+
+/// An answer of the local API.
+#[derive(Debug)]
+pub struct LocalAnswer {
+    /// The status.
+    pub status: u16,
+    /// The body, when it is JSON.
+    pub body: Value,
+}
+
+impl Daemon {
+    /// Starts a daemon for a WordPress store at `site_url`.
+    pub async fn start(issuer: &str, site_url: &str, local: &str) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let callback = format!("{site_url}/wp-admin/admin-post.php?action=counterfoil_callback");
+        let config = format!(
+            "platform = \"wordpress\"\nsite_url = \"{site_url}\"\nredirect_uri = \"{callback}\"\nplugin_version = \"1.0.0\"\nplatform_version = \"6.8\"\nissuer = \"{issuer}\"\n[local]\n{local}\n"
+        );
+        std::fs::write(directory.path().join("store.toml"), config)?;
+        let mut daemon = Self { directory, process: None };
+        daemon.resume().await?;
+        Ok(daemon)
+    }
+
+    /// Starts the process again, on the same state.
+    pub async fn resume(&mut self) -> Result<()> {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.path("daemon.log"))?;
+        let mut command = Command::new(binary("counterfoild")?);
+        command.arg("run").arg("--config").arg(self.path("store.toml"));
+        command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
+        command.stdout(log.try_clone()?).stderr(log);
+        let mut process = Process::start("counterfoild", &mut command)?;
+        let socket = self.socket();
+        let ready = until("the daemon to answer", || {
+            let (socket, ended) = (socket.clone(), process.has_ended());
+            async move {
+                let answers = UnixStream::connect(&socket).await.is_ok();
+                (answers || ended).then_some(answers)
+            }
+        });
+        ensure!(ready.await?, "the daemon ended:\n{}", self.log()?);
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills the process at once.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Asks the process to stop and waits until it has, with success.
+    pub async fn stop(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The socket of plugins.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("api.sock")
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().map_or(0, Process::id)
+    }
+
+    /// A file in the daemon's directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Everything that the daemon printed.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.path("daemon.log"))?)
+    }
+
+    /// Calls the local API as a plugin does: one connection a request.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<LocalAnswer> {
+        let stream = UnixStream::connect(self.socket()).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("counterfoil-client", "tests/1.0")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default())))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        drop(sender);
+        connection.await?.context("the connection broke off")?;
+        Ok(LocalAnswer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+    }
+
+    /// The daemon's state as its status tells it.
+    pub async fn state(&self) -> Result<String> {
+        let status = self.call(Method::GET, "/v1/status", None).await?;
+        Ok(status.body["state"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Connects the store: the plugin asks, the merchant decides, the plugin hands over the callback.
+    pub async fn connect(&self, browser: &mut Browser, decision: Decision) -> Result<LocalAnswer> {
+        let answer = self
+            .call(Method::POST, "/v1/connect", Some(Value::Object(serde_json::Map::default())))
+            .await?;
+        let url = answer.body["authorization_url"]
+            .as_str()
+            .with_context(|| format!("{answer:?}"))?
+            .to_owned();
+        let landed = browser.decide(&url, decision).await?;
+        let query = landed.split_once('?').map_or("", |(_, query)| query);
+        self.call(Method::POST, "/v1/callback", Some(serde_json::json!({ "query": query }))).await
+    }
+}

@@ -1,0 +1,100 @@
+//! Processes that end with the test, and waiting for things instead of for time.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// How long anything may take before a test gives up. Far more than it ever takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two looks at something that is awaited.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A port that was free a moment ago.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Looks again and again until `look` finds something.
+pub async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> Result<T> {
+    let waiting = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .with_context(|| format!("waited in vain for {what}"))
+}
+
+/// A child process, killed when dropped.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+}
+
+impl Process {
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        let child =
+            command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {name}"))?;
+        Ok(Self { name, child })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: nothing is flushed, nobody is told.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and the exit that follows.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        let name = self.name;
+        let mut status = None;
+        until("the process to end", || {
+            status = self.child.try_wait().ok().flatten();
+            let ended = status.is_some();
+            async move { ended.then_some(()) }
+        })
+        .await?;
+        match status {
+            Some(status) if status.success() => Ok(()),
+            other => bail!("{name} ended with {other:?}"),
+        }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().ok().flatten().is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The path of a binary of this workspace, beside the one that is running.
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let found = me.ancestors().map(|directory| directory.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: cargo build --workspace --bins"))
+}
