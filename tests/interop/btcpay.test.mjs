@@ -20,9 +20,12 @@ async function connected() {
 const invoice = (shop) => ({
   source: 'btcpay-server', status: 'active',
   payload: {
-    amount: '0.0015', currency: 'BTC', asset: 'BTC.BTC', settlementCurrency: 'USDT', label: 'Order 7', description: 'Order 7',
-    expirationTime: 'never', webhookUrl: `${shop.site}/plugins/makepay/webhook/store-1`, returnRedirectUrl: `${shop.site}/i/1`,
-    successRedirectUrl: `${shop.site}/i/1`, failureRedirectUrl: `${shop.site}/i/1`, metadata: { orderId: '7' }, receiptEmail: 'buyer@example.org',
+    amount: '0.0015', currency: 'BTC', asset: 'BTC.BTC', settlementCurrency: 'USDT', label: 'Order 7',
+    description: 'Order 7',
+    expirationTime: 'never', webhookUrl: `${shop.site}/plugins/makepay/webhook/store-1`,
+    returnRedirectUrl: `${shop.site}/i/1`,
+    successRedirectUrl: `${shop.site}/i/1`, failureRedirectUrl: `${shop.site}/i/1`, metadata: { orderId: '7' },
+    receiptEmail: 'buyer@example.org',
   },
   settlement: {
     currency: 'USDT',

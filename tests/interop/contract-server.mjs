@@ -4,7 +4,8 @@
 //
 //   node tests/interop/contract-server.mjs --port 0 [--token-lifetime SECONDS] [--origin URL]
 //
-// prints {"origin", "control"} and runs until SIGTERM; `--origin` is what a proxy before it is called. `POST /__control/...` with header `x-control` and JSON:
+// prints {"origin", "control"} and runs until SIGTERM; `--origin` is what a proxy before it is called.
+// `POST /__control/...` with header `x-control` and JSON:
 //   lose  {endpoint, count}                   the effect happens, the answer does not arrive
 //   fail  {endpoint, count, status, body, contentType, phase}     phase `before` (default) has no effect
 //   hold  {endpoint, phase}, release {endpoint};  delay {endpoint, ms, count};  clear {}
@@ -201,7 +202,8 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   });
   const lifetime = values['token-lifetime'];
   const { origin, control, close } = await startContractServer({
-    port: Number(values.port), tokenLifetime: lifetime === undefined ? undefined : Number(lifetime), origin: values.origin,
+    port: Number(values.port), tokenLifetime: lifetime === undefined ? undefined : Number(lifetime),
+    origin: values.origin,
   });
   process.stdout.write(`${JSON.stringify({ origin, control })}\n`);
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, close);

@@ -95,7 +95,7 @@ describe('the contract', () => {
     await shop.enrol();
     const url = shop.at('/oauth/native/installations');
     // The contract says nothing of these, and a small server need not.
-    const unsaid = /crit|b64|two .* members|exp |nbf |nonce|line break|space inside|surrogate|nested|UTF-16|iat (negative|zero)/;
+    const unsaid = /crit|b64|two .* members|exp |nbf |nonce|line break|surrogate|nested/;
     for (const [name, knobs] of [...BAD_PROOFS, ...BAD_WITHOUT_TOKEN].filter(([one]) => !unsaid.test(one))) {
       const proof = shop.key.proof('POST', url, knobsFor(knobs, { key: shop.key, url }));
       assert.equal((await shop.register({ proof, previous: shop.key })).status, 400, name);

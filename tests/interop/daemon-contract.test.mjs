@@ -105,7 +105,8 @@ describe('answers that are none', () => {
   it('metadata of another issuer is not believed', async () => {
     const daemon = await land.daemon();
     const good = JSON.stringify({
-      issuer: 'https://evil.example', authorization_endpoint: 'https://evil.example/a', token_endpoint: 'https://evil.example/t', jwks_uri: 'https://evil.example/j',
+      issuer: 'https://evil.example', authorization_endpoint: 'https://evil.example/a',
+      token_endpoint: 'https://evil.example/t', jwks_uri: 'https://evil.example/j',
       native_installation_endpoint: 'https://evil.example/n', authorization_response_iss_parameter_supported: true,
     });
     const bodies = [

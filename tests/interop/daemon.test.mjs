@@ -106,7 +106,8 @@ for (const make of LANDS) {
         'another state': query.replace(
           /state=[^&]+/, 'state=another',
         ), 'no state': query.replace(/&?state=[^&]+/, ''), 'two codes': `${query}&code=x`,
-        'two states': `${query}&state=x`, 'two issuers': `${query}&iss=https%3A%2F%2Fevil.example`, empty: '', garbage: '%zz',
+        'two states': `${query}&state=x`, 'two issuers': `${query}&iss=https%3A%2F%2Fevil.example`, empty: '',
+        garbage: '%zz',
       };
       for (const [name, text] of Object.entries(wrong)) {
         const answer = await land.callback(daemon, text);
@@ -169,8 +170,10 @@ for (const make of LANDS) {
     it('admits plugins alone', async () => {
       const daemon = await land.connected();
       const wrong = {
-        'no client': { 'counterfoil-client': undefined }, 'a client without a version': { 'counterfoil-client': '' }, 'an origin': { origin: 'https://shop.example' }, 'an opaque origin': { origin: 'null' },
-        'a referer': { referer: 'https://shop.example/' }, 'fetch metadata': { 'sec-fetch-mode': 'cors' }, 'another host': { host: 'evil.example' }, 'an address': { host: '127.0.0.1' },
+        'no client': { 'counterfoil-client': undefined }, 'a client without a version': { 'counterfoil-client': '' },
+        'an origin': { origin: 'https://shop.example' }, 'an opaque origin': { origin: 'null' },
+        'a referer': { referer: 'https://shop.example/' }, 'fetch metadata': { 'sec-fetch-mode': 'cors' },
+        'another host': { host: 'evil.example' }, 'an address': { host: '127.0.0.1' },
       };
       for (const [name, headers] of Object.entries(wrong)) {
         for (const [method, path] of [['GET', '/v1/status'], ['GET', LINKS], ['POST', '/v1/disconnect']]) {

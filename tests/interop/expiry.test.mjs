@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { pkce } from './lib/dpop.mjs';
-import { challenged, ok, refused, refusedInPlace, send } from './lib/http.mjs';
+import { App } from './lib/app.mjs';
+import { challenged, ok, refused, refusedInPlace } from './lib/http.mjs';
 import { clockPasses, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
@@ -21,16 +21,11 @@ describe('in time', () => {
   });
 
   it('a request_uri ends, and the browser\'s own parameters do not take its place', async () => {
-    const app = await here.server.app('Ledger', 'Nordwind Trading', {
-      redirectUris: ['https://app.example/cb'], scopes: ['company:read'], flags: ['--public'],
-    });
-    const form = {
-      response_type: 'code', client_id: app.client_id, redirect_uri: 'https://app.example/cb', scope: 'company:read', state: 's',
-      code_challenge: pkce().challenge, code_challenge_method: 'S256',
-    };
-    const { request_uri: uri } = ok(await send(`${here.server.issuer}/oauth/par`, { form }), 201);
+    const app = await App.register(here.server);
+    const { parameters } = app.request();
+    const { request_uri: uri } = ok(await app.push(parameters), 201);
     await clockPasses(soon(1));
-    refusedInPlace(await here.browser.load(`${here.server.issuer}/oauth/authorize?${new URLSearchParams({ ...form, request_uri: uri })}`));
+    refusedInPlace(await here.browser.load(app.url({ ...parameters, request_uri: uri })));
   });
 
   it('an access token ends, its family does not, and neither does the replay of its answer', async () => {

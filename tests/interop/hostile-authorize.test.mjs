@@ -3,36 +3,21 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 
-import { Key, pkce, random } from './lib/dpop.mjs';
-import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
+import { App, CALLBACK } from './lib/app.mjs';
+import { Key, random } from './lib/dpop.mjs';
+import { refused, refusedInPlace, send } from './lib/http.mjs';
 import { Browser, UNTHROTTLED, world } from './lib/kit.mjs';
-import { Store } from './lib/native.mjs';
 
 const here = world({ settings: UNTHROTTLED });
-const CALLBACK = 'https://app.example/cb';
-const SCOPES = ['company:read', 'makepay:payment-links:read'];
 let app;
-let desk;
 
 before(async () => {
-  app = await here.server.app('Ledger', 'Nordwind Trading', { redirectUris: [CALLBACK], scopes: SCOPES });
-  desk = await here.server.app('Desk', 'Nordwind Trading', {
-    redirectUris: [CALLBACK], scopes: SCOPES, flags: ['--public'],
-  });
+  app = await App.register(here.server);
 });
 
-const parameters = (changes, client = app) => {
-  const all = {
-    response_type: 'code', client_id: client.client_id, redirect_uri: CALLBACK, scope: SCOPES.join(' '), state: 'state-1',
-    code_challenge: pkce().challenge, code_challenge_method: 'S256', ...changes,
-  };
-  return Object.entries(all).filter(([, value]) => value !== undefined);
-};
-const url = (pairs) => `${here.server.issuer}/oauth/authorize?${new URLSearchParams(pairs)}`;
-const authorize = (changes, client) => send(url(parameters(changes, client)));
-const push = (pairs, client = app, headers = {}) => send(`${here.server.issuer}/oauth/par`, {
-  form: pairs, headers: { ...(client.client_secret && basic(client)), ...headers },
-});
+const parameters = (changes) => Object.entries(app.request({ state: 'state-1', ...changes }).parameters);
+const url = (pairs) => app.url(pairs);
+const authorize = (changes) => send(url(parameters(changes)));
 
 const FAULTS = [
   ['response_type missing', { response_type: undefined }, 'invalid_request'],
@@ -80,7 +65,7 @@ describe('an application\'s request with a fault', () => {
   });
 
   it('is refused when it is pushed', async () => {
-    for (const [name, change, error] of FAULTS) refused(await push(parameters(change)), 400, error, name);
+    for (const [name, change, error] of FAULTS) refused(await app.push(parameters(change)), 400, error, name);
   });
 
   it('echoes no empty state, and ignores what it does not know', async () => {
@@ -92,28 +77,36 @@ describe('an application\'s request with a fault', () => {
 });
 
 describe('a request whose callback is not to be trusted', () => {
-  it('stays on our own page', async () => {
+  const unusual = () => {
+    const own = ['client_id', app.id];
     const doubled = (name, value) => url([...parameters(), [name, value]]);
-    for (const [name, target] of Object.entries({
-      'client_id missing': url(parameters({ client_id: undefined })), 'client_id empty': url(parameters({ client_id: '' })),
-      'client_id unknown': url(parameters({ client_id: 'mco_app_unknown' })), 'client_id malformed': url(parameters({ client_id: "' or 1=1" })),
-      'client_id of 64 kB': url(parameters({ client_id: 'x'.repeat(32_000) })), 'client_id doubled': doubled('client_id', app.client_id),
-      'redirect_uri doubled': doubled('redirect_uri', CALLBACK), 'redirect_uri doubled by evil': doubled(
-        'redirect_uri', 'https://evil.example/cb',
-      ),
-      'state with a line break': url(parameters({ state: 'a\r\nX-Evil: 1' })), 'state with NUL': url(parameters({ state: 'a\u0000' })), 'state of 16 kB': url(parameters({ state: 'x'.repeat(16_000) })),
-      'request_uri unknown': url([
-        ['client_id', app.client_id], ['request_uri', `urn:ietf:params:oauth:request_uri:${random()}`],
-      ]),
-      'request_uri of the web': url([
-        ['client_id', app.client_id], ['request_uri', 'http://127.0.0.1:9/x'],
-      ]), 'request_uri of a file': url([['client_id', app.client_id], ['request_uri', 'file:///etc/passwd']]),
-      'nothing at all': url([]), 'invalid percent-encoding': `${url(parameters())}&x=%zz&state=%ff`,
-    })) {
+    const changed = (change) => url(parameters(change));
+    const byReference = (uri) => url([own, ['request_uri', uri]]);
+    return {
+      'client_id missing': changed({ client_id: undefined }),
+      'client_id empty': changed({ client_id: '' }),
+      'client_id unknown': changed({ client_id: 'mco_app_unknown' }),
+      'client_id malformed': changed({ client_id: "' or 1=1" }),
+      'client_id of 30 kB': changed({ client_id: 'x'.repeat(30_000) }),
+      'client_id doubled': doubled(...own),
+      'redirect_uri doubled': doubled('redirect_uri', CALLBACK),
+      'redirect_uri doubled by evil': doubled('redirect_uri', 'https://evil.example/cb'),
+      'state with a line break': changed({ state: 'a\r\nX-Evil: 1' }),
+      'state with NUL': changed({ state: 'a\u0000' }),
+      'state of 16 kB': changed({ state: 'x'.repeat(16_000) }),
+      'request_uri unknown': byReference(`urn:ietf:params:oauth:request_uri:${random()}`),
+      'request_uri of the web': byReference('http://127.0.0.1:9/x'),
+      'request_uri of a file': byReference('file:///etc/passwd'),
+      'nothing at all': url([]),
+      'invalid percent-encoding': `${changed({})}&x=%zz&state=%ff`,
+    };
+  };
+
+  it('stays on our own page', async () => {
+    for (const [name, target] of Object.entries(unusual())) {
       const answer = await send(target);
-      if (answer.status === 414 || answer.status === 431) continue;
-      refusedInPlace(answer, name);
-      assert.equal(answer.headers['x-evil'], undefined);
+      if (answer.status !== 414 && answer.status !== 431) refusedInPlace(answer, name);
+      assert.equal(answer.headers['x-evil'], undefined, name);
     }
   });
 
@@ -128,7 +121,7 @@ describe('a request whose callback is not to be trusted', () => {
       assert.ok(!(answer.location ?? '').includes('doubled-value'), name);
       if (name === 'state') assert.equal(where?.get('state') ?? null, null);
     }
-    refused(await push([...parameters(), ['state', 'x']]), 400, 'invalid_request');
+    refused(await app.push([...parameters(), ['state', 'x']]), 400, 'invalid_request');
   });
 
   it('escapes what it shows and forbids scripts', async () => {
@@ -144,85 +137,6 @@ describe('a request whose callback is not to be trusted', () => {
       assert.match(answer.headers['cache-control'], /no-store/);
       assert.equal(answer.headers['x-content-type-options'], 'nosniff');
     }
-  });
-});
-
-describe('a pushed request', () => {
-  const pushed = async (changes, client) => {
-    const answer = await push(parameters(changes, client), client);
-    const body = ok(answer, 201);
-    assert.match(body.request_uri, /^urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]{22,}$/);
-    assert.ok(body.expires_in >= 5 && body.expires_in < 600);
-    assert.match(answer.headers['cache-control'], /no-store/);
-    return body.request_uri;
-  };
-  const opened = (uri, client = app, more = []) => url([
-    ['client_id', client.client_id], ['request_uri', uri], ...more,
-  ]);
-
-  it('carries its own parameters and none of the browser\'s', async () => {
-    const uri = await pushed({ state: 'pushed' });
-    const page = await here.browser.reachConsent(opened(uri, app, [
-      ['redirect_uri', 'https://evil.example/cb'], ['scope', 'admin'], ['state', 'query'],
-    ]));
-    assert.ok(page.form, 'the consent page');
-    const { left } = await here.browser.submit(page, page.form, 'deny');
-    assert.ok(left.startsWith(`${CALLBACK}?`), left);
-    assert.equal(new URL(left).searchParams.get('state'), 'pushed');
-  });
-
-  it('is spent by the decision, not by looking', async () => {
-    const uri = await pushed();
-    await here.browser.reachConsent(opened(uri));
-    await here.browser.reachConsent(opened(uri));
-    await here.browser.approve(opened(uri));
-    refusedInPlace(await here.browser.load(opened(uri)));
-  });
-
-  it('is its own client\'s', async () => {
-    const uri = await pushed();
-    refusedInPlace(await send(opened(uri, desk)));
-    refusedInPlace(await send(url([['request_uri', uri]])));
-    await here.browser.approve(opened(uri));
-  });
-
-  it('is made by a client that proves itself', async () => {
-    refused(await push(parameters(), {}), 401, 'invalid_client');
-    refused(await push(parameters(), { ...app, client_secret: 'wrong' }), 401, 'invalid_client');
-    refused(await push(parameters({}, desk), app), [400, 401], ['invalid_request', 'invalid_client']);
-    refused(await push(parameters({ client_id: 'mco_app_unknown' }), {}), 401, 'invalid_client');
-    await pushed({}, desk);
-  });
-
-  it('names no request_uri itself', async () => {
-    refused(await push([...parameters(), ['request_uri', await pushed()]]), 400, 'invalid_request');
-  });
-
-  it('binds to the key of its proof, which dpop_jkt may only repeat', async () => {
-    const [key, other] = [new Key(), new Key()];
-    const par = `${here.server.issuer}/oauth/par`;
-    refused(
-      await push(parameters({ dpop_jkt: other.jkt }), app, { dpop: key.proof('POST', par) }), 400,
-      ['invalid_dpop_proof', 'invalid_request'],
-    );
-    ok(await push(parameters({ dpop_jkt: key.jkt }), app, { dpop: key.proof('POST', par) }), 201);
-  });
-
-  it('of a store needs the proof of a key it registered', async () => {
-    const shop = new Store(here.server, 'wordpress');
-    await shop.enrol();
-    const par = shop.at('/oauth/par');
-    const next = new Key();
-    const at = (key, changes) => send(par, {
-      form: shop.request({ key, ...changes }).parameters, headers: { dpop: key?.proof('POST', par) },
-    });
-    refused(await send(par, { form: shop.request().parameters }), 400, 'invalid_dpop_proof');
-    refused(await at(next), 400, 'invalid_dpop_proof');
-    refused(await at(shop.key, { dpop_jkt: next.jkt }), 400, ['invalid_dpop_proof', 'invalid_request']);
-    ok(await at(shop.key), 201);
-    ok(await shop.register({ key: next, previous: shop.key }));
-    ok(await at(next), 201);
-    ok(await at(shop.key, { dpop_jkt: undefined }), 201);
   });
 });
 

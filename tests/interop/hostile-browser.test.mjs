@@ -2,33 +2,33 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 
-import { pkce, random } from './lib/dpop.mjs';
+import { App } from './lib/app.mjs';
+import { readForms } from './lib/browser.mjs';
+import { random } from './lib/dpop.mjs';
 import { refused, send } from './lib/http.mjs';
 import { Browser, world } from './lib/kit.mjs';
-import { readForms } from './lib/browser.mjs';
 import { Store } from './lib/native.mjs';
 
 const here = world({ companies: ['Nordwind Trading', 'Sudwind Trading'] });
-const CALLBACK = 'https://app.example/cb';
 let app;
 let rival;
 
 before(async () => {
-  app = await here.server.app('Ledger <b>', 'Nordwind Trading', { redirectUris: [CALLBACK], scopes: ['company:read'] });
+  app = await App.register(here.server, { name: 'Ledger <b>' });
   await here.server.company('Rival & Sons');
   rival = await here.server.person('rival@shop.example', 'Rival & Sons');
 });
 
-const authorize = () => `${here.server.issuer}/oauth/authorize?${new URLSearchParams({
-  response_type: 'code', client_id: app.client_id, redirect_uri: CALLBACK, scope: 'company:read', state: random(), code_challenge: pkce().challenge, code_challenge_method: 'S256',
-})}`;
+const authorize = () => app.request().url;
 
-const pairsOf = (form, decision = 'approve') => form.fields.filter(({ name, type }) => name && type !== 'submit' && type !== 'radio')
-  .map(({ name, value = '' }) => [name, value])
-  .concat(
-    form.fields.filter(({ type }) => type === 'radio').slice(0, 1).map(({ name, value }) => [name, value]),
-    [['decision', decision]],
-  );
+/** What a browser would post: hidden fields, the first company, the decision. */
+function pairsOf({ fields }, decision = 'approve') {
+  const [company] = fields.filter(({ type }) => type === 'radio');
+  const hidden = fields.filter(({ name, type }) => name && type === 'hidden');
+  return [
+    ...hidden, ...(company ? [company] : []),
+  ].map(({ name, value = '' }) => [name, value]).concat([['decision', decision]]);
+}
 
 const target = (page) => new URL(page.form.action || page.url, page.url).href;
 const post = (browser, page, form, options) => browser.load(target(page), { method: 'POST', form, ...options });

@@ -3,56 +3,63 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 
-import { pkce, random } from './lib/dpop.mjs';
+import { App } from './lib/app.mjs';
 import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
 const here = world({ settings: UNTHROTTLED });
-const SCOPE = 'makepay:payment-links:read';
 let confidential;
 let native;
 let shop;
 
 before(async () => {
-  confidential = await here.server.app('Ledger', 'Nordwind Trading', {
-    redirectUris: ['https://app.example/cb', 'https://app.example/q?a=b'], scopes: [SCOPE],
-  });
-  native = await here.server.app('Desk', 'Nordwind Trading', {
-    redirectUris: ['http://127.0.0.1/cb', 'com.example.desk:/cb'], scopes: [SCOPE], flags: ['--public'],
+  confidential = await App.register(here.server, { redirectUris: [
+    'https://app.example/cb', 'https://app.example/q?a=b',
+  ] });
+  native = await App.register(here.server, {
+    name: 'Desk', redirectUris: ['http://127.0.0.1/cb', 'com.example.desk:/cb'], flags: ['--public'],
   });
   shop = new Store(here.server, 'medusa');
   await shop.enrol();
 });
 
-const parameters = (app, redirectUri) => ({
-  response_type: 'code', client_id: app.client_id, scope: SCOPE, state: random(), redirect_uri: redirectUri,
-  code_challenge: pkce().challenge, code_challenge_method: 'S256',
-});
-const authorize = (app, redirectUri) => send(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(app, redirectUri))}`);
-const push = (app, redirectUri) => send(`${here.server.issuer}/oauth/par`, {
-  form: parameters(app, redirectUri),
-  headers: app.client_secret && { authorization: `Basic ${Buffer.from(`${app.client_id}:${app.client_secret}`).toString('base64')}` },
-});
+const at = (app, redirectUri) => app.request({ redirect_uri: redirectUri }).url;
+const authorize = (app, redirectUri) => send(at(app, redirectUri));
+const push = (app, redirectUri) => app.push(app.request({ redirect_uri: redirectUri }).parameters);
 
 const VARIANTS = {
   web: [
-    'https://app.example/cb/', 'https://app.example/cb?', 'https://app.example/cb#', 'https://app.example/cb#x', 'https://app.example/cb?next=https://evil.example',
-    'HTTPS://app.example/cb', 'https://APP.example/cb', 'https://app.example/CB', 'https://app.example:443/cb', 'https://app.example:8443/cb', 'https://app.example:/cb',
-    'http://app.example/cb', 'javascript:alert(1)', 'javascript://app.example/cb', 'data:text/html,x', 'file://test', '//app.example/cb', '/cb', 'cb', 'app.example/cb', '',
-    'https://app.example@evil.example/cb', 'https://evil.example\\@app.example/cb', 'https://app.example%40evil.example/cb', 'https://user:pw@app.example/cb', 'https://@app.example/cb',
-    'https://app.example.evil.example/cb', 'https://app.example%2eevil.example/cb', 'https://evilapp.example/cb', 'https://app.example./cb', 'https://app-example/cb',
-    'https://app.example/%63b', 'https://app.example/cb%00', 'https://app.example/cb%20', 'https://app.example/cb%0d%0aX:y', 'https://app.example/c\tb', 'https://app.example/cb\r\nX: y',
-    'https://app.example/./cb', 'https://app.example/x/../cb', 'https://app.example//cb', 'https://app.example/cb;x', 'https://app.example/cb/..', 'https://app.example\\cb', 'https:app.example/cb',
-    'https:/app.example/cb', 'https:///app.example/cb', ' https://app.example/cb', 'https://app.example/cb ', 'https://app.example/cb\u0000', 'https://app\u3002example/cb', 'https://аpp.example/cb',
-    'https://xn--pp-6tc.example/cb', 'https://app.example/q?a=b&c=d', 'https://app.example/q?a=bx', 'https://app.example/q?c=d&a=b', 'https://app.example/q', 'https://app.example/q?a=b#',
-    'https://app.example/*', 'https://*.example/cb', `https://app.example/cb?${'x'.repeat(4_000)}`, 'https://app.example/cb https://evil.example', 'https://app.example/cb,https://evil.example',
+    'https://app.example/cb/', 'https://app.example/cb?', 'https://app.example/cb#', 'https://app.example/cb#x',
+    'https://app.example/cb?next=https://evil.example',
+    'HTTPS://app.example/cb', 'https://APP.example/cb', 'https://app.example/CB', 'https://app.example:443/cb',
+    'https://app.example:8443/cb', 'https://app.example:/cb',
+    'http://app.example/cb', 'javascript:alert(1)', 'javascript://app.example/cb', 'data:text/html,x', 'file://test',
+    '//app.example/cb', '/cb', 'cb', 'app.example/cb', '',
+    'https://app.example@evil.example/cb', 'https://evil.example\\@app.example/cb',
+    'https://app.example%40evil.example/cb', 'https://user:pw@app.example/cb', 'https://@app.example/cb',
+    'https://app.example.evil.example/cb', 'https://app.example%2eevil.example/cb', 'https://evilapp.example/cb',
+    'https://app.example./cb', 'https://app-example/cb',
+    'https://app.example/%63b', 'https://app.example/cb%00', 'https://app.example/cb%20',
+    'https://app.example/cb%0d%0aX:y', 'https://app.example/c\tb', 'https://app.example/cb\r\nX: y',
+    'https://app.example/./cb', 'https://app.example/x/../cb', 'https://app.example//cb', 'https://app.example/cb;x',
+    'https://app.example/cb/..', 'https://app.example\\cb', 'https:app.example/cb',
+    'https:/app.example/cb', 'https:///app.example/cb', ' https://app.example/cb', 'https://app.example/cb ',
+    'https://app.example/cb\u0000', 'https://app\u3002example/cb', 'https://аpp.example/cb',
+    'https://xn--pp-6tc.example/cb', 'https://app.example/q?a=b&c=d', 'https://app.example/q?a=bx',
+    'https://app.example/q?c=d&a=b', 'https://app.example/q', 'https://app.example/q?a=b#',
+    'https://app.example/*', 'https://*.example/cb', `https://app.example/cb?${'x'.repeat(4_000)}`,
+    'https://app.example/cb https://evil.example', 'https://app.example/cb,https://evil.example',
   ],
   loopback: [
-    'http://127.0.0.1:51004/cb2', 'http://127.0.0.1:51004/cb?x', 'http://127.0.0.1:51004/CB', 'http://127.0.0.1:51004/cb/', 'http://127.0.0.1:51004@evil.example/cb', 'http://127.0.0.1:99999/cb',
-    'http://127.0.0.1:/cb', 'http://127.0.0.1:0/cb', 'http://127.0.0.1:080/cb', 'http://127.0.0.1:+80/cb', 'http://127.0.0.1.evil.example/cb', 'http://127.0.0.2:51004/cb', 'http://127.1/cb',
-    'http://2130706433/cb', 'http://0x7f.0.0.1/cb', 'http://0.0.0.0:51004/cb', 'http://localhost:51004/cb', 'http://[::1]:51004/cb', 'https://127.0.0.1:51004/cb', 'http://127.0.0.1:51004\\@evil.example/cb',
-    'http://evil.example:51004/cb', 'com.example.desk://cb', 'COM.example.desk:/cb', 'com.example.desk:/cb/', 'com.example.desk:cb', 'com.example.desk:/cb?x', 'com.example.desk2:/cb', 'com.example:/cb',
+    'http://127.0.0.1:51004/cb2', 'http://127.0.0.1:51004/cb?x', 'http://127.0.0.1:51004/CB',
+    'http://127.0.0.1:51004/cb/', 'http://127.0.0.1:51004@evil.example/cb', 'http://127.0.0.1:99999/cb',
+    'http://127.0.0.1:/cb', 'http://127.0.0.1:0/cb', 'http://127.0.0.1:080/cb', 'http://127.0.0.1:+80/cb',
+    'http://127.0.0.1.evil.example/cb', 'http://127.0.0.2:51004/cb', 'http://127.1/cb',
+    'http://2130706433/cb', 'http://0x7f.0.0.1/cb', 'http://0.0.0.0:51004/cb', 'http://localhost:51004/cb',
+    'http://[::1]:51004/cb', 'https://127.0.0.1:51004/cb', 'http://127.0.0.1:51004\\@evil.example/cb',
+    'http://evil.example:51004/cb', 'com.example.desk://cb', 'COM.example.desk:/cb', 'com.example.desk:/cb/',
+    'com.example.desk:cb', 'com.example.desk:/cb?x', 'com.example.desk2:/cb', 'com.example:/cb',
   ],
 };
 
@@ -66,24 +73,25 @@ describe('an application on the web', () => {
   });
 
   it('must name one', async () => {
-    const { redirect_uri: _, ...rest } = parameters(confidential, '');
-    refusedInPlace(await send(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(rest)}`));
+    refusedInPlace(await authorize(confidential, undefined));
   });
 
   it('gets the query of its callback back', async () => {
     const uri = 'https://app.example/q?a=b';
-    const { callback, iss } = await here.browser.approve(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(confidential, uri))}`);
+    const { callback, iss } = await here.browser.approve(at(confidential, uri));
     assert.ok(callback.startsWith(`${uri}&`), callback);
     assert.equal(iss, here.server.issuer);
   });
 
   it('has its callbacks vetted when it is registered', async () => {
     for (const uri of [
-      'https://app.example/*', 'https://*.example/cb', 'http://app.example/cb', 'javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///x', 'blob:x', 'about:blank', 'intent://x',
-      'myapp:/cb', 'com.example.app://cb', 'https://app.example/cb#x', 'https://user@app.example/cb', 'https://app.example/a/../cb', '/cb', 'https://app.example/c b',
+      'https://app.example/*', 'https://*.example/cb', 'http://app.example/cb', 'javascript:alert(1)',
+      'data:text/html,x', 'vbscript:x', 'file:///x', 'blob:x', 'about:blank', 'intent://x',
+      'myapp:/cb', 'com.example.app://cb', 'https://app.example/cb#x', 'https://user@app.example/cb',
+      'https://app.example/a/../cb', '/cb', 'https://app.example/c b',
     ]) {
       await assert.rejects(
-        here.server.app('Odd', 'Nordwind Trading', { redirectUris: [uri], scopes: [SCOPE] }), undefined, uri,
+        App.register(here.server, { name: 'Odd', redirectUris: [uri] }), undefined, uri,
       );
     }
   });
@@ -95,7 +103,7 @@ describe('a native application', () => {
       'http://127.0.0.1/cb', 'http://127.0.0.1:51004/cb', 'http://127.0.0.1:1/cb', 'com.example.desk:/cb',
     ]) {
       ok(await push(native, uri), 201, uri);
-      const { callback } = await here.browser.approve(`${here.server.issuer}/oauth/authorize?${new URLSearchParams(parameters(native, uri))}`);
+      const { callback } = await here.browser.approve(at(native, uri));
       assert.ok(callback.startsWith(`${uri}?`), callback);
     }
     for (const uri of VARIANTS.loopback) {
@@ -108,11 +116,13 @@ describe('a native application', () => {
 describe('a store', () => {
   it('is sent to no variant of its callback, before and after approval', async () => {
     const variants = (uri) => [
-      `${uri}/`, `${uri}?`, `${uri}#`, `${uri}?x=1`, uri.toUpperCase(), uri.replace('callback', '%63allback'), uri.replace('/makepay', '//makepay'), uri.replace('/makepay', '/./makepay'),
+      `${uri}/`, `${uri}?`, `${uri}#`, `${uri}?x=1`, uri.toUpperCase(), uri.replace('callback', '%63allback'),
+      uri.replace('/makepay', '//makepay'), uri.replace('/makepay', '/./makepay'),
       uri.replace('.example', '.example.'), uri.replace('.example', '.example:443'), uri.replace(
         '.example', '.example.evil.example',
       ), uri.replace('https://', 'https://evil.example@'), uri.replace('https', 'http'),
-      `${uri}%00`, `${uri} `, uri.slice(0, -1), new URL(uri).pathname, 'https://evil.example/makepay/oauth/callback', 'http://127.0.0.1/makepay/oauth/callback',
+      `${uri}%00`, `${uri} `, uri.slice(0, -1), new URL(uri).pathname, 'https://evil.example/makepay/oauth/callback',
+      'http://127.0.0.1/makepay/oauth/callback',
     ];
     for (const state of ['before', 'after']) {
       for (const uri of variants(shop.redirectUri)) refusedInPlace(

@@ -158,7 +158,8 @@ describe('a proof played again', () => {
 
 describe('where a proof is expected from', () => {
   const lies = (host) => ({
-    'x-forwarded-host': host, 'x-forwarded-proto': 'https', 'x-forwarded-port': '443', forwarded: `host=${host};proto=https`, 'x-original-url': '/oauth/token',
+    'x-forwarded-host': host, 'x-forwarded-proto': 'https', 'x-forwarded-port': '443',
+    forwarded: `host=${host};proto=https`, 'x-original-url': '/oauth/token',
   });
 
   it('is the configuration, whatever the headers say', async () => {

@@ -15,24 +15,38 @@ before(() => {
 });
 
 const SITES = [
-  'https://shop.example/', 'https://shop.example/path', 'https://shop.example?x=1', 'https://shop.example#x', 'https://shop.example?',
-  'HTTPS://shop.example', 'https://SHOP.example', 'https://shop.example:443', 'https://shop.example:0', 'https://shop.example:99999',
-  'https://user@shop.example', 'https://user:pw@shop.example', 'https://@shop.example', 'https://shop.example.', 'https://',
-  'http://shop.example', 'ftp://shop.example', 'javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', '//shop.example', 'shop.example', '/',
-  'https:/shop.example', 'https:\\\\shop.example', 'https://shop.example\\@evil.example', 'https://evil.example%40shop.example', ' https://shop.example',
-  'https://shop.example ', 'https://shop .example', 'https://shop.example\n', 'https://shop.example\t', 'https://shop.example\u0000', 'https://sh%6fp.example',
-  'https://shöp.example', 'https://shop\u3002example', 'https://shop.example/../x', 'https://*.example', 'https://[::1', `https://${'a'.repeat(2000)}.example`,
+  'https://shop.example/', 'https://shop.example/path', 'https://shop.example?x=1', 'https://shop.example#x',
+  'https://shop.example?',
+  'HTTPS://shop.example', 'https://SHOP.example', 'https://shop.example:443', 'https://shop.example:0',
+  'https://shop.example:99999',
+  'https://user@shop.example', 'https://user:pw@shop.example', 'https://@shop.example', 'https://shop.example.',
+  'https://',
+  'http://shop.example', 'ftp://shop.example', 'javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd',
+  '//shop.example', 'shop.example', '/',
+  'https:/shop.example', 'https:\\\\shop.example', 'https://shop.example\\@evil.example',
+  'https://evil.example%40shop.example', ' https://shop.example',
+  'https://shop.example ', 'https://shop .example', 'https://shop.example\n', 'https://shop.example\t',
+  'https://shop.example\u0000', 'https://sh%6fp.example',
+  'https://shöp.example', 'https://shop\u3002example', 'https://shop.example/../x', 'https://*.example', 'https://[::1',
+  `https://${'a'.repeat(2000)}.example`,
 ];
 
 const medusaCallbacks = (site) => [
-  `${site}/makepay/oauth/callback/`, `${site}/makepay/oauth/callback?`, `${site}/makepay/oauth/callback?x=1`, `${site}/makepay/oauth/callback#`,
-  `${site}/makepay/oauth/callback#x`, `${site}/makepay/oauth/Callback`, `${site}/makepay/oauth/callback2`, `${site}/makepay/oauth`, `${site}`, `${site}/`,
-  `${site}//makepay/oauth/callback`, `${site}/x/../makepay/oauth/callback`, `${site}/./makepay/oauth/callback`, `${site}/makepay/oauth/%63allback`,
-  `${site}/makepay/oauth/callback%00`, `${site}/makepay/oauth/callback%20`, `${site}/makepay/oauth/callback `, `${site}/makepay/oauth/call\tback`,
-  `${site}\\makepay/oauth/callback`, `${site}:443/makepay/oauth/callback`, `${site}./makepay/oauth/callback`, `${site}@evil.example/makepay/oauth/callback`,
+  `${site}/makepay/oauth/callback/`, `${site}/makepay/oauth/callback?`, `${site}/makepay/oauth/callback?x=1`,
+  `${site}/makepay/oauth/callback#`,
+  `${site}/makepay/oauth/callback#x`, `${site}/makepay/oauth/Callback`, `${site}/makepay/oauth/callback2`,
+  `${site}/makepay/oauth`, `${site}`, `${site}/`,
+  `${site}//makepay/oauth/callback`, `${site}/x/../makepay/oauth/callback`, `${site}/./makepay/oauth/callback`,
+  `${site}/makepay/oauth/%63allback`,
+  `${site}/makepay/oauth/callback%00`, `${site}/makepay/oauth/callback%20`, `${site}/makepay/oauth/callback `,
+  `${site}/makepay/oauth/call\tback`,
+  `${site}\\makepay/oauth/callback`, `${site}:443/makepay/oauth/callback`, `${site}./makepay/oauth/callback`,
+  `${site}@evil.example/makepay/oauth/callback`,
   `${site}.evil.example/makepay/oauth/callback`, `${site.replace('https://', 'https://user@')}/makepay/oauth/callback`,
-  `${site.replace('https', 'http')}/makepay/oauth/callback`, `${site.replace('https', 'HTTPS')}/makepay/oauth/callback`, `${site.toUpperCase()}/makepay/oauth/callback`,
-  'https://evil.example/makepay/oauth/callback', 'javascript:alert(1)', 'data:text/html,x', 'com.example.app:/makepay/oauth/callback', '//shop.example/makepay/oauth/callback',
+  `${site.replace('https', 'http')}/makepay/oauth/callback`, `${site.replace('https', 'HTTPS')}/makepay/oauth/callback`,
+  `${site.toUpperCase()}/makepay/oauth/callback`,
+  'https://evil.example/makepay/oauth/callback', 'javascript:alert(1)', 'data:text/html,x',
+  'com.example.app:/makepay/oauth/callback', '//shop.example/makepay/oauth/callback',
   '/makepay/oauth/callback', `${site}/makepay/oauth/callback`.repeat(100),
 ];
 
@@ -51,8 +65,10 @@ describe('what a store says of itself', () => {
     );
     const wordpress = `${site}/wp-admin/admin-post.php`;
     for (const redirectUri of [
-      wordpress, `${wordpress}?action=other`, `${wordpress}?action=counterfoil_callback&x=1`, `${wordpress}?x=1&action=counterfoil_callback`,
-      `${wordpress}?action=counterfoil_callback#`, `${wordpress}?action=counterfoil%5fcallback`, `${wordpress}?Action=counterfoil_callback`,
+      wordpress, `${wordpress}?action=other`, `${wordpress}?action=counterfoil_callback&x=1`,
+      `${wordpress}?x=1&action=counterfoil_callback`,
+      `${wordpress}?action=counterfoil_callback#`, `${wordpress}?action=counterfoil%5fcallback`,
+      `${wordpress}?Action=counterfoil_callback`,
       `${wordpress}/?action=counterfoil_callback`, `${site}/blog/wp-admin/admin-post.php?action=counterfoil_callback`,
     ]) refused(
       await installation({ siteUrl: site, redirectUri }, 'wordpress'), 400, 'invalid_native_installation', redirectUri,
@@ -147,8 +163,10 @@ describe('the request itself', () => {
   });
 
   const BODIES = {
-    empty: '', 'a list': (text) => `[${text}]`, null: 'null', 'a number': '1', 'half of it': (text) => text.slice(0, -1), 'more after it': (text) => `${text}x`,
-    'a byte order mark': (text) => `\ufeff${text}`, 'UTF-16': (text) => Buffer.from(text, 'utf16le'), 'doubled member': (text) => text.replace('{', '{"platform":"wordpress",'),
+    empty: '', 'a list': (text) => `[${text}]`, null: 'null', 'a number': '1',
+    'half of it': (text) => text.slice(0, -1), 'more after it': (text) => `${text}x`,
+    'a byte order mark': (text) => `\ufeff${text}`, 'UTF-16': (text) => Buffer.from(text, 'utf16le'),
+    'doubled member': (text) => text.replace('{', '{"platform":"wordpress",'),
     'doubled by an escape': (text) => text.replace(
       '{', '{"\\u0070latform":"wordpress",',
     ), 'a lone surrogate': (text) => text.replace('{', '{"x":"\\ud800",'),
@@ -158,7 +176,8 @@ describe('the request itself', () => {
     deep: (text) => text.replace(
       '{', `{"x":${'['.repeat(3_000)}${']'.repeat(3_000)},`,
     ), 'a number beyond all': (text) => text.replace('{', '{"x":1e400,'),
-    'single quotes': (text) => text.replaceAll('"', "'"), 'a comma at the end': (text) => text.replace(/}$/, ',}'), 'a comment': (text) => `/**/${text}`,
+    'single quotes': (text) => text.replaceAll('"', "'"), 'a comma at the end': (text) => text.replace(/}$/, ',}'),
+    'a comment': (text) => `/**/${text}`,
   };
 
   it('is one JSON object, and strictly', async () => {

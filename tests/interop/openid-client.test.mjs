@@ -52,10 +52,14 @@ async function connect({ config, callback }, options, { push = true, resource } 
   const verifier = client.randomPKCECodeVerifier();
   const state = client.randomState();
   const parameters = {
-    redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
-    ...(resource && { resource }), ...(options?.DPoP && !push && { dpop_jkt: await options.DPoP.calculateThumbprint() }),
+    redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    ...(resource && { resource }),
+    ...(options?.DPoP && !push && { dpop_jkt: await options.DPoP.calculateThumbprint() }),
   };
-  const url = push ? await client.buildAuthorizationUrlWithPAR(config, parameters, options) : client.buildAuthorizationUrl(config, parameters);
+  const url = push
+    ? await client.buildAuthorizationUrlWithPAR(config, parameters, options)
+    : client.buildAuthorizationUrl(config, parameters);
   const { callback: location } = await here.browser.approve(url.href);
   return client.authorizationCodeGrant(
     config, new URL(location), { pkceCodeVerifier: verifier, expectedState: state }, undefined, options,
@@ -141,7 +145,8 @@ for (const name of NAMES) {
       const verifier = client.randomPKCECodeVerifier();
       const state = client.randomState();
       const url = await client.buildAuthorizationUrlWithPAR(config, {
-        redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+        redirect_uri: callback, scope: SCOPE, state, code_challenge: await client.calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
       });
       const { callback: location } = await here.browser.deny(url.href);
       await assert.rejects(

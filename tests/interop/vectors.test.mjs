@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import {
-  admitsCallback, canonicalScope, canonicalUri, hashOf, judgeAccessToken, judgeDelivery, judgeKey, judgeProof, judgeRedirect, judgeVerifier,
+  admitsCallback, canonicalScope, canonicalUri, hashOf, judgeAccessToken, judgeDelivery, judgeKey, judgeProof,
+  judgeRedirect, judgeVerifier,
 } from './lib/judges.mjs';
 import { readVectors, vectorFiles } from './lib/vectors.mjs';
 

@@ -53,7 +53,7 @@ export class PartnerApi {
   createLink(request, access) {
     const body = request.json();
     const { payload } = body;
-    if (typeof payload !== 'object' || payload === null || payload.amount === undefined) throw new Refusal(400, 'invalid_payment_link');
+    if (payload?.amount === undefined) throw new Refusal(400, 'invalid_payment_link');
     if (access.installation.rules.needsSubscription && !access.grant.subscription?.active) {
       throw new Refusal(409, 'webhook_subscription_inactive');
     }

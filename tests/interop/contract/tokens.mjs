@@ -44,7 +44,8 @@ export class Tokens {
       status: 200,
       html: `<!doctype html><title>Connect</title><p>${escape(installation.siteUrl)} asks for ${escape(asked.scope)}`
         + ` in ${escape(this.world.company.name)}</p><form method="get" action="/oauth/authorize">${hidden}`
-        + '<button name="decision" value="approve">Approve</button><button name="decision" value="deny">Deny</button></form>',
+        + '<button name="decision" value="approve">Approve</button>'
+        + '<button name="decision" value="deny">Deny</button></form>',
     };
   }
 
@@ -75,7 +76,8 @@ export class Tokens {
     const { rules } = installation;
     const key = request.headers['idempotency-key'];
     if (key === undefined ? rules.strict : !rules.keyShape.test(key)) throw new Refusal(400, 'invalid_idempotency_key');
-    if (form.resource === undefined ? rules.strict : form.resource !== this.world.audience) throw new Refusal(400, 'invalid_target');
+    const resourceFits = form.resource === undefined ? !rules.strict : form.resource === this.world.audience;
+    if (!resourceFits) throw new Refusal(400, 'invalid_target');
     const redeem = {
       authorization_code: () => this.#redeemCode(form), refresh_token: () => this.#redeemRefresh(form),
     }[form.grant_type];
@@ -142,7 +144,8 @@ export class Tokens {
     });
     this.#refresh.set(sha256(refreshToken), { installation, family, jkt, used: false, dead: false });
     return JSON.stringify({
-      access_token: accessToken, token_type: 'DPoP', expires_in: world.tokenLifetime, refresh_token: refreshToken, scope,
+      access_token: accessToken, token_type: 'DPoP', expires_in: world.tokenLifetime, refresh_token: refreshToken,
+      scope,
     });
   }
 

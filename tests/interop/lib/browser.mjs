@@ -87,8 +87,9 @@ export class Browser {
   /** Presses a button of a form, having filled in what this person knows. */
   submit(page, form, decision, company) {
     const pairs = [];
-    const press = form.fields.find(({ type, name, value }) => type === 'submit' && name === 'decision' && value === decision)
-      ?? form.fields.find(({ type, name }) => type === 'submit' && name !== 'decision');
+    const buttons = form.fields.filter(({ type }) => type === 'submit');
+    const press = buttons.find(({ name, value }) => name === 'decision' && value === decision)
+      ?? buttons.find(({ name }) => name !== 'decision');
     const radios = form.fields.filter(({ type, name }) => type === 'radio' && name === 'company');
     const chosen = radios.find(({ label }) => company !== undefined && label.includes(company))
       ?? radios.find(({ checked }) => checked) ?? radios[0];
@@ -112,8 +113,8 @@ export class Browser {
     for (let steps = 0; steps < 6; steps += 1) {
       if (page.left || page.answer.status !== 200) return page;
       const forms = readForms(page.answer.text);
-      const has = (name, value) => (form) => form.fields.some((field) => field.name === name && (value === undefined || field.value === value));
-      const consent = forms.find(has('decision', 'approve'));
+      const has = (name) => (form) => form.fields.some((field) => field.name === name);
+      const consent = forms.find(has('decision'));
       if (consent) return { ...page, form: consent };
       const form = forms.find(has('password')) ?? forms.find(has('company'));
       assert.ok(form, `no form to fill in at ${page.url}: ${page.answer.text.slice(0, 500)}`);

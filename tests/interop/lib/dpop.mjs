@@ -33,7 +33,8 @@ export class Key {
       ...(nonce !== undefined && { nonce }),
       ...claims,
     };
-    const input = `${base64url(rawHeader?.(head) ?? JSON.stringify(head))}.${base64url(rawClaims?.(body) ?? JSON.stringify(body))}`;
+    const parts = [rawHeader?.(head) ?? JSON.stringify(head), rawClaims?.(body) ?? JSON.stringify(body)];
+    const input = parts.map((part) => base64url(part)).join('.');
     const bytes = signer.sign(input);
     const text = `${input}.${base64url(signature?.(bytes, input) ?? bytes)}`;
     return edit?.(text) ?? text;

@@ -8,7 +8,7 @@ const MAX_LENGTH = 8192;
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const sha256 = (bytes) => createHash('sha256').update(bytes, 'latin1').digest('base64url');
 const is = (value) => typeof value === 'string';
-const isThumbprint = (text) => is(text) && fromBase64url(text)?.length === 32;
+const isThirtyTwoBytes = (text) => is(text) && fromBase64url(text)?.length === 32;
 const sameText = (a, b) => a.length === b.length && timingSafeEqual(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1'));
 
 export const hashOf = (canonical) => sha256(canonical);
@@ -18,7 +18,7 @@ export function judgeKey(jwk) {
   if (PRIVATE.some((name) => Object.hasOwn(jwk, name))) return { cause: 'private' };
   if (jwk.kty !== 'EC' || jwk.crv !== 'P-256') return { cause: 'curve' };
   const { kty, crv, x, y } = jwk;
-  for (const coordinate of [x, y]) if (!is(coordinate) || fromBase64url(coordinate)?.length !== 32) return { cause: 'coordinate' };
+  if (!isThirtyTwoBytes(x) || !isThirtyTwoBytes(y)) return { cause: 'coordinate' };
   try {
     return {
       thumbprint: sha256(JSON.stringify({ crv, kty, x, y })),
@@ -73,7 +73,7 @@ export function judgeProof({ method, url, now, window, access_token: token, nonc
   const { cause, key, thumbprint } = isObject ? judgeKey(header.jwk) : { cause: 'curve' };
   if (cause) return { cause: `jwk-${cause}` };
   if (claims.htm !== method) return { cause: 'htm' };
-  if (!is(claims.htu) || canonicalUri(claims.htu) === null || canonicalUri(claims.htu) !== canonicalUri(url)) return { cause: 'htu' };
+  if (!is(claims.htu) || (canonicalUri(claims.htu) ?? 'none') !== canonicalUri(url)) return { cause: 'htu' };
   if (!is(claims.jti) || !/^[\x21-\x7e]{1,256}$/.test(claims.jti)) return { cause: 'jti' };
   if (claims.ath !== (token === undefined ? undefined : sha256(token))) return { cause: 'ath' };
   if (!es256(key, jws)) return { cause: 'signature' };
@@ -85,7 +85,7 @@ export function judgeProof({ method, url, now, window, access_token: token, nonc
   if ('nbf' in claims && !(time(claims.nbf) <= now + future)) return { cause: 'expired' };
   if ('nonce' in claims ? is(claims.nonce) && claims.nonce !== nonce : required) return { cause: 'nonce' };
   if ('nonce' in claims && !is(claims.nonce)) return { cause: 'claim' };
-  if ('next_jkt' in claims && !isThumbprint(claims.next_jkt)) return { cause: 'claim' };
+  if ('next_jkt' in claims && !isThirtyTwoBytes(claims.next_jkt)) return { cause: 'claim' };
   return { jkt: thumbprint, jti: claims.jti, iat: String(iat), successor: claims.next_jkt };
 }
 
@@ -106,7 +106,7 @@ const scopeNames = (text) => (is(text) && canonicalScope(text) !== null ? new Se
 
 function claimsAreWellTyped({ iss, aud, client_id: client, scope, iat, exp, nbf, cnf, ...more }) {
   const audiences = is(aud) || (Array.isArray(aud) && aud.every(is));
-  const bound = cnf === undefined || (typeof cnf === 'object' && isThumbprint(cnf?.jkt));
+  const bound = cnf === undefined || (typeof cnf === 'object' && isThirtyTwoBytes(cnf?.jkt));
   const named = [
     'company_id', 'grant_id', 'installation_id',
   ].every((name) => more[name] === undefined || is(more[name]));
@@ -170,7 +170,7 @@ export function admitsCallback({ site, rule, callback }) {
   return new RegExp(`^${pattern}$(?!\\n)`).test(callback);
 }
 
-const PRIVATE_HOST = /^(localhost|.*\.localhost|127\..*|10\..*|192\.168\..*|172\.(1[6-9]|2\d|3[01])\..*|169\.254\..*|0\.0\.0\.0|255\.255\.255\.255|\[.*\])$/;
+const PRIVATE_HOST = /^((.*\.)?localhost|(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|255)\..*|\[.*\])$/;
 const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::([1-9]\d{0,4}))?(\/.*)$/s;
 
 function mayBeRegistered(uri) {
@@ -187,6 +187,6 @@ function mayBeRegistered(uri) {
 export function judgeRedirect({ registered, presented, native }) {
   if (!mayBeRegistered(registered)) return { cause: 'registration' };
   const [own, named] = [LOOPBACK.exec(registered), LOOPBACK.exec(presented)];
-  const otherPort = native === 'yes' && own && named && own[1] === named[1] && own[3] === named[3] && Number(named[2] ?? 80) < 65536;
-  return presented === registered || otherPort ? {} : { refused: true };
+  const sameButPort = own && named && own[1] === named[1] && own[3] === named[3] && Number(named[2] ?? 80) < 65536;
+  return presented === registered || (native === 'yes' && sameButPort) ? {} : { refused: true };
 }

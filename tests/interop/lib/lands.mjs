@@ -16,7 +16,8 @@ class Land {
   async daemon(platform = 'wordpress', options = {}) {
     const site = `https://shop-${process.pid}-${shops += 1}.example`;
     const daemon = await Daemon.start({
-      platform, site_url: site, redirect_uri: PLATFORMS[platform].callback(site), plugin_version: '1.0.1', platform_version: '6.9',
+      platform, site_url: site, redirect_uri: PLATFORMS[platform].callback(site), plugin_version: '1.0.1',
+      platform_version: '6.9',
       issuer: this.proxy.origin, ...options,
     });
     this.daemons.push(daemon);

@@ -85,7 +85,8 @@ export class Store {
   request({ key = this.key, ...changes } = {}) {
     const { verifier, challenge } = pkce();
     const parameters = {
-      response_type: 'code', client_id: this.clientId, redirect_uri: this.redirectUri, scope: this.rules.scopes.join(' '),
+      response_type: 'code', client_id: this.clientId, redirect_uri: this.redirectUri,
+      scope: this.rules.scopes.join(' '),
       code_challenge: challenge, code_challenge_method: 'S256', dpop_jkt: key.jkt, state: random(),
       ...(this.rules.identified && { resource: this.audience }), ...changes,
     };

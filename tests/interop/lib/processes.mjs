@@ -140,8 +140,11 @@ export class Server {
   }
 
   async app(name, company, { redirectUris = [], scopes = [], flags = [] }) {
-    return this.operator(['app', 'add', '--name', name, '--company', company,
-      ...redirectUris.flatMap((uri) => ['--redirect-uri', uri]), ...scopes.flatMap((scope) => ['--scope', scope]), ...flags]);
+    const repeated = (flag, values) => values.flatMap((value) => [flag, value]);
+    return this.operator([
+      'app', 'add', '--name', name, '--company', company, ...repeated('--redirect-uri', redirectUris),
+      ...repeated('--scope', scopes), ...flags,
+    ]);
   }
 
   async kill() {

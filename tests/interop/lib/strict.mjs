@@ -6,7 +6,9 @@ export function fromBase64url(text) {
   return bytes.toString('base64url') === text ? bytes : null;
 }
 
-const TOKEN = /[\t\n\r ]*(?:([[\]{}:,])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/;
+const TOKEN = new RegExp(`[\\t\\n\\r ]*(?:([[\\]{}:,])|(${STRING.source})|(${NUMBER.source})|(true|false|null))`, 'y');
 const END = /[\t\n\r ]*$/y;
 const MAX_DEPTH = 127;
 

@@ -1,0 +1,126 @@
+// Clients that do not prove themselves, at every endpoint that asks who is there; and what they may learn.
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+
+import { App } from './lib/app.mjs';
+import { random } from './lib/dpop.mjs';
+import { basic, ok, refused, send } from './lib/http.mjs';
+import { UNTHROTTLED, world } from './lib/kit.mjs';
+
+const here = world({ settings: UNTHROTTLED });
+const ENDPOINTS = ['token', 'par', 'revoke', 'introspect'];
+const SOMETHING_MISSING = [[400, 401], ['invalid_client', 'invalid_request']];
+let app;
+let desk;
+let guard;
+
+before(async () => {
+  app = await App.register(here.server);
+  desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });
+  guard = await App.register(here.server, {
+    name: 'Guard', redirectUris: [], scopes: [], flags: ['--resource-server'],
+  });
+});
+
+const post = (endpoint, form, headers = app.credentials) => send(app.at(`/oauth/${endpoint}`), { form, headers });
+const credentials = (changes) => ({ grant_type: 'client_credentials', ...changes });
+const honest = async () => ok(await post('token', credentials()));
+
+describe('a client', () => {
+  it('that does not prove itself is like every other one', async () => {
+    const texts = new Set();
+    const wrong = [
+      basic(app.id, 'wrong'), basic('mco_app_unknown', app.secret), basic(app.id, guard.secret), basic(app.id, ''),
+      basic('', ''),
+      basic(app.id, `${app.secret}x`), basic(app.id, app.secret.slice(1)),
+    ];
+    for (const headers of wrong) {
+      for (const endpoint of ENDPOINTS) {
+        const answer = await post(endpoint, { ...credentials(), token: 'x' }, headers);
+        refused(answer, 401, 'invalid_client', endpoint);
+        assert.match(answer.headers['www-authenticate'], /^Basic realm=/i);
+        assert.match(answer.headers['cache-control'], /no-store/);
+        texts.add(answer.text);
+      }
+    }
+    assert.equal(texts.size, 1, [...texts].join('\n'));
+    await honest();
+  });
+
+  it('with a malformed header gets 400 or 401, never an error of ours', async () => {
+    const good = Buffer.from(`${app.id}:${app.secret}`).toString('base64');
+    const malformed = [
+      'Basic', 'Basic ', 'Bearer', 'Bearer x', 'DPoP', 'Basic \xe2\x98\x83', 'Basic ====', `Basic ${'A'.repeat(9_000)}`,
+      '   ', ',',
+      `Basic ${good.replace(/=*$/, '')}!`, `Basic ${Buffer.from(app.id).toString('base64')}`, `Basic ${good} ${good}`,
+      'Negotiate x',
+      `Basic ${Buffer.from([0xff, 0x3a, 0xff]).toString('base64')}`,
+    ];
+    for (const authorization of malformed) {
+      refused(await post('token', credentials(), { authorization }), ...SOMETHING_MISSING, authorization.slice(0, 40));
+    }
+    const { authorization } = app.credentials;
+    refused(
+      await post('token', credentials(), { authorization: [authorization, authorization] }), ...SOMETHING_MISSING,
+    );
+  });
+
+  it('proves itself one way at a time', async () => {
+    const secret = { client_id: app.id, client_secret: app.secret };
+    ok(await post('token', credentials({ client_id: app.id })));
+    ok(await post('token', credentials(secret), {}));
+    refused(await post('token', credentials({ ...secret, client_secret: 'wrong' }), {}), 401, 'invalid_client');
+    refused(await post('token', credentials({ client_id: desk.id })), ...SOMETHING_MISSING);
+    refused(await post('token', credentials({ client_id: app.id }), {}), 401, 'invalid_client');
+    refused(await post('token', credentials({ client_id: desk.id, client_secret: 'guess' }), {}), ...SOMETHING_MISSING);
+    const assertion = {
+      client_assertion: 'e30.e30.x', client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    };
+    refused(await post('token', credentials({ client_id: app.id, ...assertion }), {}), 401, 'invalid_client');
+    const encode = (text) => encodeURIComponent(text).replace('_', '%5F');
+    ok(await post('token', credentials(), basic(encode(app.id), encode(app.secret))));
+  });
+
+  it('that is public has no client credentials', async () => {
+    refused(await post('token', credentials(), {}), ...SOMETHING_MISSING);
+    const answer = await post('token', credentials({ client_id: desk.id }), {});
+    refused(answer, [400, 401], ['unauthorized_client', 'invalid_client']);
+  });
+});
+
+describe('introspection', () => {
+  it('needs a secret', async () => {
+    const { access_token: token } = await honest();
+    refused(await post('introspect', { token }, {}), 401, 'invalid_client');
+    refused(await post('introspect', { token, client_id: desk.id }, {}), 401, 'invalid_client');
+    refused(await post('introspect', {}), 400, 'invalid_request');
+    const { active, client_id: id } = ok(await app.introspect(token));
+    assert.deepEqual([active, id], [true, app.id]);
+  });
+
+  it('and revocation tell nothing of what is another\'s, or nothing', async () => {
+    const { access_token: token } = await honest();
+    const stranger = await App.register(here.server, { name: 'Stranger' });
+    const forged = `${token.split('.').slice(0, 2).join('.')}.${random(64)}`;
+    const texts = {
+      garbage: 'x', 'an empty JWT': '..', forged, '4 kB': 'x'.repeat(4_000), NUL: '\u0000', 'a client id': app.id,
+    };
+    for (const [name, text] of Object.entries(texts)) {
+      assert.deepEqual(ok(await app.introspect(text)), { active: false }, name);
+      assert.equal((await app.revoke(text)).status, 200, name);
+    }
+    assert.deepEqual(ok(await stranger.introspect(token)), { active: false });
+    assert.ok([200, 400].includes((await stranger.revoke(token)).status));
+    assert.equal(ok(await app.introspect(token)).active, true, 'a stranger\'s revocation did nothing');
+    assert.equal(ok(await guard.introspect(token)).active, true, 'a resource server sees it');
+  });
+
+  it('and revocation take hints for what they are', async () => {
+    const { access_token: token } = await honest();
+    for (const hint of ['refresh_token', 'nonsense', 'access_token']) {
+      assert.equal(ok(await post('introspect', { token, token_type_hint: hint })).active, true, hint);
+    }
+    assert.equal((await post('revoke', { token, token_type_hint: 'nonsense' })).status, 200);
+    assert.deepEqual(ok(await app.introspect(token)), { active: false });
+  });
+});
