@@ -1,0 +1,290 @@
+//! Owns the session: one event at a time, facts on the disk before anything is sent or said.
+//!
+//! Whoever asks sends an event and waits for the reply. The work itself is detached: a caller that goes away ends
+//! nothing, and there is never more than one refresh.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    clock::{Clock, Entropy},
+    config::Config,
+    conversation::Conversation,
+    journal::{Journal, JournalError},
+    session::{Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Waiting},
+    trouble::{Code, Trouble},
+};
+
+/// Events that may wait for the actor before senders have to.
+const MAILBOX: usize = 4_096;
+
+/// The longest time between two looks at the wall clock: after a suspend, timers know nothing of the time that passed.
+const LONGEST_NAP: i64 = 30;
+
+/// What the actor works with.
+pub(crate) struct Means {
+    /// The store.
+    pub(crate) config: Arc<Config>,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The server.
+    pub(crate) conversation: Arc<Conversation>,
+    /// The disk.
+    pub(crate) journal: Journal,
+}
+
+/// How others reach the actor.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    mailbox: mpsc::Sender<Letter>,
+    published: watch::Receiver<Arc<Session>>,
+}
+
+/// An event, and who waits for its reply.
+struct Letter {
+    event: Event,
+    asker: Option<oneshot::Sender<Reply>>,
+}
+
+impl Handle {
+    /// Sends an event and waits for the reply; `None` when there is none within `patience`. What was begun goes on.
+    pub(crate) async fn ask(&self, event: Event, patience: Duration) -> Option<Reply> {
+        let (asker, reply) = oneshot::channel();
+        let exchange = async {
+            self.mailbox.send(Letter { event, asker: Some(asker) }).await.ok()?;
+            reply.await.ok()
+        };
+        tokio::time::timeout(patience, exchange).await.ok().flatten()
+    }
+
+    /// The session as it is on the disk.
+    pub(crate) fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.published.borrow())
+    }
+
+    /// Sees every change of the session.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Session>> {
+        self.published.clone()
+    }
+}
+
+/// The actor.
+pub(crate) struct Actor {
+    session: Session,
+    config: Arc<Config>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    conversation: Arc<Conversation>,
+    journal: Arc<Mutex<Journal>>,
+    waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
+    /// Outcomes that the disk would not take yet.
+    unsaved: VecDeque<Event>,
+    letters: mpsc::Receiver<Letter>,
+    mailbox: mpsc::Sender<Letter>,
+    published: watch::Sender<Arc<Session>>,
+}
+
+impl Actor {
+    /// Makes the actor for the facts that were saved last.
+    pub(crate) fn new(facts: Facts, means: Means) -> (Self, Handle) {
+        let session = Session::resume(facts);
+        let (mailbox, letters) = mpsc::channel(MAILBOX);
+        let (published, watcher) = watch::channel(Arc::new(session.clone()));
+        let handle = Handle { mailbox: mailbox.clone(), published: watcher };
+        let actor = Self {
+            session,
+            config: means.config,
+            clock: means.clock,
+            entropy: means.entropy,
+            conversation: means.conversation,
+            journal: Arc::new(Mutex::new(means.journal)),
+            waiting: HashMap::new(),
+            unsaved: VecDeque::new(),
+            letters,
+            mailbox,
+            published,
+        };
+        (actor, handle)
+    }
+
+    /// Works until `stop` comes.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        // Intents without a result are taken up first.
+        self.take(Letter { event: Event::Tick, asker: None }).await;
+        loop {
+            let nap = self.nap();
+            let letter = tokio::select! {
+                biased;
+                () = &mut stop => return,
+                letter = self.letters.recv() => letter,
+                () = tokio::time::sleep(nap) => Some(Letter { event: Event::Tick, asker: None }),
+            };
+            let Some(letter) = letter else { return };
+            self.take(letter).await;
+        }
+    }
+
+    fn nap(&self) -> Duration {
+        let now = self.clock.now();
+        let due = self.session.next_due().map_or(LONGEST_NAP, |due| due.since(now));
+        let due = if self.unsaved.is_empty() { due } else { 1 };
+        Duration::from_secs(due.clamp(1, LONGEST_NAP).unsigned_abs())
+    }
+
+    async fn take(&mut self, letter: Letter) {
+        if !letter.event.is_outcome() {
+            self.save_what_was_left().await;
+        }
+        self.take_one(letter).await;
+    }
+
+    async fn save_what_was_left(&mut self) {
+        for _ in 0..self.unsaved.len() {
+            let Some(event) = self.unsaved.pop_front() else { return };
+            self.take_one(Letter { event, asker: None }).await;
+        }
+    }
+
+    async fn take_one(&mut self, Letter { event, asker }: Letter) {
+        let mut next = self.session.clone();
+        let waiting = event.waiting();
+        let actions = next.apply(event.clone(), &self.context());
+        if next.facts != self.session.facts {
+            if let Err(error) = self.save(&next.facts).await {
+                self.could_not_save(&error, event, asker);
+                return;
+            }
+            next.saved();
+        }
+        self.session = next;
+        self.published.send_replace(Arc::new(self.session.clone()));
+        self.carry_out(actions, asker, waiting);
+    }
+
+    async fn save(&self, facts: &Facts) -> Result<(), JournalError> {
+        let (journal, facts, now) =
+            (Arc::clone(&self.journal), facts.clone(), self.clock.now());
+        // A disk that hangs must not hang those who only want the token that is in memory.
+        let saving = tokio::task::spawn_blocking(move || {
+            journal.lock().unwrap_or_else(PoisonError::into_inner).save(&facts, now)
+        });
+        match saving.await {
+            Ok(saved) => saved,
+            Err(error) => Err(std::io::Error::other(error).into()),
+        }
+    }
+
+    /// Nothing happened, as far as anybody is told; an outcome is kept until the disk takes it.
+    fn could_not_save(
+        &mut self,
+        error: &JournalError,
+        event: Event,
+        asker: Option<oneshot::Sender<Reply>>,
+    ) {
+        tracing::error!(%error, "the state cannot be saved");
+        let trouble = Trouble::of(Code::StorageFailed);
+        let now = self.clock.now();
+        self.session.could_not_save(&trouble, now);
+        self.published.send_replace(Arc::new(self.session.clone()));
+        if let Some(asker) = asker {
+            let _ = asker.send(Err(trouble));
+        }
+        if event.is_outcome() {
+            self.unsaved.push_back(event);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        actions: Vec<Action>,
+        mut asker: Option<oneshot::Sender<Reply>>,
+        waiting: Option<Waiting>,
+    ) {
+        let answered = actions.iter().any(|action| matches!(action, Action::Reply(_)));
+        if !answered && let (Some(asker), Some(waiting)) = (asker.take(), waiting) {
+            self.waiting.entry(waiting).or_default().push(asker);
+        }
+        for action in actions {
+            match action {
+                Action::Reply(reply) => {
+                    if let Some(asker) = asker.take() {
+                        let _ = asker.send(reply);
+                    }
+                }
+                Action::Settle(waiting, reply) => {
+                    for waiter in self.waiting.remove(&waiting).unwrap_or_default() {
+                        let _ = waiter.send(reply.clone());
+                    }
+                }
+                step => self.begin(step),
+            }
+        }
+    }
+
+    /// Starts a step of the conversation with the server. It runs by itself and its outcome comes as an event.
+    fn begin(&self, step: Action) {
+        let conversation = Arc::clone(&self.conversation);
+        let broken = Trouble::of(Code::Internal);
+        match step {
+            Action::Reply(_) | Action::Settle(..) => {}
+            Action::Register(order) => {
+                let event = move |outcome| Event::Registered { connect: order.connect, outcome };
+                self.detach(async move { conversation.register(order).await }, Err(broken), event);
+            }
+            Action::Push(order) => {
+                let connect = order.connect;
+                let event = move |outcome| Event::Pushed { connect, outcome };
+                self.detach(async move { conversation.push(&order).await }, Err(broken), event);
+            }
+            Action::Redeem(exchange) => {
+                let idempotency_key = exchange.idempotency_key.clone();
+                let event = |outcome| Event::Redeemed { idempotency_key, outcome };
+                let step = async move { conversation.redeem(&exchange).await };
+                self.detach(step, Err(Failure::Passing(broken)), event);
+            }
+            Action::Refresh(order) => {
+                let family = order.family;
+                let event = move |outcome| Event::Refreshed { family, outcome };
+                let step = async move { conversation.refresh(&order).await };
+                self.detach(step, Err(Failure::Passing(broken)), event);
+            }
+            Action::Reset(order) => {
+                let reset_key = order.disconnect.reset_key.clone();
+                let event = |outcome| Event::ResetFinished { reset_key, outcome };
+                let step = async move { conversation.reset(&order).await };
+                self.detach(step, ResetOutcome::Failed(broken), event);
+            }
+        }
+    }
+
+    fn detach<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = T> + Send + 'static,
+        broken: T,
+        event: impl FnOnce(T) -> Event + Send + 'static,
+    ) {
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move {
+            // A step that panics must not leave the session waiting for ever.
+            let outcome = tokio::spawn(step).await.unwrap_or(broken);
+            let _ = mailbox.send(Letter { event: event(outcome), asker: None }).await;
+        });
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            config: &self.config,
+            now: self.clock.now(),
+            entropy: &*self.entropy,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The command line. `run` is the daemon; everything else asks a running one through its admin socket.
+
+mod admin;
+mod connect;
+mod disconnect;
+mod run;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    config::Config,
+    places::{Places, Service, Wishes},
+};
+
+/// Where the store's file is when nobody says.
+const DEFAULT_CONFIG: &str = "/etc/counterfoil/store.toml";
+
+/// Keeps one store connected to its payment platform.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoild", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Run),
+    /// Say how the connection is, and what to do
+    Status(status::StatusCommand),
+    /// Connect the store: prints the address to open, waits for the approval, names the company
+    Connect(connect::Connect),
+    /// End the connection, here and at the payment platform
+    Disconnect(disconnect::Disconnect),
+}
+
+/// How a daemon is found or placed.
+#[derive(Args, Clone, Debug)]
+struct Where {
+    /// The store's file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the daemon keeps its state
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The socket for plugins; the owner's socket is admin.sock beside it
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Parses the arguments, does what they say, and turns the outcome into an exit code.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Run(run) => run.main(),
+        Command::Status(status) => status.main(),
+        Command::Connect(connect) => connect.main(),
+        Command::Disconnect(disconnect) => disconnect.main(),
+    };
+    outcome.unwrap_or_else(|error| {
+        say_error(&format!("counterfoild: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+impl Where {
+    fn wishes(&self) -> Wishes {
+        Wishes { state_dir: self.state_dir.clone(), socket: self.socket.clone() }
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+
+    /// Where the daemon should be that these arguments speak of.
+    fn find(&self) -> anyhow::Result<Places> {
+        // A file that is named must be good; the usual one is only consulted if it is there.
+        let config = match &self.config {
+            Some(file) => Some(Config::read(file)?),
+            None => Config::read(&self.config_file()).ok(),
+        };
+        Places::decide(&self.wishes(), &Service::from_environment(), config.as_ref())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command line speaks to people here and nowhere else")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to people here and nowhere else")]
+fn say_error(text: &str) {
+    eprintln!("{text}");
+}

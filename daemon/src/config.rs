@@ -1,0 +1,258 @@
+//! The store's file: read once, checked whole, immutable afterwards.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use counterfoil_protocol::{
+    callback::{LocalHosts, SiteUrl, is_loopback},
+    uri::HttpUri,
+};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{
+    files::{self, Distrust},
+    platform::Platform,
+};
+
+/// The issuer whose API's audience is its apex name, as its own documentation prints it.
+const APEX_AUDIENCE: (&str, &str) =
+    ("https://www.makecrypto.io", "https://makecrypto.io/api/partner/v1");
+
+/// Why a store's file is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file, or a directory above it, can be changed by others.
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
+    /// A setting has a value that cannot be.
+    #[error("{name} in the store's file: {why}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// Not TOML, a key is missing, or there is a key that nobody knows.
+    #[error("the store's file cannot be understood: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// The file cannot be read.
+    #[error("cannot read the store's file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// One store, as its file describes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Config {
+    /// The platform's name.
+    pub(crate) platform_name: String,
+    /// What is particular to that platform.
+    pub(crate) platform: Platform,
+    /// The store's URL, as it is registered.
+    pub(crate) site_url: String,
+    /// The exact callback.
+    pub(crate) redirect_uri: String,
+    /// The version that registrations name for the plugin.
+    pub(crate) plugin_version: String,
+    /// The version that registrations name for the platform.
+    pub(crate) platform_version: String,
+    /// The authorization server.
+    pub(crate) issuer: String,
+    /// Whether what the issuer's host says can be trusted to come from it: TLS, or this very machine.
+    pub(crate) issuer_is_loopback: bool,
+    /// Where forwarded calls go.
+    pub(crate) api_base: String,
+    /// The resource that tokens are for.
+    pub(crate) audience: String,
+    /// The local interface.
+    pub(crate) local: Local,
+}
+
+/// The local interface and who may use it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Local {
+    /// The socket for plugins.
+    pub(crate) socket: Option<PathBuf>,
+    /// A loopback address to listen on as well.
+    pub(crate) tcp: Option<SocketAddr>,
+    /// Users who may call, by name or number.
+    pub(crate) allow_users: Vec<Account>,
+    /// Groups whose members may call, by name or number.
+    pub(crate) allow_groups: Vec<Account>,
+    /// Whether `/v1/proofs` signs for plugins.
+    pub(crate) proofs: bool,
+    /// Where the bearer token for callers over TCP is kept.
+    pub(crate) tcp_token_file: Option<PathBuf>,
+}
+
+/// A user or a group.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(untagged)]
+pub(crate) enum Account {
+    /// By number.
+    Id(u32),
+    /// By name, as `/etc/passwd` or `/etc/group` has it; a number in quotes is a number.
+    Name(String),
+}
+
+impl Config {
+    /// Reads the file at `path`, which nobody else may be able to change.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        files::check_trusted(path)?;
+        Self::parse(&text)
+    }
+
+    /// Understands the text of a store's file.
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: StoreFile = toml::from_str(text)?;
+        let (issuer, issuer_is_loopback) = issuer(&file.issuer)?;
+        let api_base = match file.api_base {
+            Some(base) => api_base(&base)?,
+            None => format!("{issuer}/api/partner/v1"),
+        };
+        let audience = file.audience.unwrap_or_else(|| match APEX_AUDIENCE {
+            (www, apex) if issuer == www => apex.to_owned(),
+            _ => format!("{issuer}/api/partner/v1"),
+        });
+        let site = SiteUrl::parse(&file.site_url, LocalHosts::Accepted, true).map_err(|refusal| {
+            setting("site_url", format!("{refusal}; write it as https://shop.example or https://shop.example/path, without a final slash"))
+        })?;
+        redirect_uri(&file.redirect_uri, &site)?;
+        local(&file.local)?;
+        Ok(Self {
+            platform: Platform::named(&file.platform),
+            platform_name: platform_name(file.platform)?,
+            site_url: file.site_url,
+            redirect_uri: file.redirect_uri,
+            plugin_version: version("plugin_version", file.plugin_version, crate::VERSION)?,
+            platform_version: version("platform_version", file.platform_version, "unknown")?,
+            issuer,
+            issuer_is_loopback,
+            api_base,
+            audience,
+            local: file.local,
+        })
+    }
+}
+
+/// The file, key by key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreFile {
+    platform: String,
+    site_url: String,
+    redirect_uri: String,
+    plugin_version: Option<String>,
+    platform_version: Option<String>,
+    issuer: String,
+    api_base: Option<String>,
+    audience: Option<String>,
+    #[serde(default)]
+    local: Local,
+}
+
+fn setting(name: &'static str, why: impl Into<String>) -> ConfigError {
+    ConfigError::Setting { name, why: why.into() }
+}
+
+fn platform_name(name: String) -> Result<String, ConfigError> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let good = (1..=40).contains(&name.len())
+        && name.bytes().all(plain)
+        && name.starts_with(|first: char| first.is_ascii_lowercase());
+    good.then_some(name)
+        .ok_or_else(|| setting("platform", "a name such as wordpress, medusa or btcpay-server"))
+}
+
+fn version(
+    name: &'static str,
+    given: Option<String>,
+    default: &str,
+) -> Result<String, ConfigError> {
+    let version = given.unwrap_or_else(|| default.to_owned());
+    let good = (1..=64).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_graphic());
+    good.then_some(version)
+        .ok_or_else(|| setting(name, "a version of 1 to 64 characters without spaces, such as 1.0.0"))
+}
+
+/// An issuer is an origin: https, or http on this machine.
+fn issuer(text: &str) -> Result<(String, bool), ConfigError> {
+    let wrong = |why: &str| setting("issuer", why);
+    let url = Url::parse(text).map_err(|_| wrong("an address such as https://pay.example"))?;
+    let host = url.host().ok_or_else(|| wrong("the address has no host"))?;
+    let loopback = is_loopback(&host);
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(wrong("must begin with https:// (http:// only for this machine itself)"));
+    }
+    if url.origin().ascii_serialization() != text {
+        return Err(wrong(
+            "must be scheme, host and port alone, in lower case, without path or final slash",
+        ));
+    }
+    Ok((text.to_owned(), loopback))
+}
+
+fn api_base(text: &str) -> Result<String, ConfigError> {
+    let wrong = |why: &str| setting("api_base", why);
+    let url =
+        Url::parse(text).map_err(|_| wrong("an address such as https://pay.example/api/v1"))?;
+    let loopback = url.host().is_some_and(|host| is_loopback(&host));
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(wrong("must begin with https:// (http:// only for this machine itself)"));
+    }
+    let base = text.strip_suffix('/').unwrap_or(text);
+    let canonical = HttpUri::parse(base).is_ok_and(|uri| uri.as_str().trim_end_matches('/') == base)
+        && url.as_str().trim_end_matches('/') == base
+        && !url.path().contains("//")
+        && !text.contains('%');
+    canonical.then(|| base.to_owned()).ok_or_else(|| {
+        wrong("must be a plain address in lower case without user, query, fragment or dot segments")
+    })
+}
+
+fn redirect_uri(text: &str, site: &SiteUrl) -> Result<(), ConfigError> {
+    let wrong = |why: &str| setting("redirect_uri", why);
+    let url =
+        Url::parse(text).map_err(|_| wrong("an address below site_url that the plugin answers"))?;
+    let loopback = url.host().is_some_and(|host| is_loopback(&host));
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(wrong("must begin with https:// (http:// only for this machine itself)"));
+    }
+    let plain = url.as_str() == text && url.fragment().is_none() && url.username().is_empty();
+    if !plain || url.password().is_some() {
+        return Err(wrong("must be written plainly, without user and fragment"));
+    }
+    let below = text.strip_prefix(site.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    below.then_some(()).ok_or_else(|| wrong("must begin with site_url and a slash"))
+}
+
+fn local(local: &Local) -> Result<(), ConfigError> {
+    if let Some(tcp) = local.tcp
+        && !tcp.ip().is_loopback()
+    {
+        return Err(setting("local.tcp", "must be an address of this machine alone, such as 127.0.0.1:8787"));
+    }
+    if local.tcp.is_none() && local.tcp_token_file.is_some() {
+        return Err(setting("local.tcp_token_file", "has no effect without local.tcp"));
+    }
+    for (name, path) in [("local.socket", &local.socket), ("local.tcp_token_file", &local.tcp_token_file)] {
+        if path.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(setting(name, "must be an absolute path"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! The token endpoint: what is sent, and what must be true before an answer is believed.
+
+use bytes::Bytes;
+use counterfoil_protocol::{
+    UnixTime,
+    access_token::{ClaimRefusal, Claims, ClientExpectation, KeySet, TokenRefusal},
+    scope::ScopeSet,
+    secret::Secret,
+    token::{AUTHORIZATION_CODE, RECOVERY_HEADER, REFRESH_TOKEN, REPLAYED_HEADER, TokenResponse},
+};
+use hyper::Method;
+use serde_json::Value;
+
+use super::{Conversation, accept_json, passing, refused, unanswered};
+use crate::{
+    session::{Company, Exchange, Failure, Grant, RefreshOrder},
+    trouble::{Code, Trouble},
+    upstream::{Answer, again::is_about_the_proof},
+};
+
+/// How long a token whose signing key is not published yet is asked for again, in seconds.
+const KEY_PATIENCE: i64 = 600;
+
+/// How far clocks must differ before the server's is believed in judging a token's times, in seconds.
+const NOTICEABLE: i64 = 30;
+
+/// What one token call is about.
+struct Asked<'a> {
+    client_id: &'a str,
+    audience: &'a str,
+    scopes: &'a ScopeSet,
+    since: UnixTime,
+    /// What a refresh must not change.
+    before: Option<Before<'a>>,
+    /// What is said when the server refuses for good.
+    refusal: Code,
+}
+
+/// What was true before a refresh.
+struct Before<'a> {
+    refresh: &'a Secret,
+    company_id: &'a str,
+    grant_id: &'a str,
+}
+
+impl Conversation {
+    /// Redeems a code.
+    pub(crate) async fn redeem(&self, exchange: &Exchange) -> Result<Grant, Failure> {
+        let form = [
+            ("grant_type", AUTHORIZATION_CODE),
+            ("client_id", &exchange.client_id),
+            ("code", exchange.code.expose()),
+            ("redirect_uri", &exchange.redirect_uri),
+            ("code_verifier", exchange.verifier.expose()),
+            ("resource", &exchange.audience),
+        ];
+        let asked = Asked {
+            client_id: &exchange.client_id,
+            audience: &exchange.audience,
+            scopes: &exchange.scopes,
+            since: exchange.since,
+            before: None,
+            refusal: Code::ExchangeFailed,
+        };
+        self.ask_for_token(&form, &exchange.idempotency_key, &asked).await
+    }
+
+    /// Redeems a refresh token.
+    pub(crate) async fn refresh(&self, order: &RefreshOrder) -> Result<Grant, Failure> {
+        let form = [
+            ("grant_type", REFRESH_TOKEN),
+            ("client_id", &order.client_id),
+            ("refresh_token", order.refresh.expose()),
+            ("resource", &order.audience),
+        ];
+        let asked = Asked {
+            client_id: &order.client_id,
+            audience: &order.audience,
+            scopes: &order.scopes,
+            since: order.since,
+            before: Some(Before {
+                refresh: &order.refresh,
+                company_id: &order.company_id,
+                grant_id: &order.grant_id,
+            }),
+            refusal: Code::ReconnectRequired,
+        };
+        self.ask_for_token(&form, &order.idempotency_key, &asked).await
+    }
+
+    async fn ask_for_token(
+        &self,
+        form: &[(&str, &str)],
+        idempotency_key: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Grant, Failure> {
+        let outcome = self.try_for_token(form, idempotency_key, asked).await;
+        if outcome.is_err() {
+            // Where the server takes what may be what changed.
+            self.forget_endpoints();
+        }
+        outcome
+    }
+
+    async fn try_for_token(
+        &self,
+        form: &[(&str, &str)],
+        idempotency_key: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Grant, Failure> {
+        let endpoints = self.endpoints().await.map_err(Failure::Passing)?;
+        let answer = self.send_form(&endpoints.token, form, Some(idempotency_key)).await;
+        let answer = answer.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
+        let response = read(&answer, asked.refusal)?;
+        let jwks = self.upstream.send(Method::GET, &endpoints.jwks, accept_json(), Bytes::new());
+        let jwks = jwks.await.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
+        let keys = jwks.json().filter(|_| jwks.status.is_success());
+        let keys = keys.ok_or_else(|| Failure::Passing(passing(&jwks)))?;
+        self.believe(&answer, response, &KeySet::from_jwks(&keys), asked)
+    }
+
+    fn believe(
+        &self,
+        answer: &Answer,
+        response: TokenResponse,
+        keys: &KeySet,
+        asked: &Asked<'_>,
+    ) -> Result<Grant, Failure> {
+        let now = self.upstream.now();
+        let claims = match Claims::verify(response.access_token.expose(), keys) {
+            Ok(claims) => claims,
+            Err(TokenRefusal::UnknownKey) if now.since(asked.since) < KEY_PATIENCE => {
+                tracing::warn!("the key of the server's token is not published");
+                return Err(Failure::Passing(Trouble::of(Code::TokenUnacceptable)));
+            }
+            Err(refusal) => return Err(unbelievable(&refusal)),
+        };
+        let expected = ClientExpectation {
+            issuer: &self.config.issuer,
+            audience: asked.audience,
+            client_id: asked.client_id,
+            thumbprint: &self.identity.thumbprint,
+            scopes: asked.scopes,
+            now: self.upstream.server_time(),
+            replayed: answer.headers.get(REPLAYED_HEADER).is_some_and(|value| value == "true"),
+        };
+        let judged = match claims.judge(&expected) {
+            Err(ClaimRefusal::Time) => self.judge_by_the_servers_clock(answer, &claims, expected),
+            judged => judged,
+        };
+        judged.map_err(|refusal| unbelievable(&refusal))?;
+        grant(response, claims, asked, now, self.upstream.server_time())
+    }
+
+    /// A token whose times do not fit may be good and our clock wrong: the answer's own `Date` decides.
+    fn judge_by_the_servers_clock(
+        &self,
+        answer: &Answer,
+        claims: &Claims,
+        expected: ClientExpectation<'_>,
+    ) -> Result<(), ClaimRefusal> {
+        let date = answer.date().filter(|date| date.since(expected.now).abs() > NOTICEABLE);
+        let offset = date.map(|date| date.since(self.upstream.now()));
+        let Some((now, offset)) = date.zip(offset.filter(|offset| offset.abs() <= 24 * 3_600))
+        else {
+            return Err(ClaimRefusal::Time);
+        };
+        claims.judge(&ClientExpectation { now, ..expected })?;
+        self.upstream.learn_clock(offset);
+        Ok(())
+    }
+}
+
+/// Reads an answer of the token endpoint: a complete response, or whether to send the same again.
+fn read(answer: &Answer, refusal: Code) -> Result<TokenResponse, Failure> {
+    let error = answer.error();
+    if answer.may_pass() {
+        return Err(Failure::Passing(passing(answer)));
+    }
+    let Some(error) = error else {
+        // No error and no tokens is no answer of the token endpoint: something stands in between.
+        let body = answer.json().filter(|_| answer.status.is_success());
+        let response = body.and_then(|body| serde_json::from_value(Value::Object(body)).ok());
+        return response.filter(is_complete).ok_or_else(|| Failure::Passing(passing(answer)));
+    };
+    if is_about_the_proof(&error) || error == "use_dpop_nonce" {
+        // The server consumed nothing, so nothing is lost while a person mends the clock.
+        return Err(Failure::Passing(refused(answer, refusal)));
+    }
+    let trouble = refused(answer, refusal);
+    let expired = answer.headers.get(RECOVERY_HEADER).is_some_and(|value| value == "expired");
+    if expired {
+        tracing::error!("the server can no longer give the answer again");
+    }
+    Err(Failure::Final(trouble))
+}
+
+fn is_complete(response: &TokenResponse) -> bool {
+    let given = |secret: &Secret| !secret.expose().is_empty();
+    given(&response.access_token)
+        && response.refresh_token.as_ref().is_some_and(given)
+        && response.expires_in.is_some()
+        && !response.token_type.is_empty()
+}
+
+/// Checks what stands beside the access token, and what a refresh must not change.
+fn grant(
+    response: TokenResponse,
+    claims: Claims,
+    asked: &Asked<'_>,
+    now: UnixTime,
+    server_time: UnixTime,
+) -> Result<Grant, Failure> {
+    let (Some(refresh), Some(lifetime)) = (response.refresh_token, response.expires_in) else {
+        return Err(unbelievable(&"the answer is incomplete"));
+    };
+    let (company_id, grant_id) =
+        (claims.company_id.unwrap_or_default(), claims.grant_id.unwrap_or_default());
+    let same = asked.before.as_ref().is_none_or(|before| {
+        before.company_id == company_id && before.grant_id == grant_id
+    });
+    let rotated = asked.before.as_ref().is_none_or(|before| *before.refresh != refresh);
+    for (holds, refusal) in [
+        (response.token_type.eq_ignore_ascii_case("dpop"), "the token is not bound to a key"),
+        (lifetime > 0, "the token has no lifetime"),
+        (response.scope.is_none_or(|scope| scope == *asked.scopes), "the scopes are others"),
+        (same, "the refresh changed company or grant"),
+        (rotated, "the refresh token was not rotated"),
+    ] {
+        if !holds {
+            return Err(unbelievable(&refusal));
+        }
+    }
+    let left = claims.exp.since(server_time).clamp(0, lifetime);
+    Ok(Grant {
+        access: response.access_token,
+        refresh,
+        issued_at: now,
+        expires_at: now + left,
+        company: Company { id: company_id, name: claims.company_name },
+        grant_id,
+    })
+}
+
+fn unbelievable(why: &dyn std::fmt::Display) -> Failure {
+    tracing::error!(%why, "the server's token is refused");
+    Failure::Final(Trouble::of(Code::TokenUnacceptable))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The state directory: one owner at a time, an identity that is born whole and never made a second time.
+//!
+//! Key and journal belong together. While they are made, a file named `birth` stands beside them; it goes before
+//! anything is signed, so a birth that a power cut interrupted is simply begun again. Without it, a key without
+//! its journal, a journal without its key, or either one damaged is a loss that only a person can judge.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use counterfoil_protocol::secret::Secret;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{
+    clock::{Clock, Entropy},
+    files::{self, Distrust},
+    journal::{self, Identity, Journal, JournalError},
+    key::{self, InstallationKey, KeyError},
+    session::Facts,
+};
+
+const BIRTH_FILE: &str = "birth";
+const LOCK_FILE: &str = "lock";
+
+/// Why the daemon does not start at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CustodyError {
+    /// Another daemon has the state.
+    #[error("another counterfoild is using {}; stop it first", dir.display())]
+    InUse {
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// Others could change the state.
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
+    /// The directory cannot be made or used.
+    #[error("the state directory {}: {source}", dir.display())]
+    Unusable {
+        /// The state directory.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Why the state that is there cannot be used. The daemon starts all the same, to say so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Damage {
+    /// The journal is there and the key is not.
+    #[error("the key {} is gone, though this store has one", .0.display())]
+    KeyGone(PathBuf),
+    /// The key is there and the journal is not.
+    #[error("the journal {} is gone, though this store has a key", .0.display())]
+    JournalGone(PathBuf),
+    /// The key is another than the journal's.
+    #[error("the key in {} is not the one that the journal belongs to", .0.display())]
+    Mismatch(PathBuf),
+    /// The key is damaged.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The journal is damaged or of a newer daemon.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The state directory, held against every other daemon.
+#[derive(Debug)]
+pub(crate) struct Custody {
+    dir: PathBuf,
+    /// Who owns the state, and so may do anything here.
+    pub(crate) owner: u32,
+    _lock: File,
+}
+
+/// The state of one installation, ready for use.
+#[derive(Debug)]
+pub(crate) struct Estate {
+    /// Who it is.
+    pub(crate) identity: Identity,
+    /// Its key.
+    pub(crate) key: Arc<InstallationKey>,
+    /// Where changes are saved.
+    pub(crate) journal: Journal,
+    /// What was saved last.
+    pub(crate) facts: Facts,
+}
+
+impl Custody {
+    /// Takes the directory: makes it if need be, checks that it is private, and locks it.
+    pub(crate) fn take(dir: &Path) -> Result<Self, CustodyError> {
+        let unusable = |source| CustodyError::Unusable { dir: dir.to_owned(), source };
+        files::create_private_dir(dir).map_err(unusable)?;
+        files::check_trusted(dir)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(dir.join(LOCK_FILE))
+            .map_err(unusable)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(CustodyError::InUse { dir: dir.to_owned() });
+            }
+            Err(error) => return Err(unusable(error.into())),
+        }
+        let owner = fs::metadata(dir).map_err(unusable)?.uid();
+        Ok(Self { dir: dir.to_owned(), owner, _lock: lock })
+    }
+
+    /// Opens the installation's state, or brings a new installation into being where there never was one.
+    pub(crate) fn open(&self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Estate, Damage> {
+        let [key, journal, birth] =
+            [key::FILE, journal::FILE, BIRTH_FILE].map(|name| self.dir.join(name));
+        if birth.exists() {
+            for unfinished in [&key, &journal] {
+                remove_if_there(unfinished)?;
+            }
+            return self.bear(&key, &journal, clock, entropy);
+        }
+        match (key.exists(), journal.exists()) {
+            (false, false) => self.bear(&key, &journal, clock, entropy),
+            (false, true) => Err(Damage::KeyGone(key)),
+            (true, false) => Err(Damage::JournalGone(journal)),
+            (true, true) => open(&key, &journal),
+        }
+    }
+
+    fn bear(
+        &self,
+        key: &Path,
+        journal: &Path,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Estate, Damage> {
+        let birth = self.dir.join(BIRTH_FILE);
+        let storage = JournalError::from;
+        files::write_durably(&birth, b"", 0o600).map_err(storage)?;
+        let key = InstallationKey::create(key, entropy)?;
+        let identity = Identity {
+            registration_id: Secret::new(entropy.base64url::<32>()),
+            thumbprint: *key.thumbprint(),
+        };
+        let journal = Journal::create(journal, &identity, clock.now())?;
+        fs::remove_file(&birth).map_err(storage)?;
+        files::sync_parent(&birth).map_err(storage)?;
+        Ok(Estate { identity, key: Arc::new(key), journal, facts: Facts::default() })
+    }
+}
+
+fn open(key_file: &Path, journal: &Path) -> Result<Estate, Damage> {
+    let key = InstallationKey::load(key_file)?;
+    let (journal, identity, facts) = Journal::open(journal)?;
+    if identity.thumbprint != *key.thumbprint() {
+        return Err(Damage::Mismatch(key_file.to_owned()));
+    }
+    Ok(Estate { identity, key: Arc::new(key), journal, facts })
+}
+
+fn remove_if_there(path: &Path) -> Result<(), JournalError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+
+    fn identity_at(dir: &Path) -> Result<Identity, Damage> {
+        let custody = Custody::take(dir).expect("taken");
+        custody.open(&System, &System).map(|estate| estate.identity)
+    }
+
+    #[test]
+    fn an_identity_is_made_once_and_found_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = dir.path().join("state");
+        let first = identity_at(&state).expect("born");
+        assert_eq!(identity_at(&state).expect("found"), first);
+        assert_eq!(first.registration_id.expose().len(), 43);
+    }
+
+    #[test]
+    fn a_birth_cut_short_is_begun_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for left_behind in [&[][..], &[key::FILE], &[key::FILE, journal::FILE]] {
+            fs::write(dir.path().join(BIRTH_FILE), "").expect("written");
+            for name in left_behind {
+                fs::write(dir.path().join(name), "torn").expect("written");
+            }
+            identity_at(dir.path()).expect("born");
+            assert!(!dir.path().join(BIRTH_FILE).exists());
+        }
+    }
+
+    #[test]
+    fn one_without_the_other_is_damage_and_never_a_new_identity() {
+        for (lost, kept) in [(key::FILE, journal::FILE), (journal::FILE, key::FILE)] {
+            let dir = tempfile::tempdir().expect("a directory");
+            identity_at(dir.path()).expect("born");
+            let evidence = fs::read(dir.path().join(kept)).expect("there");
+            fs::remove_file(dir.path().join(lost)).expect("removed");
+            assert!(identity_at(dir.path()).is_err(), "{lost}");
+            assert!(!dir.path().join(lost).exists(), "{lost}");
+            assert_eq!(fs::read(dir.path().join(kept)).expect("there"), evidence);
+        }
+    }
+
+    #[test]
+    fn another_installations_key_is_damage() {
+        let (one, other) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        identity_at(one.path()).expect("born");
+        identity_at(other.path()).expect("born");
+        fs::copy(other.path().join(key::FILE), one.path().join(key::FILE)).expect("copied");
+        assert!(matches!(identity_at(one.path()), Err(Damage::Mismatch(_))));
+    }
+
+    #[test]
+    fn two_daemons_never_share_a_state() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Custody::take(dir.path()).expect("taken");
+        assert!(matches!(Custody::take(dir.path()), Err(CustodyError::InUse { .. })));
+        drop(first);
+        Custody::take(dir.path()).expect("taken");
+    }
+}

@@ -1,0 +1,139 @@
+//! Files and directories that hold secrets: who may touch them, and how they are written so that they stay whole.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Why a path is not trusted with secrets or orders.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Distrust {
+    /// Somebody else owns it.
+    #[error("{} belongs to user {owner}, who could change what this daemon reads; it must belong to root or to the user the daemon runs as", path.display())]
+    Owner {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Others may write to it.
+    #[error("{} can be written by others (mode {mode:o}); run: chmod go-w {}", path.display(), path.display())]
+    Writable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It cannot be looked at.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Checks that nobody but root and this user can change `path` or put another in its place.
+///
+/// Directories that everybody may write to are accepted above it when they are sticky, as `/tmp` is.
+pub(crate) fn check_trusted(path: &Path) -> Result<(), Distrust> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Distrust::Unreadable { path, source }
+    };
+    let real = path.canonicalize().map_err(unreadable(path))?;
+    for (depth, place) in real.ancestors().enumerate() {
+        let metadata = fs::metadata(place).map_err(unreadable(place))?;
+        check_place(place, &metadata, depth > 0)?;
+    }
+    Ok(())
+}
+
+fn check_place(path: &Path, metadata: &Metadata, is_ancestor: bool) -> Result<(), Distrust> {
+    let (me, my_group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if owner != 0 && owner != me {
+        return Err(Distrust::Owner { path: path.to_owned(), owner });
+    }
+    let sticky = is_ancestor && mode & 0o1000 != 0;
+    let shared_group = is_ancestor && (metadata.gid() == 0 || metadata.gid() == my_group);
+    let by_others = mode & 0o002 != 0 || (mode & 0o020 != 0 && !shared_group);
+    if by_others && !sticky {
+        return Err(Distrust::Writable { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Makes a directory, and those above it, that only this user may enter. One that exists is left as it is.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a file so that it is either absent, as it was, or whole: temporary name, sync, rename, sync of the directory.
+pub(crate) fn write_durably(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Makes sure that the names in the directory of `path` survive a power cut.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_others_can_write_is_not_trusted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().join("state");
+        create_private_dir(&place).expect("made");
+        assert_eq!(fs::metadata(&place).expect("there").mode() & 0o777, 0o700);
+        for (mode, trusted) in
+            [(0o700, true), (0o755, true), (0o777, false), (0o770, false), (0o1777, false)]
+        {
+            fs::set_permissions(&place, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(check_trusted(&place).is_ok(), trusted, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_sticky_directory_is_trusted_only_above() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (open, place) = (dir.path().join("tmp"), dir.path().join("tmp/state"));
+        create_private_dir(&place).expect("made");
+        for (mode, trusted) in [(0o1777, true), (0o777, false)] {
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(check_trusted(&place).is_ok(), trusted, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key.pem");
+        fs::write(dir.path().join("key.pem.new"), "left behind").expect("written");
+        for contents in ["one", "two"] {
+            write_durably(&path, contents.as_bytes(), 0o600).expect("written");
+            assert_eq!(fs::read_to_string(&path).expect("there"), contents);
+        }
+        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,117 @@
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::*;
+
+const HONEST: &[(&str, &str)] = &[("host", "localhost"), ("counterfoil-client", "shop/1.0")];
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&str, &str)| {
+        (name.parse::<HeaderName>().expect("a name"), value.parse::<HeaderValue>().expect("a value"))
+    };
+    pairs.iter().map(pair).collect()
+}
+
+fn socket() -> Gate {
+    let guests = Guests { users: vec![33], groups: vec![50], socket_group: Some(50) };
+    Gate::Socket { owner: 1_000, guests }
+}
+
+fn port() -> Gate {
+    Gate::Port { address: "127.0.0.1:8787".to_owned(), token: Secret::new("t0ken") }
+}
+
+#[track_caller]
+fn check(gate: &Gate, peer: (u32, &[u32]), uri: &str, pairs: &[(&str, &str)], expected: Option<Code>) {
+    let peer = Peer { uid: peer.0, groups: peer.1.to_vec() };
+    let headers = headers(pairs);
+    let admitted = gate.admit(Some(&peer), &uri.parse().expect("a URI"), &headers);
+    assert_eq!(admitted.map_err(|trouble| trouble.code).err(), expected, "{peer:?} {uri} {pairs:?}");
+}
+
+#[test]
+fn owner_root_and_guests_come_in_and_nobody_else() {
+    for (uid, groups, expected) in [
+        (1_000, &[][..], None),
+        (0, &[][..], None),
+        (33, &[33][..], None),
+        (2_000, &[2_000, 50][..], None),
+        (2_000, &[2_000][..], Some(Code::CallerRefused)),
+        (50, &[][..], Some(Code::CallerRefused)),
+    ] {
+        check(&socket(), (uid, groups), "/v1/status", HONEST, expected);
+    }
+    let headers = headers(HONEST);
+    let nobody = socket().admit(None, &Uri::from_static("/v1/status"), &headers);
+    assert_eq!(nobody.expect_err("unknown").code, Code::CallerRefused);
+}
+
+#[test]
+fn browsers_are_refused_whatever_they_say() {
+    for name in ["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "Sec-Fetch-Anything"] {
+        for value in ["", "null", "http://localhost"] {
+            let pairs = [HONEST, &[(name, value)][..]].concat();
+            check(&socket(), (1_000, &[]), "/v1/status", &pairs, Some(Code::BrowserRefused));
+        }
+    }
+}
+
+#[test]
+fn only_our_own_host_is_ours() {
+    for host in ["evil.example", "localhost:80", "LOCALHOST", "localhost.", "127.0.0.1", "", "localhost, evil"] {
+        let pairs = [("host", host), HONEST[1]];
+        check(&socket(), (1_000, &[]), "/v1/status", &pairs, Some(Code::HostRefused));
+    }
+    check(&socket(), (1_000, &[]), "/v1/status", &HONEST[1..], Some(Code::HostRefused));
+    let twice = [HONEST[0], HONEST[0], HONEST[1]];
+    check(&socket(), (1_000, &[]), "/v1/status", &twice, Some(Code::HostRefused));
+    check(&socket(), (1_000, &[]), "http://localhost/v1/status", HONEST, Some(Code::HostRefused));
+}
+
+#[test]
+fn a_plugin_says_its_name_and_version() {
+    for client in ["", "shop", "shop/", "/1", "a b/1", "shop/1/2", "shop/1,2", "-a/1", &format!("{}/1", "a".repeat(65))] {
+        let pairs = [HONEST[0], ("counterfoil-client", client)];
+        check(&socket(), (1_000, &[]), "/", &pairs, Some(Code::ClientHeaderMissing));
+    }
+    check(&socket(), (1_000, &[]), "/", &HONEST[..1], Some(Code::ClientHeaderMissing));
+    let twice = [HONEST[0], HONEST[1], HONEST[1]];
+    check(&socket(), (1_000, &[]), "/", &twice, Some(Code::ClientHeaderMissing));
+    check(&socket(), (1_000, &[]), "/", &[HONEST[0], ("counterfoil-client", "a.b_c-d/1.0+x")], None);
+}
+
+#[test]
+fn the_port_wants_its_token_and_knows_its_address() {
+    let with = |pairs: &[(&'static str, &'static str)]| [HONEST, pairs].concat();
+    let anyone = (65_534, &[][..]);
+    check(&port(), anyone, "/", &with(&[("authorization", "Bearer t0ken")]), None);
+    check(&port(), anyone, "/", &with(&[("authorization", "bearer t0ken")]), None);
+    for wrong in ["Bearer t0ken2", "Bearer ", "t0ken", "Basic t0ken", "Bearer T0ken"] {
+        let pairs = with(&[("authorization", wrong)]);
+        check(&port(), anyone, "/", &pairs, Some(Code::TokenRequired));
+    }
+    check(&port(), anyone, "/", HONEST, Some(Code::TokenRequired));
+    let own = [("host", "127.0.0.1:8787"), HONEST[1], ("authorization", "Bearer t0ken")];
+    check(&port(), anyone, "/", &own, None);
+    let other = [("host", "127.0.0.1:8788"), HONEST[1], ("authorization", "Bearer t0ken")];
+    check(&port(), anyone, "/", &other, Some(Code::HostRefused));
+    let browser = with(&[("authorization", "Bearer t0ken"), ("origin", "http://127.0.0.1:8787")]);
+    check(&port(), anyone, "/", &browser, Some(Code::BrowserRefused));
+}
+
+#[test]
+fn names_become_numbers() {
+    let passwd = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:34::/var/www:/bin/false\n";
+    let group = "root:x:0:\nwww:x:50:\n";
+    let local = |users: &[&str], groups: &[&str]| Local {
+        allow_users: users.iter().map(|name| Account::Name((*name).to_owned())).collect(),
+        allow_groups: groups.iter().map(|name| Account::Name((*name).to_owned())).collect(),
+        ..Local::default()
+    };
+    let guests = Guests::look_up(&local(&["www-data", "1234"], &["www"]), passwd, group);
+    let expected = Guests { users: vec![33, 1_234], groups: vec![50], socket_group: Some(50) };
+    assert_eq!(guests, Ok(expected));
+    let guests = Guests::look_up(&local(&["www-data"], &[]), passwd, group).expect("known");
+    assert_eq!(guests.socket_group, Some(34));
+    assert!(Guests::look_up(&local(&["nobody-here"], &[]), passwd, group).is_err());
+    assert!(Guests::look_up(&local(&[], &["www-data"]), passwd, group).is_err());
+}

@@ -1,0 +1,181 @@
+//! Which paths leave this machine with a token: judged as the bytes that the caller sent.
+
+use hyper::Method;
+
+use crate::{
+    platform::Platform,
+    trouble::{Code, Trouble},
+};
+
+/// The longest path taken, in bytes.
+const MAX_LENGTH: usize = 1_024;
+
+/// Paths below the API base that answer secrets; they belong to the daemon.
+const OWN: [&str; 2] = ["webhook-subscriptions", "webhook-secret"];
+
+/// Why a call is not forwarded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum PathRefusal {
+    /// The path is on the list, for these methods.
+    Method(String),
+    /// Not on the list.
+    NotListed,
+    /// Not a plain path at all.
+    NotPlain,
+}
+
+/// Checks a call that a plugin wants forwarded: `path` is what follows `/v1/api/`, without the query.
+pub(super) fn check_call(
+    platform: &Platform,
+    method: &Method,
+    path: &str,
+) -> Result<(), PathRefusal> {
+    if !is_plain(path) {
+        return Err(PathRefusal::NotPlain);
+    }
+    if platform.calls.iter().any(|call| call.admits(method, path)) {
+        return Ok(());
+    }
+    let listed = platform.calls.iter().find(|call| call.reaches(path));
+    Err(listed.map_or(PathRefusal::NotListed, |call| PathRefusal::Method(call.allow())))
+}
+
+/// Checks a URL that a plugin wants a proof for: plainly below `api_base`, and not one of the daemon's own.
+pub(super) fn check_url(api_base: &str, url: &str) -> Result<(), Trouble> {
+    let refusal = || Trouble::of(Code::UrlRefused);
+    let below = url.strip_prefix(api_base).and_then(|rest| rest.strip_prefix('/'));
+    let (path, query) = below
+        .map(|rest| rest.split_once('?').unwrap_or((rest, "")))
+        .ok_or_else(refusal)?;
+    let own = path.split('/').any(|segment| OWN.contains(&segment));
+    let good = is_plain(path) && is_plain_query(query) && !own;
+    good.then_some(()).ok_or_else(refusal)
+}
+
+/// Segments of letters, digits and `_~-`, with dots only inside, and single slashes between.
+///
+/// What cannot be written cannot be smuggled: no dot segments, no `//`, no `@`, no scheme, no encoded anything.
+fn is_plain(path: &str) -> bool {
+    let segment = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with('.')
+            && !segment.ends_with('.')
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"_~-.".contains(&b))
+    };
+    path.len() <= MAX_LENGTH && path.split('/').all(segment)
+}
+
+/// What a URI's query may consist of (RFC 3986 §3.4).
+pub(super) fn is_plain_query(query: &str) -> bool {
+    query.len() <= 8 * MAX_LENGTH
+        && query.bytes().all(|b| b.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &str, path: &str) -> Result<(), PathRefusal> {
+        let method = method.parse().expect("a method");
+        check_call(&Platform::named("wordpress"), &method, path)
+    }
+
+    #[test]
+    fn honest_calls_go_through() {
+        for (method, path) in [
+            ("GET", "makepay/payment-links"),
+            ("POST", "makepay/payment-links"),
+            ("GET", "makepay/payment-links/pl_Abc-123"),
+            ("PATCH", "makepay/payment-links/pl_Abc-123"),
+            ("GET", "makepay/payment-links/018f.2b~x"),
+            ("GET", "makepay/branding"),
+            ("GET", "makepay/settings"),
+        ] {
+            assert_eq!(call(method, path), Ok(()), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn attacks_on_the_path_are_refused() {
+        for path in [
+            "",
+            "/",
+            "//evil.example/x",
+            "/makepay/payment-links",
+            "makepay//payment-links",
+            "makepay/payment-links/",
+            "makepay/../settings",
+            "makepay/payment-links/..",
+            "makepay/payment-links/.",
+            "makepay/payment-links/.hidden",
+            "makepay/payment-links/..%2f..%2fwebhook-secret",
+            "makepay/payment-links/%2e%2e",
+            "makepay%2fpayment-links",
+            "makepay/payment-links%00",
+            "makepay/payment-links/a;b",
+            "makepay/payment-links/a@evil.example",
+            "@evil.example/",
+            "https://evil.example/",
+            "http:evil",
+            "makepay\\payment-links",
+            "makepay/payment-links/ä",
+            "makepay/payment-links/a b",
+            "makepay/payment-links/a:b",
+            &format!("makepay/payment-links/{}", "a".repeat(MAX_LENGTH)),
+        ] {
+            assert_eq!(call("GET", path), Err(PathRefusal::NotPlain), "{path:.60}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_listed_stays_here() {
+        for (method, path) in [
+            ("GET", "makepay/webhook-subscriptions/current"),
+            ("PUT", "makepay/webhook-subscriptions/current"),
+            ("POST", "makepay/webhook-secret"),
+            ("GET", "makepay"),
+            ("GET", "makepay/payment-links/a/b"),
+            ("GET", "Makepay/payment-links"),
+            ("GET", "companies/1/wallet"),
+            ("GET", "oauth/token"),
+        ] {
+            assert_eq!(call(method, path), Err(PathRefusal::NotListed), "{method} {path}");
+        }
+        for (method, path, allow) in [
+            ("PUT", "makepay/settings", "GET"),
+            ("DELETE", "makepay/payment-links/a", "GET, PATCH"),
+            ("get", "makepay/payment-links", "GET, POST"),
+        ] {
+            assert_eq!(call(method, path), Err(PathRefusal::Method(allow.to_owned())));
+        }
+    }
+
+    #[test]
+    fn proofs_are_signed_only_for_the_api() {
+        const BASE: &str = "https://pay.example/api/partner/v1";
+        for good in ["/makepay/payment-links", "/makepay/customers?limit=5&x=%20", "/a"] {
+            assert!(check_url(BASE, &format!("{BASE}{good}")).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://pay.example/oauth/token",
+            "https://pay.example/oauth/native/installations",
+            "https://pay.example/api/partner/v1",
+            "https://pay.example/api/partner/v1/",
+            "https://pay.example/api/partner/v1x/y",
+            "https://pay.example/api/partner/v1/../../oauth/token",
+            "https://pay.example/api/partner/v1/%2e%2e/x",
+            "https://pay.example/api/partner/v1//x",
+            "https://pay.example/api/partner/v1/x#y",
+            "https://pay.example/api/partner/v1/x?y#z",
+            "https://pay.example/api/partner/v1/makepay/webhook-secret",
+            "https://pay.example/api/partner/v1/makepay/webhook-subscriptions/current",
+            "http://pay.example/api/partner/v1/x",
+            "https://evil.example/api/partner/v1/x",
+            "https://pay.example@evil.example/api/partner/v1/x",
+            "/makepay/payment-links",
+            "",
+        ] {
+            assert!(check_url(BASE, bad).is_err(), "{bad}");
+        }
+    }
+}

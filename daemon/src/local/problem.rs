@@ -1,0 +1,64 @@
+//! Answers: JSON, and troubles as `application/problem+json` (RFC 9457).
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+
+use super::{Body, Response};
+use crate::trouble::{Code, Trouble, Words};
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    next_step: &'a str,
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    respond(status, "application/json", value)
+}
+
+/// A trouble as an answer.
+pub(super) fn problem(trouble: &Trouble) -> Response {
+    let Words { status, code, message, next_step } = trouble.code.words();
+    let body = Problem {
+        r#type: format!("urn:counterfoil:problem:{code}"),
+        title: message,
+        status,
+        code,
+        detail: &trouble.message,
+        next_step,
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond(status, "application/problem+json", &body);
+    if let Some(seconds) = trouble.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    if trouble.code == Code::TokenRequired {
+        let challenge = HeaderValue::from_static("Bearer realm=\"counterfoild\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// A body that is whole.
+pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn respond(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Response {
+    // Serializing our own plain structures does not fail; an empty body would still be a truthful status.
+    let mut response = Response::new(whole(serde_json::to_vec(value).unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,112 @@
+//! The table of routes.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{
+    Method, Request,
+    body::Incoming,
+    header::{ALLOW, HeaderValue},
+};
+use serde::de::DeserializeOwned;
+
+use super::{App, Response, control, problem::problem, proofs, proxy};
+use crate::trouble::{Code, Trouble};
+
+/// The longest body of a control request, in bytes.
+const MAX_CONTROL_BODY: usize = 64 * 1_024;
+
+/// Below this, calls are forwarded.
+const API: &str = "/v1/api/";
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verb {
+    Callback,
+    Connect,
+    Disconnect,
+    Events,
+    Health,
+    Proofs,
+    Status,
+}
+
+/// Path, methods as `Allow` lists them, and what is done. Sorted by path.
+const ROUTES: &[(&str, &str, Verb)] = &[
+    ("/healthz", "GET", Verb::Health),
+    ("/v1/callback", "POST", Verb::Callback),
+    ("/v1/connect", "POST", Verb::Connect),
+    ("/v1/disconnect", "POST", Verb::Disconnect),
+    ("/v1/events", "GET", Verb::Events),
+    ("/v1/proofs", "POST", Verb::Proofs),
+    ("/v1/status", "GET", Verb::Status),
+];
+
+/// Answers a request that the gate has admitted.
+pub(super) async fn answer(app: &App, request: Request<Incoming>) -> Response {
+    if let Some(path) = request.uri().path().strip_prefix(API) {
+        let path = path.to_owned();
+        return proxy::forward(app, &path, request).await.unwrap_or_else(|trouble| problem(&trouble));
+    }
+    let path = request.uri().path();
+    let Some((_, allow, verb)) = ROUTES.iter().find(|(route, ..)| *route == path) else {
+        return problem(&Trouble::of(Code::NotFound));
+    };
+    if request.method().as_str() != *allow {
+        return not_allowed(Trouble::of(Code::MethodNotAllowed), allow);
+    }
+    let answer = match verb {
+        Verb::Callback => control::callback(app, request).await,
+        Verb::Connect => control::connect(app, request).await,
+        Verb::Disconnect => control::disconnect(app, request).await,
+        Verb::Events => control::events(app),
+        Verb::Health => Ok(control::health()),
+        Verb::Proofs => proofs::sign(app, request).await,
+        Verb::Status => Ok(control::status(app)),
+    };
+    answer.unwrap_or_else(|trouble| problem(&trouble))
+}
+
+/// A refusal that names the methods that would be taken (RFC 9110 §15.5.6).
+pub(super) fn not_allowed(trouble: Trouble, allow: &str) -> Response {
+    let mut response = problem(&Trouble { code: Code::MethodNotAllowed, ..trouble });
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// Reads a body of at most `limit` bytes.
+pub(super) async fn body(request: Request<Incoming>, limit: usize) -> Result<Bytes, Trouble> {
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Trouble::of(Code::BodyTooLarge)),
+        Err(_) => Err(Trouble::of(Code::BodyMalformed)),
+    }
+}
+
+/// Reads a control body: a JSON object with known members only. No body at all is the empty object.
+pub(super) async fn control_body<T: DeserializeOwned>(
+    request: Request<Incoming>,
+) -> Result<T, Trouble> {
+    let may_be_absent = request.method() == Method::POST;
+    let bytes = body(request, MAX_CONTROL_BODY).await?;
+    let bytes = if bytes.is_empty() && may_be_absent { Bytes::from_static(b"{}") } else { bytes };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // serde_json names members, never their values, once the types are strings.
+        let what = match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ => "it is not JSON".to_owned(),
+        };
+        Trouble::new(Code::BodyMalformed, format!("The plugin's request is not understood: {what}."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_stay_sorted() {
+        assert!(ROUTES.is_sorted_by_key(|(path, ..)| path));
+    }
+}

@@ -1,0 +1,131 @@
+//! Where state and sockets live: a flag first, then the store's file, then systemd, then the user's own directories.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use directories::ProjectDirs;
+
+use crate::config::Config;
+
+/// What the command line says about places.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    /// `--state-dir`.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// `--socket`.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// What systemd says about places.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Service {
+    state_dir: Option<PathBuf>,
+    runtime_dir: Option<PathBuf>,
+}
+
+/// Where this daemon's state and sockets are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Places {
+    /// The state directory.
+    pub(crate) state_dir: PathBuf,
+    /// The socket for plugins.
+    pub(crate) api_socket: PathBuf,
+    /// The socket for whoever owns the state.
+    pub(crate) admin_socket: PathBuf,
+}
+
+impl Service {
+    /// Reads what systemd put into the environment.
+    pub(crate) fn from_environment() -> Self {
+        // Of several directories, systemd separates the names by colons; the first is ours.
+        let first = |name| {
+            let value = std::env::var(name).ok()?;
+            value.split(':').next().filter(|path| !path.is_empty()).map(PathBuf::from)
+        };
+        Self { state_dir: first("STATE_DIRECTORY"), runtime_dir: first("RUNTIME_DIRECTORY") }
+    }
+}
+
+impl Places {
+    /// Decides the places. Without a `config`, as when only `--socket` is known, the file's wishes are not heard.
+    pub(crate) fn decide(
+        wishes: &Wishes,
+        service: &Service,
+        config: Option<&Config>,
+    ) -> Result<Self> {
+        let state_dir = wishes
+            .state_dir
+            .clone()
+            .or_else(|| service.state_dir.clone())
+            .or_else(own_state_dir)
+            .context("there is no home directory to keep the state in; name one with --state-dir")?;
+        let api_socket = wishes
+            .socket
+            .clone()
+            .or_else(|| config.and_then(|config| config.local.socket.clone()))
+            .or_else(|| service.runtime_dir.as_ref().map(|dir| dir.join("api.sock")))
+            .unwrap_or_else(|| state_dir.join("api.sock"));
+        let api_socket = std::path::absolute(&api_socket)
+            .with_context(|| format!("{} is no path for a socket", api_socket.display()))?;
+        let admin_socket = api_socket.parent().unwrap_or(Path::new("/")).join("admin.sock");
+        anyhow::ensure!(
+            admin_socket != api_socket,
+            "the socket for plugins cannot be called admin.sock: that name is the owner's socket"
+        );
+        Ok(Self { state_dir, api_socket, admin_socket })
+    }
+
+    /// The directory that both sockets are in.
+    pub(crate) fn socket_dir(&self) -> &Path {
+        self.api_socket.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+fn own_state_dir() -> Option<PathBuf> {
+    let own = ProjectDirs::from("", "", "counterfoil")?;
+    Some(own.state_dir().unwrap_or(own.data_local_dir()).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_before_the_file_and_the_file_before_systemd() {
+        let config = Config::parse(
+            r#"
+            platform = "medusa"
+            site_url = "https://shop.example"
+            redirect_uri = "https://shop.example/makepay/oauth/callback"
+            issuer = "https://pay.example"
+            local.socket = "/srv/file.sock"
+            "#,
+        )
+        .expect("a store");
+        let service = Service {
+            state_dir: Some("/var/lib/counterfoil".into()),
+            runtime_dir: Some("/run/counterfoil".into()),
+        };
+        let flags = Wishes { state_dir: Some("/s".into()), socket: Some("/f/api.sock".into()) };
+        let none = Wishes::default();
+        for (wishes, config, state, socket, admin) in [
+            (&flags, Some(&config), "/s", "/f/api.sock", "/f/admin.sock"),
+            (&none, Some(&config), "/var/lib/counterfoil", "/srv/file.sock", "/srv/admin.sock"),
+            (
+                &none,
+                None,
+                "/var/lib/counterfoil",
+                "/run/counterfoil/api.sock",
+                "/run/counterfoil/admin.sock",
+            ),
+        ] {
+            let places = Places::decide(wishes, &service, config).expect("places");
+            assert_eq!(places.state_dir, Path::new(state));
+            assert_eq!(places.api_socket, Path::new(socket));
+            assert_eq!(places.admin_socket, Path::new(admin));
+        }
+        let beside = Wishes { state_dir: Some("/s".into()), socket: None };
+        let places = Places::decide(&beside, &Service::default(), None).expect("places");
+        assert_eq!(places.api_socket, Path::new("/s/api.sock"));
+    }
+}

@@ -1,0 +1,88 @@
+//! What differs from platform to platform, on the daemon's side of the contract.
+
+use hyper::Method;
+
+/// The facts of one platform. An unknown platform is treated as the contract's general case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Platform {
+    /// Whether an installation names itself by a `registrationId`.
+    pub(crate) sends_registration_id: bool,
+    /// Whether a webhook subscription hangs on the grant and is ended before a disconnect.
+    pub(crate) has_webhook_subscription: bool,
+    /// What to ask for where a registration answers no scopes.
+    pub(crate) usual_scopes: &'static [&'static str],
+    /// Which calls a plugin may have forwarded.
+    pub(crate) calls: &'static [Call],
+}
+
+/// One forwardable call: a method and a path below the API base, in which `*` is one segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Call {
+    methods: &'static [&'static str],
+    path: &'static str,
+}
+
+impl Platform {
+    /// The facts of the platform with this name.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "btcpay-server" => Self {
+                sends_registration_id: false,
+                has_webhook_subscription: false,
+                usual_scopes: &[
+                    "company:read",
+                    "makepay:payment-links:read",
+                    "makepay:payment-links:write",
+                    "makepay:settings:read",
+                    "makepay:settings:write",
+                ],
+                calls: CALLS,
+            },
+            _ => Self {
+                sends_registration_id: true,
+                has_webhook_subscription: matches!(name, "medusa" | "wordpress"),
+                usual_scopes: &[
+                    "company:read",
+                    "makepay:payment-links:read",
+                    "makepay:payment-links:write",
+                    "makepay:webhooks:read",
+                    "makepay:webhooks:write",
+                ],
+                calls: CALLS,
+            },
+        }
+    }
+}
+
+impl Call {
+    /// Whether this is a call with `method` to `path`.
+    pub(crate) fn admits(&self, method: &Method, path: &str) -> bool {
+        self.methods.contains(&method.as_str()) && self.reaches(path)
+    }
+
+    /// Whether this call's path is `path`.
+    pub(crate) fn reaches(&self, path: &str) -> bool {
+        let (mut pattern, mut given) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (pattern.next(), given.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(segment)) if !segment.is_empty() => {}
+                (Some(fixed), Some(segment)) if fixed == segment => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The methods of this call, as an `Allow` header lists them.
+    pub(crate) fn allow(&self) -> String {
+        self.methods.join(", ")
+    }
+}
+
+/// Reading, and making payment links. What answers secrets or changes the company stays with the daemon.
+const CALLS: &[Call] = &[
+    Call { methods: &["GET", "POST"], path: "makepay/payment-links" },
+    Call { methods: &["GET", "PATCH"], path: "makepay/payment-links/*" },
+    Call { methods: &["GET"], path: "makepay/branding" },
+    Call { methods: &["GET"], path: "makepay/settings" },
+];

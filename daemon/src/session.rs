@@ -1,0 +1,166 @@
+//! The connection as a pure state machine: facts and an event make new facts and actions.
+//!
+//! [`Facts`] are durable: whoever runs this saves them whenever an event changed them, and only then carries out
+//! the actions. An intent is therefore on the disk before anything is sent, and a result before anybody is told.
+//! [`Running`] is what may be forgotten in a crash. Nothing here touches network, disk, clock or generator.
+
+mod backoff;
+mod callback;
+mod connect;
+mod disconnect;
+mod event;
+mod facts;
+mod token;
+mod view;
+
+use counterfoil_protocol::UnixTime;
+
+pub(crate) use self::{
+    event::{
+        Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
+        Leftover, PushOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder, ResetOutcome, Waiting,
+    },
+    facts::{
+        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt,
+        RefreshIntent, Registration, Tokens,
+    },
+    view::{ServerHealth, State, Status},
+};
+use self::backoff::Backoff;
+use crate::{
+    clock::Entropy,
+    config::Config,
+    trouble::{Code, Happened, Trouble},
+};
+
+/// How long an attempt to connect may take, in seconds.
+pub(crate) const ATTEMPT_LIFETIME: i64 = 600;
+
+/// Forced refreshes that an API's 401 may cause within a minute. More means that refreshing does not help.
+const MAX_FORCED_PER_MINUTE: usize = 6;
+
+/// The connection: what is known, and what is under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Session {
+    /// What survives a crash.
+    pub(crate) facts: Facts,
+    running: Running,
+    /// How many connects there were since the start; each has its number.
+    connects: u64,
+}
+
+/// What is under way. A crash forgets it; the intents among the facts bring it back.
+#[derive(Clone, Debug, Default)]
+struct Running {
+    connecting: Option<Connecting>,
+    redeeming: bool,
+    refreshing: bool,
+    resetting: bool,
+    /// The server wants a fresh token before it resets.
+    reset_needs_token: bool,
+    /// No token will ever do for the reset; only a person can go on.
+    reset_hopeless: bool,
+    redeem_backoff: Backoff,
+    refresh_backoff: Backoff,
+    reset_backoff: Backoff,
+    /// When refreshes were forced lately.
+    forced: Vec<UnixTime>,
+    last_error: Option<Happened>,
+}
+
+#[derive(Clone, Debug)]
+struct Connecting {
+    connect: u64,
+    ask: Ask,
+    attempt: Option<Attempt>,
+}
+
+/// What the rules need to know besides facts and event.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// The store.
+    pub(crate) config: &'a Config,
+    /// The time now, on this machine's clock.
+    pub(crate) now: UnixTime,
+    /// Where new secrets and jitter come from.
+    pub(crate) entropy: &'a dyn Entropy,
+}
+
+impl Session {
+    /// The session as it was saved last.
+    pub(crate) fn resume(facts: Facts) -> Self {
+        Self { facts, ..Self::default() }
+    }
+
+    /// Takes one event. Save [`Session::facts`] if they changed, then carry out the actions.
+    pub(crate) fn apply(&mut self, event: Event, cx: &Context<'_>) -> Vec<Action> {
+        match event {
+            Event::Tick => self.due_work(cx),
+            Event::ConnectAsked(ask) => self.connect_asked(ask, cx),
+            Event::Registered { connect, outcome } => self.registered(connect, outcome, cx),
+            Event::Pushed { connect, outcome } => self.pushed(connect, outcome, cx),
+            Event::CallbackReceived { query, bind } => {
+                self.callback_received(&query, bind.as_deref(), cx)
+            }
+            Event::Redeemed { idempotency_key, outcome } => {
+                self.redeemed(&idempotency_key, outcome, cx)
+            }
+            Event::TokenDemanded { rejected } => self.token_demanded(rejected, cx),
+            Event::Refreshed { family, outcome } => self.refreshed(family, outcome, cx),
+            Event::DisconnectAsked { forget } => self.disconnect_asked(forget, cx),
+            Event::ResetFinished { reset_key, outcome } => {
+                self.reset_finished(&reset_key, outcome, cx)
+            }
+        }
+    }
+
+    /// Whether this state was made for another store or server than the file names, and still holds something of it.
+    pub(crate) fn is_foreign(&self, config: &Config) -> bool {
+        let facts = &self.facts;
+        let holds = facts.connection.is_some() || facts.disconnect.is_some() || facts.exchange.is_some();
+        holds && facts.binding.as_ref().is_some_and(|binding| *binding != Binding::of(config))
+    }
+
+    /// The next time at which there will be something to do; `None` while everything waits for an event.
+    pub(crate) fn next_due(&self) -> Option<UnixTime> {
+        let facts = &self.facts;
+        let renewal = facts.connection.as_ref().filter(|connection| connection.is_alive());
+        let dues = [
+            renewal.map(|connection| self.running.refresh_backoff.due(connection.tokens.renews_at)),
+            facts.exchange.as_ref().map(|it| self.running.redeem_backoff.due(it.since)),
+            facts.disconnect.as_ref().map(|it| self.running.reset_backoff.due(it.since)),
+        ];
+        dues.into_iter().flatten().min()
+    }
+
+    /// Starts whatever is due and not yet under way.
+    fn due_work(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        if self.is_foreign(cx.config) {
+            return Vec::new();
+        }
+        let mut actions = self.redeem_if_due(cx);
+        actions.extend(self.reset_if_due(cx));
+        actions.extend(self.refresh_if_due(cx));
+        actions
+    }
+
+    /// The disk took the facts.
+    pub(crate) fn saved(&mut self) {
+        let storage = |happened: &Happened| happened.trouble.code == Code::StorageFailed;
+        self.running.last_error = self.running.last_error.take().filter(|it| !storage(it));
+    }
+
+    /// The disk did not take the facts, so the event did not happen.
+    pub(crate) fn could_not_save(&mut self, trouble: &Trouble, at: UnixTime) {
+        self.running.last_error = Some(Happened { trouble: trouble.clone(), at });
+    }
+
+    fn note(&mut self, trouble: &Trouble, cx: &Context<'_>) {
+        self.running.last_error = Some(Happened { trouble: trouble.clone(), at: cx.now });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Ending a connection: told to the server first, forgotten here when it has confirmed.
+
+use super::{
+    Action, Context, Disconnect, Disconnecting, Done, Leftover, ResetOrder, ResetOutcome, Running,
+    Session, Waiting, backoff::Backoff,
+};
+use crate::trouble::{Code, Trouble};
+
+impl Session {
+    pub(super) fn disconnect_asked(&mut self, forget: bool, cx: &Context<'_>) -> Vec<Action> {
+        if !forget && self.is_foreign(cx.config) {
+            return vec![Action::Reply(Err(Trouble::of(Code::SafeMode)))];
+        }
+        if !forget && self.facts.exchange.is_some() {
+            // The approval is on its way: what it brings must not be left behind at the server.
+            return vec![Action::Reply(Err(Trouble::of(Code::CallbackPending)))];
+        }
+        // Whoever disconnects gives up what is half begun as well.
+        self.facts.pending = None;
+        self.facts.exchange = None;
+        self.facts.receipt = None;
+        let mut actions = Vec::new();
+        for waiting in [Waiting::Connect, Waiting::Callback] {
+            actions.push(Action::Settle(waiting, Err(Trouble::of(Code::NotConnected))));
+        }
+        self.running.connecting = None;
+        if forget || self.facts.connection.is_none() {
+            let leftover = self.leftover();
+            self.end(cx);
+            actions.push(settled(leftover));
+            return actions;
+        }
+        self.facts.disconnect.get_or_insert_with(|| Disconnect {
+            webhook_key: key("webhook-disconnect", cx),
+            reset_key: key("native-reset", cx),
+            since: cx.now,
+        });
+        self.running.reset_backoff = Backoff::default();
+        self.running.reset_hopeless = false;
+        let work = self.due_work(cx);
+        let under_way = self.running.resetting || self.running.refreshing;
+        if !under_way {
+            actions.push(Action::Reply(Ok(Done::Disconnect(Disconnecting::default()))));
+        }
+        actions.extend(work);
+        actions
+    }
+
+    pub(super) fn reset_if_due(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let (Some(disconnect), Some(connection)) =
+            (self.facts.disconnect.clone(), &self.facts.connection)
+        else {
+            return Vec::new();
+        };
+        // A merchant who is approving anew must not be reset in the middle of it.
+        let approving = self.facts.exchange.is_some()
+            || self.facts.pending.as_ref().is_some_and(|attempt| cx.now < attempt.expires_at);
+        let free = !self.running.resetting && !self.running.refreshing && !approving;
+        let possible = !self.running.reset_needs_token && !self.running.reset_hopeless;
+        if !free || !possible || !self.running.reset_backoff.is_over(cx.now) {
+            return Vec::new();
+        }
+        self.running.resetting = true;
+        vec![Action::Reset(ResetOrder {
+            client_id: connection.client_id.clone(),
+            access: connection.tokens.access.clone(),
+            refresh: connection.tokens.refresh.clone(),
+            disconnect,
+        })]
+    }
+
+    pub(super) fn reset_finished(
+        &mut self,
+        reset_key: &str,
+        outcome: ResetOutcome,
+        cx: &Context<'_>,
+    ) -> Vec<Action> {
+        // Forgotten, or connected anew, while the server was asked.
+        if self.facts.disconnect.as_ref().is_none_or(|it| it.reset_key != reset_key) {
+            return Vec::new();
+        }
+        self.running.resetting = false;
+        match outcome {
+            ResetOutcome::Confirmed => {
+                self.end(cx);
+                vec![settled(None)]
+            }
+            ResetOutcome::Impossible => {
+                let leftover = self.leftover();
+                self.end(cx);
+                vec![settled(leftover)]
+            }
+            ResetOutcome::NeedsToken => {
+                self.running.reset_needs_token = true;
+                match &self.facts.connection {
+                    Some(connection) if connection.is_alive() => self.due_work(cx),
+                    _ => self.reset_without_token(cx),
+                }
+            }
+            ResetOutcome::Failed(trouble) => self.reset_failed(trouble, cx),
+        }
+    }
+
+    /// The reset waited for a token that will never come.
+    pub(super) fn reset_without_token(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        if !std::mem::take(&mut self.running.reset_needs_token) {
+            return Vec::new();
+        }
+        self.running.reset_hopeless = true;
+        let trouble = Trouble::new(
+            Code::ReconnectRequired,
+            "The payment platform no longer takes this store's tokens, so it cannot be told to end the connection.",
+        );
+        self.reset_failed(trouble, cx)
+    }
+
+    fn reset_failed(&mut self, trouble: Trouble, cx: &Context<'_>) -> Vec<Action> {
+        self.running.reset_backoff.fail(trouble.retry_after, cx);
+        self.note(&trouble, cx);
+        vec![settled(None)]
+    }
+
+    /// Forgets the connection. Key, registration and registration id stay.
+    fn end(&mut self, cx: &Context<'_>) {
+        if self.facts.connection.take().is_some() {
+            self.facts.disconnected_at = Some(cx.now);
+        }
+        self.facts.disconnect = None;
+        self.facts.refresh = None;
+        self.running = Running::default();
+    }
+
+    fn leftover(&self) -> Option<Leftover> {
+        self.facts.connection.as_ref().map(|connection| Leftover {
+            client_id: connection.client_id.clone(),
+            company: connection.company.clone(),
+            grant_id: connection.grant_id.clone(),
+        })
+    }
+}
+
+fn settled(leftover: Option<Leftover>) -> Action {
+    Action::Settle(Waiting::Disconnect, Ok(Done::Disconnect(Disconnecting { leftover })))
+}
+
+fn key(purpose: &str, cx: &Context<'_>) -> String {
+    format!("{}-{purpose}-{}", cx.config.platform_name, cx.entropy.hex::<20>())
+}

@@ -1,0 +1,274 @@
+//! What can happen to the connection, and what it then wants done.
+
+use counterfoil_protocol::{UnixTime, scope::ScopeSet, secret::Secret};
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Attempt, Company, Disconnect, Exchange, Registration};
+use crate::trouble::Trouble;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// Time passed, or the daemon has just started.
+    Tick,
+    /// Somebody wants to connect.
+    ConnectAsked(Ask),
+    /// A registration ended.
+    Registered {
+        /// Which connect it was for.
+        connect: u64,
+        /// How it ended.
+        outcome: Result<Registration, Trouble>,
+    },
+    /// The authorization request was pushed, or needed no pushing.
+    Pushed {
+        /// Which connect it was for.
+        connect: u64,
+        /// How it ended.
+        outcome: Result<Authorization, Trouble>,
+    },
+    /// The browser came back.
+    CallbackReceived {
+        /// The raw query, without `?`.
+        query: Secret,
+        /// What binds the callback to a person.
+        bind: Option<String>,
+    },
+    /// A code exchange ended.
+    Redeemed {
+        /// The key of the exchange.
+        idempotency_key: String,
+        /// How it ended.
+        outcome: Result<Grant, Failure>,
+    },
+    /// Somebody needs a token, and not the one that the server just rejected.
+    TokenDemanded {
+        /// The rejected token.
+        rejected: Option<Secret>,
+    },
+    /// A refresh ended.
+    Refreshed {
+        /// The family that was refreshed.
+        family: u64,
+        /// How it ended.
+        outcome: Result<Grant, Failure>,
+    },
+    /// Somebody wants to disconnect.
+    DisconnectAsked {
+        /// End it here alone, whatever the server knows.
+        forget: bool,
+    },
+    /// A reset ended.
+    ResetFinished {
+        /// The key of the reset.
+        reset_key: String,
+        /// How it ended.
+        outcome: ResetOutcome,
+    },
+}
+
+impl Event {
+    /// What its sender waits for, if the session does not answer at once.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        match self {
+            Self::ConnectAsked(_) => Some(Waiting::Connect),
+            Self::CallbackReceived { .. } => Some(Waiting::Callback),
+            Self::TokenDemanded { .. } => Some(Waiting::Token),
+            Self::DisconnectAsked { .. } => Some(Waiting::Disconnect),
+            _ => None,
+        }
+    }
+
+    /// Whether it tells what the server did: such an event must never be lost.
+    pub(crate) fn is_outcome(&self) -> bool {
+        !matches!(self, Self::Tick) && self.waiting().is_none()
+    }
+}
+
+/// What a connect asks for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Ask {
+    /// What binds the attempt to a person.
+    pub(crate) bind: Option<Secret>,
+    /// Fewer scopes than the registration gives.
+    pub(crate) scopes: Option<ScopeSet>,
+}
+
+/// Where the merchant's browser shall go.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Authorization {
+    /// The address.
+    pub(crate) authorization_url: String,
+    /// Until when it works.
+    pub(crate) expires_at: UnixTime,
+}
+
+/// What a verified token answer gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Grant {
+    /// The access token.
+    pub(crate) access: Secret,
+    /// The refresh token.
+    pub(crate) refresh: Secret,
+    /// When the answer came, on this machine's clock.
+    pub(crate) issued_at: UnixTime,
+    /// When the access token ends, on this machine's clock.
+    pub(crate) expires_at: UnixTime,
+    /// Who gets paid.
+    pub(crate) company: Company,
+    /// The approval.
+    pub(crate) grant_id: String,
+}
+
+/// Why a token call gave nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Failure {
+    /// It may pass: send the same again later.
+    Passing(Trouble),
+    /// It will not pass: never send this credential again.
+    Final(Trouble),
+}
+
+/// How an attempt to end the connection at the server ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ResetOutcome {
+    /// The server confirmed.
+    Confirmed,
+    /// The server offers no way to end it from here.
+    Impossible,
+    /// The access token is not accepted; a new one is needed first.
+    NeedsToken,
+    /// It may pass.
+    Failed(Trouble),
+}
+
+/// Something to do, in this order, after the facts are saved.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    /// Answer whoever sent this event.
+    Reply(Reply),
+    /// Answer everybody who waits for this.
+    Settle(Waiting, Reply),
+    /// Discover the server and register.
+    Register(RegisterOrder),
+    /// Push the authorization request, or build its URL.
+    Push(PushOrder),
+    /// Redeem a code.
+    Redeem(Exchange),
+    /// Refresh the tokens.
+    Refresh(RefreshOrder),
+    /// End the connection at the server.
+    Reset(ResetOrder),
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Waiting {
+    /// An authorization URL.
+    Connect,
+    /// The end of a code exchange.
+    Callback,
+    /// A usable token.
+    Token,
+    /// The end of a disconnect.
+    Disconnect,
+}
+
+/// An answer to whoever asked.
+pub(crate) type Reply = Result<Done, Trouble>;
+
+/// What was achieved.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Done {
+    /// There is an authorization URL.
+    Authorization(Authorization),
+    /// The store is connected.
+    Connected(Connected),
+    /// There is a usable token: read it from what is published.
+    Token,
+    /// The disconnect is done, or under way.
+    Disconnect(Disconnecting),
+}
+
+/// A connection as a callback's answer tells it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Connected {
+    /// Who gets paid.
+    pub(crate) company: Company,
+    /// What was approved.
+    pub(crate) scopes: Vec<String>,
+    /// When.
+    pub(crate) connected_at: UnixTime,
+}
+
+/// How far a disconnect is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Disconnecting {
+    /// What remains at the server, where it could not or should not be told.
+    pub(crate) leftover: Option<Leftover>,
+}
+
+/// What the merchant finds at the server and can revoke there.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Leftover {
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// Whose approval it is.
+    pub(crate) company: Company,
+    /// The approval.
+    pub(crate) grant_id: String,
+}
+
+/// What a registration needs to know besides the store's file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RegisterOrder {
+    /// Which connect it is for.
+    pub(crate) connect: u64,
+    /// The server may already know our key, so it is proved as the previous one too.
+    pub(crate) known: bool,
+}
+
+/// What an authorization request says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PushOrder {
+    /// Which connect it is for.
+    pub(crate) connect: u64,
+    /// The attempt.
+    pub(crate) attempt: Attempt,
+}
+
+/// What a refresh sends and expects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RefreshOrder {
+    /// The family.
+    pub(crate) family: u64,
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The refresh token.
+    pub(crate) refresh: Secret,
+    /// The resource.
+    pub(crate) audience: String,
+    /// The scopes that stay as they are.
+    pub(crate) scopes: ScopeSet,
+    /// The company that stays as it is.
+    pub(crate) company_id: String,
+    /// The approval that stays as it is.
+    pub(crate) grant_id: String,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// When it began.
+    pub(crate) since: UnixTime,
+}
+
+/// What a reset sends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ResetOrder {
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The access token, expired or not: the server may have kept a receipt for it.
+    pub(crate) access: Secret,
+    /// The refresh token, for servers that can only revoke.
+    pub(crate) refresh: Secret,
+    /// The keys of this disconnect.
+    pub(crate) disconnect: Disconnect,
+}

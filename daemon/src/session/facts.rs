@@ -1,0 +1,228 @@
+//! What is true about the connection, and what was begun: the document that the journal keeps.
+
+use counterfoil_protocol::{UnixTime, encoding::equal_in_constant_time, scope::ScopeSet, secret::Secret};
+use serde::{Deserialize, Serialize};
+
+use super::event::Connected;
+use crate::{
+    config::Config,
+    trouble::{Happened, Trouble},
+};
+
+/// Everything that survives a crash.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub(crate) struct Facts {
+    /// Which store and server the rest is about.
+    pub(crate) binding: Option<Binding>,
+    /// A registration was sent at some time, so the server may know our key even if it never told us.
+    pub(crate) registration_sent: bool,
+    /// What the server answered to the last registration.
+    pub(crate) registration: Option<Registration>,
+    /// The attempt to connect that waits for its callback.
+    pub(crate) pending: Option<Attempt>,
+    /// Intent: a code is being redeemed.
+    pub(crate) exchange: Option<Exchange>,
+    /// The connection.
+    pub(crate) connection: Option<Connection>,
+    /// Intent: a refresh token is being redeemed.
+    pub(crate) refresh: Option<RefreshIntent>,
+    /// Intent: the connection is being ended.
+    pub(crate) disconnect: Option<Disconnect>,
+    /// When a disconnect was completed.
+    pub(crate) disconnected_at: Option<UnixTime>,
+    /// How the last callback ended, for a page that is loaded again.
+    pub(crate) receipt: Option<Receipt>,
+    /// How many token families there have been; each has its number.
+    pub(crate) families: u64,
+}
+
+/// The store and the server that a state belongs to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Binding {
+    /// The platform's name.
+    pub(crate) platform: String,
+    /// The store's URL.
+    pub(crate) site_url: String,
+    /// The server.
+    pub(crate) issuer: String,
+}
+
+impl Binding {
+    /// The binding that the store's file asks for.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            platform: config.platform_name.clone(),
+            site_url: config.site_url.clone(),
+            issuer: config.issuer.clone(),
+        }
+    }
+}
+
+/// An accepted registration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Registration {
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// What this store may ask for.
+    pub(crate) scopes: ScopeSet,
+}
+
+/// One attempt to connect, from the authorization URL to its callback.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Attempt {
+    /// `state`.
+    pub(crate) state: Secret,
+    /// The PKCE verifier.
+    pub(crate) verifier: Secret,
+    /// What binds the attempt to the person who began it.
+    pub(crate) bind: Option<Secret>,
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The exact callback.
+    pub(crate) redirect_uri: String,
+    /// What was asked for.
+    pub(crate) scopes: ScopeSet,
+    /// When it began.
+    pub(crate) since: UnixTime,
+    /// Until when its callback is taken.
+    pub(crate) expires_at: UnixTime,
+}
+
+impl Attempt {
+    /// Whether `state` is this attempt's, compared in constant time.
+    pub(crate) fn has_state(&self, state: &str) -> bool {
+        equal_in_constant_time(self.state.expose().as_bytes(), state.as_bytes())
+    }
+
+    /// Whether `bind` is what the attempt was begun with.
+    pub(crate) fn is_bound_to(&self, bind: Option<&str>) -> bool {
+        match (&self.bind, bind) {
+            (None, None) => true,
+            (Some(own), Some(bind)) => {
+                equal_in_constant_time(own.expose().as_bytes(), bind.as_bytes())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A code on its way to the token endpoint. A retry sends exactly this again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Exchange {
+    /// SHA-256 of the callback's query, to know the same callback again.
+    pub(crate) query_hash: String,
+    /// The code.
+    pub(crate) code: Secret,
+    /// The PKCE verifier.
+    pub(crate) verifier: Secret,
+    /// The exact callback.
+    pub(crate) redirect_uri: String,
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// What was asked for.
+    pub(crate) scopes: ScopeSet,
+    /// The resource.
+    pub(crate) audience: String,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// When it began.
+    pub(crate) since: UnixTime,
+}
+
+/// A connection that a merchant approved.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Connection {
+    /// The number of its token family.
+    pub(crate) family: u64,
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// Who gets paid.
+    pub(crate) company: Company,
+    /// The approval.
+    pub(crate) grant_id: String,
+    /// What was approved.
+    pub(crate) scopes: ScopeSet,
+    /// The resource of its tokens.
+    pub(crate) audience: String,
+    /// When the merchant connected.
+    pub(crate) connected_at: UnixTime,
+    /// The tokens.
+    pub(crate) tokens: Tokens,
+    /// Why the family can never be renewed again.
+    pub(crate) lost: Option<Happened>,
+}
+
+impl Connection {
+    /// Whether its tokens can be renewed.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.lost.is_none()
+    }
+}
+
+/// Who gets paid.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Company {
+    /// The server's name for it.
+    pub(crate) id: String,
+    /// The name that people know.
+    pub(crate) name: Option<String>,
+}
+
+/// One generation of tokens. Times are of this machine's clock.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Tokens {
+    /// The access token.
+    pub(crate) access: Secret,
+    /// The refresh token.
+    pub(crate) refresh: Secret,
+    /// When they came.
+    pub(crate) issued_at: UnixTime,
+    /// When the access token ends.
+    pub(crate) expires_at: UnixTime,
+    /// When to renew them.
+    pub(crate) renews_at: UnixTime,
+}
+
+impl Tokens {
+    /// Whether the access token can be used for a call that begins now.
+    pub(crate) fn are_valid(&self, now: UnixTime) -> bool {
+        /// The most that is kept in hand for the call's own way, in seconds.
+        const MARGIN: i64 = 10;
+        let lifetime = self.expires_at.since(self.issued_at);
+        now < self.expires_at - (lifetime / 10).clamp(0, MARGIN)
+    }
+}
+
+/// A refresh token on its way to the token endpoint. A retry sends the same with the same key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct RefreshIntent {
+    /// The family.
+    pub(crate) family: u64,
+    /// SHA-256 of the refresh token, in hexadecimal.
+    pub(crate) token_hash: String,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// When it began.
+    pub(crate) since: UnixTime,
+}
+
+/// A disconnect on its way. Its keys live as long as it does.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Disconnect {
+    /// For ending the webhook subscription.
+    pub(crate) webhook_key: String,
+    /// For the reset of the installation.
+    pub(crate) reset_key: String,
+    /// When it began.
+    pub(crate) since: UnixTime,
+}
+
+/// How a callback ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Receipt {
+    /// SHA-256 of the callback's query.
+    pub(crate) query_hash: String,
+    /// What was answered.
+    pub(crate) answer: Result<Connected, Trouble>,
+}

@@ -1,0 +1,267 @@
+//! Codes and refresh tokens: redeemed once each, retried only as the very same request.
+
+use counterfoil_protocol::{encoding::hex, secret::Secret};
+
+use super::{
+    Action, Connected, Connection, Context, Done, Exchange, Failure, Grant, MAX_FORCED_PER_MINUTE,
+    Receipt, RefreshIntent, RefreshOrder, Running, Session, Tokens, Waiting, backoff::Backoff,
+};
+use crate::trouble::{Code, Happened, Trouble};
+
+/// How long a code exchange without an answer is tried again, in seconds: as long as servers keep receipts.
+const EXCHANGE_LIFETIME: i64 = 24 * 3_600;
+
+/// A new key by which the server will know a retry.
+pub(super) fn idempotency_key(cx: &Context<'_>) -> String {
+    format!("{}-token-{}", cx.config.platform_name, cx.entropy.base64url::<32>())
+}
+
+impl Session {
+    /// The tokens that may be used now.
+    pub(crate) fn valid_tokens(&self, cx: &Context<'_>) -> Option<&Tokens> {
+        let connection = self.facts.connection.as_ref().filter(|_| !self.is_foreign(cx.config))?;
+        let usable = self.facts.disconnect.is_none() && connection.tokens.are_valid(cx.now);
+        usable.then_some(&connection.tokens)
+    }
+
+    /// Redeems the code that is waiting, unless that is already under way.
+    pub(super) fn redeem_now(&mut self) -> Vec<Action> {
+        match &self.facts.exchange {
+            Some(exchange) if !self.running.redeeming => {
+                self.running.redeeming = true;
+                vec![Action::Redeem(exchange.clone())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn redeem_if_due(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let Some(exchange) = &self.facts.exchange else { return Vec::new() };
+        if self.running.redeeming || !self.running.redeem_backoff.is_over(cx.now) {
+            return Vec::new();
+        }
+        if cx.now.since(exchange.since) > EXCHANGE_LIFETIME {
+            let (key, trouble) = (exchange.idempotency_key.clone(), Trouble::of(Code::ExchangeFailed));
+            return self.redeemed(&key, Err(Failure::Final(trouble)), cx);
+        }
+        self.redeem_now()
+    }
+
+    pub(super) fn redeemed(
+        &mut self,
+        idempotency_key: &str,
+        outcome: Result<Grant, Failure>,
+        cx: &Context<'_>,
+    ) -> Vec<Action> {
+        let exchange = self.facts.exchange.clone();
+        let Some(exchange) = exchange.filter(|it| it.idempotency_key == idempotency_key) else {
+            return Vec::new();
+        };
+        self.running.redeeming = false;
+        match outcome {
+            Ok(grant) => self.connected(&exchange, grant, cx),
+            Err(Failure::Passing(trouble)) => {
+                self.note(&trouble, cx);
+                self.running.redeem_backoff.fail(trouble.retry_after, cx);
+                Vec::new()
+            }
+            Err(Failure::Final(trouble)) => {
+                self.note(&trouble, cx);
+                self.running.redeem_backoff = Backoff::default();
+                self.facts.exchange = None;
+                let answer = Err(trouble.clone());
+                self.facts.receipt = Some(Receipt { query_hash: exchange.query_hash, answer });
+                vec![Action::Settle(Waiting::Callback, Err(trouble))]
+            }
+        }
+    }
+
+    fn connected(&mut self, exchange: &Exchange, grant: Grant, cx: &Context<'_>) -> Vec<Action> {
+        self.facts.families += 1;
+        let answer = Connected {
+            company: grant.company.clone(),
+            scopes: exchange.scopes.iter().map(str::to_owned).collect(),
+            connected_at: cx.now,
+        };
+        self.facts.connection = Some(Connection {
+            family: self.facts.families,
+            client_id: exchange.client_id.clone(),
+            company: grant.company.clone(),
+            grant_id: grant.grant_id.clone(),
+            scopes: exchange.scopes.clone(),
+            audience: exchange.audience.clone(),
+            connected_at: cx.now,
+            tokens: tokens(grant, cx),
+            lost: None,
+        });
+        // Whatever was going on with an older family is over.
+        self.facts.exchange = None;
+        self.facts.refresh = None;
+        self.facts.disconnect = None;
+        self.facts.disconnected_at = None;
+        self.facts.receipt =
+            Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
+        self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };
+        let mut actions = vec![
+            Action::Settle(Waiting::Callback, Ok(Done::Connected(answer))),
+            Action::Settle(Waiting::Token, Ok(Done::Token)),
+        ];
+        actions.extend(self.refresh_if_due(cx));
+        actions
+    }
+
+    /// Answers at once with a valid token; begins one refresh, or joins it, when there is none.
+    pub(super) fn token_demanded(
+        &mut self,
+        rejected: Option<Secret>,
+        cx: &Context<'_>,
+    ) -> Vec<Action> {
+        if let Err(code) = self.may_use_token(cx) {
+            let trouble = Trouble::of(code);
+            return vec![Action::Reply(Err(trouble))];
+        }
+        let current = self.valid_tokens(cx).map(|tokens| &tokens.access);
+        let has_other = current.is_some_and(|access| rejected.as_ref() != Some(access));
+        if has_other {
+            return vec![Action::Reply(Ok(Done::Token))];
+        }
+        if self.running.refreshing {
+            return Vec::new();
+        }
+        if !self.running.refresh_backoff.is_over(cx.now) {
+            return vec![Action::Reply(Err(self.why_waiting(cx)))];
+        }
+        if current.is_some() && !self.may_force(cx) {
+            // The server rejects every token we get: let the caller see that.
+            return vec![Action::Reply(Ok(Done::Token))];
+        }
+        self.refresh_now(cx)
+    }
+
+    pub(super) fn refresh_if_due(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let Some(connection) = &self.facts.connection else { return Vec::new() };
+        let ending = self.facts.disconnect.is_some();
+        let due = if ending {
+            self.running.reset_needs_token
+        } else {
+            self.facts.refresh.is_some() || cx.now >= connection.tokens.renews_at
+        };
+        let free = !self.running.refreshing && !self.running.resetting;
+        if due && free && connection.is_alive() && self.running.refresh_backoff.is_over(cx.now) {
+            self.refresh_now(cx)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Begins a refresh: the intent goes to the disk with these facts, then the order goes out.
+    fn refresh_now(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        let Some(connection) = &self.facts.connection else { return Vec::new() };
+        let token_hash = hex(&connection.tokens.refresh.sha256());
+        let begun = self.facts.refresh.take().filter(|intent| {
+            intent.family == connection.family && intent.token_hash == token_hash
+        });
+        let intent = begun.unwrap_or_else(|| RefreshIntent {
+            family: connection.family,
+            token_hash,
+            idempotency_key: idempotency_key(cx),
+            since: cx.now,
+        });
+        let order = RefreshOrder {
+            family: connection.family,
+            client_id: connection.client_id.clone(),
+            refresh: connection.tokens.refresh.clone(),
+            audience: connection.audience.clone(),
+            scopes: connection.scopes.clone(),
+            company_id: connection.company.id.clone(),
+            grant_id: connection.grant_id.clone(),
+            idempotency_key: intent.idempotency_key.clone(),
+            since: intent.since,
+        };
+        self.facts.refresh = Some(intent);
+        self.running.refreshing = true;
+        vec![Action::Refresh(order)]
+    }
+
+    pub(super) fn refreshed(
+        &mut self,
+        family: u64,
+        outcome: Result<Grant, Failure>,
+        cx: &Context<'_>,
+    ) -> Vec<Action> {
+        // An older family's end means nothing to its successor.
+        let Some(connection) = self.facts.connection.as_mut().filter(|it| it.family == family)
+        else {
+            return Vec::new();
+        };
+        self.running.refreshing = false;
+        let reply = match outcome {
+            Ok(grant) => {
+                connection.company = grant.company.clone();
+                connection.tokens = tokens(grant, cx);
+                self.facts.refresh = None;
+                self.running.refresh_backoff = Backoff::default();
+                self.running.reset_needs_token = false;
+                self.running.last_error = None;
+                Ok(Done::Token)
+            }
+            Err(Failure::Passing(trouble)) => {
+                self.running.refresh_backoff.fail(trouble.retry_after, cx);
+                self.note(&trouble, cx);
+                let wait = self.running.refresh_backoff.remaining(cx.now);
+                Err(trouble.retry_after(wait))
+            }
+            Err(Failure::Final(trouble)) => {
+                connection.lost = Some(Happened { trouble: trouble.clone(), at: cx.now });
+                self.facts.refresh = None;
+                self.running.refresh_backoff = Backoff::default();
+                self.note(&trouble, cx);
+                Err(Trouble::of(Code::ReconnectRequired))
+            }
+        };
+        let mut actions = vec![Action::Settle(Waiting::Token, reply)];
+        if self.facts.connection.as_ref().is_some_and(|it| !it.is_alive()) {
+            actions.extend(self.reset_without_token(cx));
+        }
+        actions.extend(self.due_work(cx));
+        actions
+    }
+
+    fn may_use_token(&self, cx: &Context<'_>) -> Result<(), Code> {
+        if self.is_foreign(cx.config) {
+            return Err(Code::SafeMode);
+        }
+        let connection = self.facts.connection.as_ref().ok_or(Code::NotConnected)?;
+        if self.facts.disconnect.is_some() {
+            return Err(Code::DisconnectPending);
+        }
+        connection.is_alive().then_some(()).ok_or(Code::ReconnectRequired)
+    }
+
+    fn may_force(&mut self, cx: &Context<'_>) -> bool {
+        self.running.forced.retain(|at| (0..60).contains(&cx.now.since(*at)));
+        let may = self.running.forced.len() < MAX_FORCED_PER_MINUTE;
+        if may {
+            self.running.forced.push(cx.now);
+        }
+        may
+    }
+
+    fn why_waiting(&self, cx: &Context<'_>) -> Trouble {
+        let last = self.running.last_error.as_ref().map(|happened| happened.trouble.clone());
+        let trouble = last.unwrap_or_else(|| Trouble::of(Code::ServerUnreachable));
+        trouble.retry_after(self.running.refresh_backoff.remaining(cx.now))
+    }
+}
+
+/// Renewal is due at half life, give or take a tenth.
+fn tokens(grant: Grant, cx: &Context<'_>) -> Tokens {
+    let half = grant.expires_at.since(grant.issued_at).max(0) / 2;
+    Tokens {
+        access: grant.access,
+        refresh: grant.refresh,
+        issued_at: grant.issued_at,
+        expires_at: grant.expires_at,
+        renews_at: grant.issued_at + half + cx.entropy.jitter(half, 1),
+    }
+}

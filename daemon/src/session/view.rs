@@ -1,0 +1,270 @@
+//! What the daemon tells about itself: derived from the facts whenever somebody asks, never remembered.
+
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
+use serde::Serialize;
+
+use super::{
+    Context, Session,
+    facts::{Company, Connection},
+};
+use crate::trouble::{Code, Happened, Words};
+
+/// The state of the connection in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// The store has never been registered.
+    Unregistered,
+    /// The merchant has the authorization URL.
+    AwaitingApproval,
+    /// The store has tokens, or can get them.
+    Connected,
+    /// The tokens are gone for good.
+    ReconnectRequired,
+    /// The server has not confirmed the disconnect.
+    DisconnectPending,
+    /// The store is registered and not connected.
+    Disconnected,
+    /// The state belongs to another store or server.
+    SafeMode,
+    /// The state cannot be used.
+    Degraded,
+}
+
+/// The whole answer of `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Status {
+    /// One word.
+    pub(crate) state: State,
+    /// One sentence.
+    pub(crate) summary: String,
+    /// What to do, in one sentence.
+    pub(crate) next_step: String,
+    /// The platform's name.
+    pub(crate) platform: String,
+    /// The store's URL.
+    pub(crate) site_url: String,
+    /// The exact callback.
+    pub(crate) redirect_uri: String,
+    /// The server.
+    pub(crate) issuer: String,
+    /// Where forwarded calls go.
+    pub(crate) api_base: String,
+    /// Our client id.
+    pub(crate) client_id: Option<String>,
+    /// Our key.
+    pub(crate) thumbprint: Option<Thumbprint>,
+    /// Who gets paid.
+    pub(crate) company: Option<Company>,
+    /// What was approved.
+    pub(crate) scopes: Option<Vec<String>>,
+    /// The approval.
+    pub(crate) grant_id: Option<String>,
+    /// When the merchant connected.
+    pub(crate) connected_at: Option<UnixTime>,
+    /// The access token's times.
+    pub(crate) token: Option<TokenTimes>,
+    /// An attempt to connect.
+    pub(crate) pending: Option<PendingTimes>,
+    /// What is known of the server.
+    pub(crate) server: ServerHealth,
+    /// What went wrong last and has not been mended since.
+    pub(crate) last_error: Option<LastError>,
+    /// The daemon's version.
+    pub(crate) version: &'static str,
+}
+
+/// An access token's times.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct TokenTimes {
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+    renews_at: UnixTime,
+}
+
+/// An attempt's times.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct PendingTimes {
+    since: UnixTime,
+    expires_at: UnixTime,
+}
+
+/// What the last exchanges with the server showed. Nothing is known before the first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct ServerHealth {
+    /// Whether it answered.
+    pub(crate) reachable: Option<bool>,
+    /// When that was.
+    pub(crate) checked_at: Option<UnixTime>,
+    /// Seconds that its clock is ahead of ours, where it made us learn that.
+    pub(crate) clock_offset: Option<i64>,
+}
+
+/// A trouble as status tells it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct LastError {
+    code: &'static str,
+    message: String,
+    at: UnixTime,
+    next_step: &'static str,
+}
+
+impl LastError {
+    fn of(happened: &Happened) -> Self {
+        let Words { code, next_step, .. } = happened.trouble.code.words();
+        Self { code, message: happened.trouble.message.clone(), at: happened.at, next_step }
+    }
+}
+
+impl Session {
+    /// The state, from the facts alone.
+    pub(crate) fn state(&self, cx: &Context<'_>) -> State {
+        let facts = &self.facts;
+        let awaiting = facts.exchange.is_some() || self.pending(cx).is_some();
+        if self.is_foreign(cx.config) {
+            return State::SafeMode;
+        }
+        match &facts.connection {
+            Some(_) if facts.disconnect.is_some() => State::DisconnectPending,
+            Some(connection) if connection.is_alive() => State::Connected,
+            _ if awaiting => State::AwaitingApproval,
+            Some(_) => State::ReconnectRequired,
+            None if facts.registration.is_some() => State::Disconnected,
+            None => State::Unregistered,
+        }
+    }
+
+    /// Everything that status tells.
+    pub(crate) fn status(
+        &self,
+        thumbprint: Thumbprint,
+        server: ServerHealth,
+        cx: &Context<'_>,
+    ) -> Status {
+        let facts = &self.facts;
+        let state = self.state(cx);
+        let (summary, next_step) = self.words(state, cx);
+        let connection = facts.connection.as_ref();
+        let lost = connection.and_then(|connection| connection.lost.as_ref());
+        let client_id = connection
+            .map(|connection| &connection.client_id)
+            .or(facts.registration.as_ref().map(|registration| &registration.client_id));
+        Status {
+            summary,
+            next_step,
+            client_id: client_id.cloned(),
+            thumbprint: Some(thumbprint),
+            company: connection.map(|connection| connection.company.clone()),
+            scopes: connection.map(|it| it.scopes.iter().map(str::to_owned).collect()),
+            grant_id: connection.map(|connection| connection.grant_id.clone()),
+            connected_at: connection.map(|connection| connection.connected_at),
+            token: connection.filter(|connection| connection.is_alive()).map(token_times),
+            pending: self.pending(cx),
+            server,
+            last_error: self.running.last_error.as_ref().or(lost).map(LastError::of),
+            ..Status::bare(state, cx.config)
+        }
+    }
+
+    fn pending(&self, cx: &Context<'_>) -> Option<PendingTimes> {
+        let exchange = self.facts.exchange.as_ref().map(|exchange| PendingTimes {
+            since: exchange.since,
+            expires_at: exchange.since + super::ATTEMPT_LIFETIME,
+        });
+        let attempt = self.facts.pending.as_ref().filter(|attempt| cx.now < attempt.expires_at);
+        exchange.or(attempt.map(|it| PendingTimes { since: it.since, expires_at: it.expires_at }))
+    }
+
+    /// The state in a sentence, and what to do about it.
+    pub(crate) fn words(&self, state: State, cx: &Context<'_>) -> (String, String) {
+        let company = self.facts.connection.as_ref().map_or("", |connection| {
+            connection.company.name.as_deref().unwrap_or(&connection.company.id)
+        });
+        let said = |summary: &str, next_step: &str| (summary.to_owned(), next_step.to_owned());
+        let by_code = |code: Code| said(code.words().message, code.words().next_step);
+        match state {
+            State::Unregistered => said(
+                "This store has not been connected yet.",
+                "Press Connect in the plugin's settings, or run: counterfoild connect",
+            ),
+            State::Disconnected => said(
+                "This store is not connected.",
+                "Press Connect in the plugin's settings, or run: counterfoild connect",
+            ),
+            State::AwaitingApproval if self.facts.exchange.is_some() => {
+                by_code(Code::CallbackPending)
+            }
+            State::AwaitingApproval => said(
+                "The request to connect waits for the merchant's approval.",
+                "Finish the approval in the browser; if its tab is gone, press Connect again.",
+            ),
+            State::Connected => self.words_when_connected(company, cx),
+            State::ReconnectRequired => (
+                format!("The connection to {company} has ended and cannot be renewed."),
+                Code::ReconnectRequired.words().next_step.to_owned(),
+            ),
+            State::DisconnectPending if self.running.reset_hopeless => (
+                format!("The connection to {company} is being ended, but the payment platform no longer takes this store's tokens."),
+                "Press Connect once more and then Disconnect, or end it on this side alone: counterfoild disconnect --forget".to_owned(),
+            ),
+            State::DisconnectPending => (
+                format!("The connection to {company} is being ended; the payment platform has not confirmed it yet."),
+                Code::DisconnectPending.words().next_step.to_owned(),
+            ),
+            State::SafeMode => by_code(Code::SafeMode),
+            State::Degraded => by_code(Code::Degraded),
+        }
+    }
+
+    fn words_when_connected(&self, company: &str, cx: &Context<'_>) -> (String, String) {
+        let valid = self.valid_tokens(cx).is_some();
+        match &self.running.last_error {
+            Some(happened) if !valid => (
+                format!("Connected to {company}, but no calls are possible at the moment: {}", happened.trouble.message),
+                happened.trouble.code.words().next_step.to_owned(),
+            ),
+            Some(happened) if self.facts.refresh.is_some() => (
+                format!("Connected to {company}; the last renewal failed, payments still work: {}", happened.trouble.message),
+                happened.trouble.code.words().next_step.to_owned(),
+            ),
+            _ => (format!("Connected to {company}."), "Nothing to do.".to_owned()),
+        }
+    }
+}
+
+impl Status {
+    /// What can be said without any facts.
+    pub(crate) fn bare(state: State, config: &crate::config::Config) -> Self {
+        let Words { message, next_step, .. } = Code::Degraded.words();
+        Self {
+            state,
+            summary: message.to_owned(),
+            next_step: next_step.to_owned(),
+            platform: config.platform_name.clone(),
+            site_url: config.site_url.clone(),
+            redirect_uri: config.redirect_uri.clone(),
+            issuer: config.issuer.clone(),
+            api_base: config.api_base.clone(),
+            client_id: None,
+            thumbprint: None,
+            company: None,
+            scopes: None,
+            grant_id: None,
+            connected_at: None,
+            token: None,
+            pending: None,
+            server: ServerHealth::default(),
+            last_error: None,
+            version: crate::VERSION,
+        }
+    }
+}
+
+fn token_times(connection: &Connection) -> TokenTimes {
+    let tokens = &connection.tokens;
+    TokenTimes {
+        issued_at: tokens.issued_at,
+        expires_at: tokens.expires_at,
+        renews_at: tokens.renews_at,
+    }
+}

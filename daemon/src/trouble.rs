@@ -1,0 +1,279 @@
+//! Everything that can go wrong, in words: a stable code for programs, a sentence for the merchant, a next step.
+//!
+//! These codes are part of the local API. One may be added, none may change its meaning.
+
+use counterfoil_protocol::UnixTime;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What went wrong, once: the code, and the sentence that says it for this case.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Trouble {
+    /// Which trouble.
+    pub(crate) code: Code,
+    /// One sentence for the merchant. Never holds anything secret, nor text that the server sent.
+    pub(crate) message: String,
+    /// When to ask again, where that is known: seconds from the time of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after: Option<i64>,
+}
+
+impl Trouble {
+    /// A trouble in the words of its code.
+    pub(crate) fn of(code: Code) -> Self {
+        Self::new(code, code.words().message)
+    }
+
+    /// A trouble in words of its own.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after: None }
+    }
+
+    /// The same, with the time after which asking again makes sense.
+    pub(crate) fn retry_after(self, seconds: i64) -> Self {
+        Self { retry_after: Some(seconds.max(1)), ..self }
+    }
+}
+
+/// A trouble and when it happened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Happened {
+    /// What happened.
+    #[serde(flatten)]
+    pub(crate) trouble: Trouble,
+    /// When.
+    pub(crate) at: UnixTime,
+}
+
+/// What is said about a code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// The status of the HTTP answer.
+    pub(crate) status: u16,
+    /// The stable name.
+    pub(crate) code: &'static str,
+    /// What went wrong, when there is nothing more particular to say.
+    pub(crate) message: &'static str,
+    /// What to do about it.
+    pub(crate) next_step: &'static str,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $code:literal $message:literal $next_step:literal;)+) => {
+        /// The stable name of a trouble.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What is said about this code.
+            pub(crate) fn words(self) -> Words {
+                match self {
+                    $(Self::$name => Words {
+                        status: $status,
+                        code: $code,
+                        message: $message,
+                        next_step: $next_step,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The server refused to push or to begin an authorization.
+    AuthorizationRefused = 502 "authorization_refused"
+        "The payment platform refused to begin the approval."
+        "Press Connect again; if it stays, send this code to the platform's support.";
+    /// `bind` of the callback is not the one of the connect.
+    BindMismatch = 403 "bind_mismatch"
+        "The approval came back in another person's session than the one that began it."
+        "Press Connect again and finish in the same browser.";
+    /// A control body is not what it must be.
+    BodyMalformed = 400 "body_malformed"
+        "The plugin's request is not a JSON object that this daemon understands."
+        "Update the plugin, or read the description of the local API.";
+    /// A body is longer than allowed.
+    BodyTooLarge = 413 "body_too_large"
+        "The plugin's request is larger than the daemon accepts."
+        "Send less at a time.";
+    /// A browser sent the request.
+    BrowserRefused = 403 "browser_refused"
+        "This interface is for plugins; a browser sent the request."
+        "Call the daemon from the store's own code, never from a page.";
+    /// Method and path are not on the list of forwarded calls.
+    CallRefused = 403 "call_refused"
+        "This call is not one that the daemon forwards for a plugin."
+        "Use one of the calls that the local API lists.";
+    /// The callback says that the approval was refused.
+    CallbackDenied = 403 "callback_denied"
+        "The request was not approved."
+        "Press Connect again and approve the request to connect this store.";
+    /// The callback came after the attempt's ten minutes.
+    CallbackExpired = 410 "callback_expired"
+        "The approval came back too late; an attempt lives ten minutes."
+        "Press Connect again.";
+    /// `iss` is absent or not the configured issuer.
+    CallbackIssuerMismatch = 400 "callback_issuer_mismatch"
+        "The approval came back from another server than the one this store uses."
+        "Press Connect again; if it happens twice, somebody may be tampering: tell the platform's support.";
+    /// The query is no callback: parameters absent or doubled.
+    CallbackMalformed = 400 "callback_malformed"
+        "The address that the browser returned with is not a complete answer of the payment platform."
+        "Press Connect again, and let the plugin hand over the query string unchanged.";
+    /// The code is being redeemed and the server has not answered yet.
+    CallbackPending = 503 "callback_pending"
+        "The approval arrived, but the payment platform has not confirmed it yet; the daemon keeps asking."
+        "Wait a moment and reload this page.";
+    /// The callback carries an error other than a refusal by the person.
+    CallbackRefused = 502 "callback_refused"
+        "The payment platform ended the approval with an error."
+        "Press Connect again; if it stays, send this code to the platform's support.";
+    /// No attempt has this `state`.
+    CallbackStateUnknown = 400 "callback_state_unknown"
+        "This approval belongs to no attempt that is under way; it may come from an old tab."
+        "Press Connect again and use only the newest tab.";
+    /// The caller's user may not use this socket.
+    CallerRefused = 403 "caller_refused"
+        "The user that runs the plugin may not use this daemon."
+        "Name the web server's user in allow_users, or its group in allow_groups, of the store's file, and restart the daemon.";
+    /// `Counterfoil-Client` is absent or malformed.
+    ClientHeaderMissing = 412 "client_header_missing"
+        "The request does not say which plugin sends it."
+        "Send the header Counterfoil-Client: name/version.";
+    /// Another connect is being prepared.
+    ConnectInProgress = 409 "connect_in_progress"
+        "Another attempt to connect is being prepared right now."
+        "Wait a few seconds, then press Connect again.";
+    /// The state on disk is not usable.
+    Degraded = 503 "degraded"
+        "The daemon's own state cannot be used."
+        "Run counterfoild status on the store's machine: it says what is wrong and what to do.";
+    /// The connection is being ended.
+    DisconnectPending = 409 "disconnect_pending"
+        "The store is being disconnected; the payment platform has not confirmed it yet."
+        "Wait, or press Disconnect again; to end it on this side alone, run: counterfoild disconnect --forget";
+    /// The server's answer to the code is not one we may believe.
+    ExchangeFailed = 502 "exchange_failed"
+        "The payment platform did not accept the approval that it gave."
+        "Press Connect again.";
+    /// `Host` is not ours.
+    HostRefused = 403 "host_refused"
+        "The request is not addressed to this daemon."
+        "Use the host name localhost on the socket.";
+    /// Something in the daemon that should not happen.
+    Internal = 500 "internal"
+        "The daemon failed in a way that it should not."
+        "Restart the daemon and send its log to the plugin's maker.";
+    /// The route exists, but not for this method.
+    MethodNotAllowed = 405 "method_not_allowed"
+        "This route does not take this method."
+        "Use a method that the Allow header lists.";
+    /// There is no connection.
+    NotConnected = 409 "not_connected"
+        "This store is not connected."
+        "Press Connect in the plugin's settings.";
+    /// There is no such route.
+    NotFound = 404 "not_found"
+        "The daemon has no such route."
+        "Read the description of the local API, or update the daemon.";
+    /// The path is not one that may be forwarded at all.
+    PathRefused = 400 "path_refused"
+        "The path has parts that are never forwarded."
+        "Send a plain path below the API base, without dots, doubled slashes or encoded characters.";
+    /// The server refused our proof; usually a clock.
+    ProofRefused = 503 "proof_refused"
+        "The payment platform did not accept this store's proof of its key; usually the machine's clock is wrong."
+        "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
+    /// Signing for plugins is off.
+    ProofsDisabled = 403 "proofs_disabled"
+        "Signing proofs for plugins is switched off."
+        "Use /v1/api/…, or set proofs = true under [local] in the store's file and restart the daemon.";
+    /// The token family is lost for good.
+    ReconnectRequired = 409 "reconnect_required"
+        "The connection has ended and cannot be renewed."
+        "Press Connect to approve the store again.";
+    /// The server knows our registration id with another address.
+    RegistrationIdentityMismatch = 409 "registration_identity_mismatch"
+        "The payment platform knows this installation under another address; this store is probably a copy."
+        "On the original, change nothing. On the copy, give the daemon an empty state directory and connect it as a store of its own.";
+    /// The server refused the registration.
+    RegistrationRefused = 502 "registration_refused"
+        "The payment platform refused to register this store."
+        "Check platform, site_url and redirect_uri in the store's file; they must be the store's public addresses.";
+    /// The state was made for another store or server.
+    SafeMode = 409 "safe_mode"
+        "The daemon's state belongs to another store or server than the store's file names."
+        "Put the former values back, or run counterfoild disconnect --forget and connect anew.";
+    /// More or other scopes than the registration gave.
+    ScopesRefused = 400 "scopes_refused"
+        "The plugin asked for permissions that this platform does not give to such a store."
+        "Ask for fewer permissions.";
+    /// The metadata is not what the contract wants.
+    ServerUnacceptable = 502 "server_unacceptable"
+        "The payment platform's description of itself is not acceptable."
+        "Check issuer in the store's file: the exact address, with or without www, and no final slash.";
+    /// No answer, or a passing failure.
+    ServerUnreachable = 503 "server_unreachable"
+        "The payment platform cannot be reached at the moment."
+        "Wait; the daemon tries again by itself. If it lasts, check the machine's network and name resolution.";
+    /// The state could not be written.
+    StorageFailed = 503 "storage_failed"
+        "The daemon cannot write its state; nothing was begun."
+        "Make room on the disk and check that the state directory can be written.";
+    /// The caller over TCP has no or a wrong bearer token.
+    TokenRequired = 401 "bearer_required"
+        "The request has no valid bearer token for this daemon."
+        "Read the token from the file that the daemon made and send it as Authorization: Bearer.";
+    /// The server gave a token that we must not believe.
+    TokenUnacceptable = 502 "token_unacceptable"
+        "The payment platform answered a token that is not for this store."
+        "Press Connect again; if it stays, tell the platform's support.";
+    /// The API's answer is larger than we pass on.
+    UpstreamTooLarge = 502 "upstream_too_large"
+        "The payment platform's answer is larger than the daemon passes on."
+        "Ask for less at a time.";
+    /// The URL to sign for does not lie below the API base.
+    UrlRefused = 403 "url_refused"
+        "Proofs are signed only for the payment platform's API."
+        "Send an absolute URL below the API base, without dots, doubled slashes or encoded characters.";
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.words().code)
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Self::ALL.iter().copied().find(|code| code.words().code == name);
+        known.ok_or_else(|| serde::de::Error::custom("an unknown trouble"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_said_whole_and_once() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let words = code.words();
+            assert!(seen.insert(words.code), "{} twice", words.code);
+            assert!((400..600).contains(&words.status), "{}", words.code);
+            assert!(words.message.ends_with('.'), "{}", words.code);
+            assert!(words.next_step.len() > 10, "{}", words.code);
+            let text = serde_json::to_string(code).expect("a string");
+            assert_eq!(serde_json::from_str::<Code>(&text).expect("known"), *code);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The HTTP client. It sends and returns; what an answer means is decided elsewhere.
+//!
+//! No redirect is followed, no proxy is taken from the environment, every wait has an end, and every body a
+//! bound. The hosts it calls come from the store's file and from metadata that was vetted against it.
+
+pub(crate) mod again;
+pub(crate) mod answer;
+mod signed;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use counterfoil_protocol::UnixTime;
+use hyper::{HeaderMap, Method, header::HeaderValue};
+use reqwest::redirect::Policy;
+use url::Url;
+
+pub(crate) use self::{
+    again::{Again, Refused},
+    answer::Answer,
+    signed::{Proof, Signed, authorization},
+};
+use crate::{
+    clock::{Clock, Entropy},
+    config::Config,
+    key::InstallationKey,
+    session::ServerHealth,
+};
+
+/// The longest body taken in answer to the daemon's own calls, in bytes.
+const MAX_BODY: usize = 256 * 1_024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the server may take for one of the daemon's own calls, and how long it may be silent in any answer.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The header by which a server hands out nonces (RFC 9449 §8).
+pub(crate) const NONCE: &str = "dpop-nonce";
+
+/// There is no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// Nothing came back, or not all of it.
+    #[error("the server cannot be reached: {0}")]
+    Network(String),
+    /// The answer is longer than one of ours can be.
+    #[error("the server's answer is too long")]
+    TooLong,
+    /// The key did not sign.
+    #[error("the key does not sign")]
+    Unsigned,
+}
+
+/// The way to the server, and what is remembered of it.
+pub(crate) struct Upstream {
+    client: reqwest::Client,
+    key: Arc<InstallationKey>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// The newest nonce of each origin.
+    nonces: HashMap<String, HeaderValue>,
+    /// Seconds to add to our clock to have the server's.
+    clock_offset: i64,
+    health: ServerHealth,
+}
+
+impl Upstream {
+    /// Makes the client for a store.
+    pub(crate) fn new(
+        config: &Config,
+        key: Arc<InstallationKey>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> reqwest::Result<Self> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("counterfoild/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(60));
+        let only_plain = [&config.issuer, &config.api_base].iter().all(|url| url.starts_with("http:"));
+        // A machine without any certificates can still talk to itself.
+        let builder = if only_plain { builder.tls_certs_only([]) } else { builder };
+        Ok(Self { client: builder.build()?, key, clock, entropy, memory: Mutex::default() })
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Unanswered> {
+        let exchange = async {
+            let response = self.begin(method, url, headers, body, Some(TIMEOUT)).await?;
+            read_whole(response, MAX_BODY).await
+        };
+        let answer = exchange.await;
+        self.remember_health(!matches!(answer, Err(Unanswered::Network(_))));
+        answer
+    }
+
+    /// Sends one request and returns when the head of the answer is there.
+    pub(crate) async fn begin(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Option<Duration>,
+    ) -> Result<reqwest::Response, Unanswered> {
+        let mut request = self.client.request(method, url).headers(headers);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
+        let response = request.send().await;
+        self.remember_health(response.is_ok());
+        let response = response.map_err(|error| network(&error))?;
+        self.remember_nonce(url, response.headers());
+        Ok(response)
+    }
+
+    /// The time now on the server's clock, as far as we know it.
+    pub(crate) fn server_time(&self) -> UnixTime {
+        let offset = self.memory().clock_offset;
+        self.clock.now() + offset
+    }
+
+    /// The time now on our clock.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Takes over what the server's clock showed. Only after a refusal that the clocks explain.
+    pub(crate) fn learn_clock(&self, offset: i64) {
+        tracing::warn!(offset_s = offset, "the server's clock differs; signing by its time");
+        let mut memory = self.memory();
+        memory.clock_offset = offset;
+        memory.health.clock_offset = Some(offset);
+    }
+
+    /// What the last exchanges showed.
+    pub(crate) fn health(&self) -> ServerHealth {
+        self.memory().health
+    }
+
+    fn remember_health(&self, reachable: bool) {
+        let now = self.clock.now();
+        let mut memory = self.memory();
+        memory.health.reachable = Some(reachable);
+        memory.health.checked_at = Some(now);
+    }
+
+    fn remember_nonce(&self, url: &str, headers: &HeaderMap) {
+        /// The longest nonce that is put into proofs, in bytes.
+        const MAX_NONCE: usize = 1_024;
+        if let Some(nonce) = headers.get(NONCE)
+            && nonce.len() <= MAX_NONCE
+            && nonce.to_str().is_ok()
+        {
+            self.memory().nonces.insert(origin(url), nonce.clone());
+        }
+    }
+
+    fn nonce(&self, url: &str) -> Option<HeaderValue> {
+        let memory = self.memory();
+        if memory.nonces.is_empty() { None } else { memory.nonces.get(&origin(url)).cloned() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // What is remembered stays usable whatever happened to whoever held it.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads an answer to its end, within `limit` bytes.
+pub(crate) async fn read_whole(
+    mut response: reqwest::Response,
+    limit: usize,
+) -> Result<Answer, Unanswered> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(Unanswered::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+fn origin(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+}
+
+/// The kind of failure, without the URL: that may have a query.
+fn network(error: &reqwest::Error) -> Unanswered {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let kind = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else if std::ptr::addr_eq(cause, error) {
+        "the exchange broke off".to_owned()
+    } else {
+        cause.to_string()
+    };
+    Unanswered::Network(kind)
+}
