@@ -1,22 +1,23 @@
 // The guard of the partner API: tokens in every wrong form, and what a refusal tells.
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { Key, base64url } from './lib/dpop.mjs';
 import { challenged, ok, refused, send } from './lib/http.mjs';
 import { world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world();
+const here = world({}, prepare);
 let shop;
 let other;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   [shop, other] = [new Store(here.server, 'wordpress'), new Store(here.server, 'btcpay-server')];
   await shop.connect(here.browser);
   await other.connect(here.browser);
-});
+}
 
 const links = () => shop.at('/api/partner/v1/makepay/payment-links');
 const call = (authorization, { token = shop.tokens.access_token, key = shop.key, headers } = {}) =>

@@ -1,19 +1,20 @@
 // Authorization requests, pushed and plain, that must be refused: in place where the callback is not trusted, by
 // redirect with error, state and iss where it is.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App, CALLBACK } from './lib/app.mjs';
 import { Key, random } from './lib/dpop.mjs';
 import { refused, refusedInPlace, send } from './lib/http.mjs';
 import { Browser, UNTHROTTLED, world } from './lib/kit.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 let app;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
-});
+}
 
 const parameters = (changes) => Object.entries(app.request({ state: 'state-1', ...changes }).parameters);
 const url = (pairs) => app.url(pairs);

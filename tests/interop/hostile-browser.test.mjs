@@ -1,6 +1,6 @@
 // Sign-in and consent against other sites, other people and second tabs.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { readForms } from './lib/browser.mjs';
@@ -9,15 +9,16 @@ import { refused, send } from './lib/http.mjs';
 import { Browser, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ companies: ['Nordwind Trading', 'Sudwind Trading'] });
+const here = world({ companies: ['Nordwind Trading', 'Sudwind Trading'] }, prepare);
 let app;
 let rival;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server, { name: 'Ledger <b>' });
   await here.server.company('Rival & Sons');
   rival = await here.server.person('rival@shop.example', 'Rival & Sons');
-});
+}
 
 const authorize = () => app.request().url;
 

@@ -1,19 +1,20 @@
 // A callback is the registered one, byte for byte: at authorization nothing else is redirected to, at PAR and at the
 // token endpoint nothing else is taken.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 let confidential;
 let native;
 let shop;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   confidential = await App.register(here.server, { redirectUris: [
     'https://app.example/cb', 'https://app.example/q?a=b',
   ] });
@@ -22,7 +23,7 @@ before(async () => {
   });
   shop = new Store(here.server, 'medusa');
   await shop.enrol();
-});
+}
 
 const at = (app, redirectUri) => app.request({ redirect_uri: redirectUri }).url;
 const authorize = (app, redirectUri) => send(at(app, redirectUri));

@@ -1,26 +1,27 @@
 // Clients that do not prove themselves, at every endpoint that asks who is there; and what they may learn.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { random } from './lib/dpop.mjs';
 import { basic, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 const ENDPOINTS = ['token', 'par', 'revoke', 'introspect'];
 const SOMETHING_MISSING = [[400, 401], ['invalid_client', 'invalid_request']];
 let app;
 let desk;
 let guard;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
   desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });
   guard = await App.register(here.server, {
     name: 'Guard', redirectUris: [], scopes: [], flags: ['--resource-server'],
   });
-});
+}
 
 const post = (endpoint, form, headers = app.credentials) => send(app.at(`/oauth/${endpoint}`), { form, headers });
 const credentials = (changes) => ({ grant_type: 'client_credentials', ...changes });

@@ -1,6 +1,6 @@
 // Authorization codes in the wrong hands, a second time, and in many hands at once.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App, CALLBACK } from './lib/app.mjs';
 import { Key, pkce, random } from './lib/dpop.mjs';
@@ -8,15 +8,16 @@ import { ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 const AT_ONCE = 10;
 let app;
 let other;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
   other = await App.register(here.server, { name: 'Other' });
-});
+}
 
 async function store(platform = 'btcpay-server') {
   const shop = new Store(here.server, platform);

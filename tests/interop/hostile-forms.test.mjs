@@ -1,20 +1,21 @@
 // The form endpoints: methods, paths, content types, encodings, doubled fields, bodies that are too large.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { ok, refused, send, sendRaw } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 const ENDPOINTS = ['token', 'par', 'revoke', 'introspect'];
 const FORM = 'application/x-www-form-urlencoded';
 const SCOPE = 'makepay:payment-links:read';
 let app;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
-});
+}
 
 const at = (endpoint) => app.at(`/oauth/${endpoint}`);
 const post = (endpoint, form, headers) => send(at(endpoint), { form, headers: { ...app.credentials, ...headers } });

@@ -1,6 +1,6 @@
 // Pushed authorization requests (RFC 9126): whose they are, what they carry, when they are spent, which key they bind.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App, CALLBACK } from './lib/app.mjs';
 import { Key } from './lib/dpop.mjs';
@@ -8,14 +8,15 @@ import { basic, ok, refused, refusedInPlace, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 let app;
 let desk;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
   desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });
-});
+}
 
 const opened = (uri, { id } = app, more = {}) => app.url({ client_id: id, request_uri: uri, ...more });
 

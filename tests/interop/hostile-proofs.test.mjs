@@ -1,6 +1,6 @@
 // Every wrong proof at every endpoint that takes one; then replays, doubled headers, and proofs that only look wrong.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { BAD_PROOFS, BAD_WITHOUT_TOKEN, BAD_WITH_TOKEN, GOOD_PROOFS, knobsFor } from './lib/bad-proofs.mjs';
 import { Key, malleateProof, random } from './lib/dpop.mjs';
@@ -8,13 +8,14 @@ import { challenged, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 let shop;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   shop = new Store(here.server, 'btcpay-server');
   await shop.connect(here.browser);
-});
+}
 
 const places = {
   token: {

@@ -1,6 +1,6 @@
 // Refresh tokens in the wrong hands, after their time, and in many hands at once; and what revocation ends.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { Key, pkce } from './lib/dpop.mjs';
@@ -8,16 +8,17 @@ import { challenged, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 const AT_ONCE = 10;
 const INACTIVE = { active: false };
 let app;
 let other;
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   app = await App.register(here.server);
   other = await App.register(here.server, { name: 'Other' });
-});
+}
 
 const given = async () => ok(await app.token(await app.authorize(here.browser)));
 

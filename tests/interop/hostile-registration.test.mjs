@@ -1,18 +1,19 @@
 // Registrations that must be refused, with the exact code, and that leave nothing behind.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { Key, random } from './lib/dpop.mjs';
 import { ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { PLATFORMS, Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 let installation;
 
-before(() => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   installation = (changes, platform = 'medusa', options) => new Store(here.server, platform, options).register(changes);
-});
+}
 
 const SITES = [
   'https://shop.example/', 'https://shop.example/path', 'https://shop.example?x=1', 'https://shop.example#x',

@@ -1,14 +1,14 @@
 // openid-client, a certified relying party that we did not write, and jose for the tokens: discovery, pushed requests,
 // DPoP, callbacks with iss, refresh, introspection, revocation, client credentials.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import * as client from 'openid-client';
 
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: UNTHROTTLED }, prepare);
 const SCOPE = 'company:read makepay:payment-links:read makepay:payment-links:write';
 const WEB = 'https://app.example/cb';
 const DESK = 'http://127.0.0.1/cb';
@@ -21,7 +21,8 @@ async function configure({ client_id: id }, authentication) {
   });
 }
 
-before(async () => {
+/** Before the tests, once the server runs. */
+async function prepare() {
   const app = (name, options) => here.server.app(name, 'Nordwind Trading', { scopes: SCOPE.split(' '), ...options });
   const web = await app('Ledger', { redirectUris: [WEB] });
   const desk = await app('Desk', { redirectUris: [DESK], flags: ['--public'] });
@@ -39,7 +40,7 @@ before(async () => {
     secret: false,
   };
   guard = await configure(api, client.ClientSecretBasic(api.client_secret));
-});
+}
 
 const links = () => new URL(`${here.server.audience}/makepay/payment-links`);
 

@@ -1,1 +1,6 @@
-//! One binary for all integration tests.
+//! One binary for all integration tests: real server, real daemon, real sockets.
+
+mod connect;
+mod crash;
+mod secrets;
+mod server;

@@ -4,14 +4,18 @@ import { after, before } from 'node:test';
 import { Browser } from './browser.mjs';
 import { Server, until } from './processes.mjs';
 
-/** Starts a server before this file's tests and stops it after them. The world is filled in when they run. */
-export function world({ companies = ['Nordwind Trading'], ...options } = {}) {
+/**
+ * Starts a server before this file's tests, then runs `prepare`, and stops the server after them. One hook for all:
+ * the runner does not promise the order of several. The world is filled in when the tests run.
+ */
+export function world({ companies = ['Nordwind Trading'], ...options } = {}, prepare = () => {}) {
   const here = { companies };
   before(async () => {
     here.server = await Server.start(options);
     for (const name of companies) await here.server.company(name);
     here.merchant = await here.server.person('merchant@shop.example', ...companies);
     here.browser = new Browser(here.merchant);
+    await prepare();
   });
   after(() => here.server?.stop());
   return here;

@@ -14,6 +14,9 @@ const binary = (variable, name) => process.env[variable] ?? join(ROOT, 'target/d
 export const SERVER_BIN = binary('COUNTERFOIL_SERVER_BIN', 'counterfoil-server');
 export const DAEMON_BIN = binary('COUNTERFOILD_BIN', 'counterfoild');
 
+/** The environment without settings of ours: a test says itself what a process is told. */
+const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COUNTERFOIL')));
+
 /** Asks again until `condition` answers something; fails after `seconds`. */
 export async function until(what, condition, seconds = 30) {
   const end = Date.now() + seconds * 1000;
@@ -40,11 +43,11 @@ export function temporaryDirectory() {
 
 /** A child process whose output goes to a file that is shown when something fails. */
 class Process {
-  constructor(bin, args, log, env = {}) {
+  constructor(bin, args, log) {
     assert.ok(existsSync(bin), `${bin} is not built`);
     this.log = log;
     const out = openSync(log, 'a');
-    this.child = spawn(bin, args, { stdio: ['ignore', out, out], env: { ...process.env, ...env } });
+    this.child = spawn(bin, args, { stdio: ['ignore', out, out], env: environment() });
     closeSync(out);
     this.ended = new Promise((resolve) => { this.child.once('exit', (code, signal) => resolve({ code, signal })); });
   }
@@ -75,7 +78,7 @@ class Process {
 
 function run(bin, args, input = '') {
   return new Promise((resolve, reject) => {
-    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'], env: environment() });
     const texts = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on(
       'data', (text) => { texts[name] += text; },
