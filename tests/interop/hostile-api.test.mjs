@@ -12,7 +12,6 @@ const here = world({}, prepare);
 let shop;
 let other;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   [shop, other] = [new Store(here.server, 'wordpress'), new Store(here.server, 'btcpay-server')];
   await shop.connect(here.browser);

@@ -11,7 +11,6 @@ import { Browser, UNTHROTTLED, world } from './lib/kit.mjs';
 const here = world({ settings: UNTHROTTLED }, prepare);
 let app;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
 }

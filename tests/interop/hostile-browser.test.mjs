@@ -13,7 +13,6 @@ const here = world({ companies: ['Nordwind Trading', 'Sudwind Trading'] }, prepa
 let app;
 let rival;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server, { name: 'Ledger <b>' });
   await here.server.company('Rival & Sons');

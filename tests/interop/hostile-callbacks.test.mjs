@@ -13,7 +13,6 @@ let confidential;
 let native;
 let shop;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   confidential = await App.register(here.server, { redirectUris: [
     'https://app.example/cb', 'https://app.example/q?a=b',

@@ -14,7 +14,6 @@ let app;
 let desk;
 let guard;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
   desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });

@@ -13,7 +13,6 @@ const AT_ONCE = 10;
 let app;
 let other;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
   other = await App.register(here.server, { name: 'Other' });

@@ -12,7 +12,6 @@ const FORM = 'application/x-www-form-urlencoded';
 const SCOPE = 'makepay:payment-links:read';
 let app;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
 }

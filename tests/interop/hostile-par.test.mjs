@@ -12,7 +12,6 @@ const here = world({ settings: UNTHROTTLED }, prepare);
 let app;
 let desk;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
   desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });

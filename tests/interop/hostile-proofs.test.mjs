@@ -11,7 +11,6 @@ import { Store } from './lib/native.mjs';
 const here = world({ settings: UNTHROTTLED }, prepare);
 let shop;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   shop = new Store(here.server, 'btcpay-server');
   await shop.connect(here.browser);

@@ -14,7 +14,6 @@ const INACTIVE = { active: false };
 let app;
 let other;
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   app = await App.register(here.server);
   other = await App.register(here.server, { name: 'Other' });

@@ -7,13 +7,9 @@ import { ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { PLATFORMS, Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED }, prepare);
-let installation;
+const here = world({ settings: UNTHROTTLED });
 
-/** Before the tests, once the server runs. */
-async function prepare() {
-  installation = (changes, platform = 'medusa', options) => new Store(here.server, platform, options).register(changes);
-}
+const installation = (changes, platform = 'medusa') => new Store(here.server, platform).register(changes);
 
 const SITES = [
   'https://shop.example/', 'https://shop.example/path', 'https://shop.example?x=1', 'https://shop.example#x',

@@ -21,7 +21,6 @@ async function configure({ client_id: id }, authentication) {
   });
 }
 
-/** Before the tests, once the server runs. */
 async function prepare() {
   const app = (name, options) => here.server.app(name, 'Nordwind Trading', { scopes: SCOPE.split(' '), ...options });
   const web = await app('Ledger', { redirectUris: [WEB] });
