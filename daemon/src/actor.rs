@@ -171,8 +171,7 @@ impl Actor {
     }
 
     async fn save(&self, facts: &Facts) -> Result<(), JournalError> {
-        let (journal, facts, now) =
-            (Arc::clone(&self.journal), facts.clone(), self.clock.now());
+        let (journal, facts, now) = (Arc::clone(&self.journal), facts.clone(), self.clock.now());
         // A disk that hangs must not hang those who only want the token that is in memory.
         let saving = tokio::task::spawn_blocking(move || {
             journal.lock().unwrap_or_else(PoisonError::into_inner).save(&facts, now)
@@ -281,10 +280,6 @@ impl Actor {
     }
 
     fn context(&self) -> Context<'_> {
-        Context {
-            config: &self.config,
-            now: self.clock.now(),
-            entropy: &*self.entropy,
-        }
+        Context { config: &self.config, now: self.clock.now(), entropy: &*self.entropy }
     }
 }

@@ -89,23 +89,11 @@ pub(crate) fn signing_randomness() -> SystemRandom {
 
 #[cfg(test)]
 pub(crate) mod fixed {
-    //! A clock that stands still and randomness that counts.
+    //! Randomness that counts.
 
-    use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+    use std::sync::atomic::{AtomicU8, Ordering};
 
-    use counterfoil_protocol::UnixTime;
-
-    use super::{Clock, Entropy};
-
-    /// A clock that moves only when it is told to.
-    #[derive(Debug)]
-    pub(crate) struct FixedClock(pub(crate) AtomicI64);
-
-    impl Clock for FixedClock {
-        fn now(&self) -> UnixTime {
-            UnixTime(self.0.load(Ordering::Relaxed))
-        }
-    }
+    use super::Entropy;
 
     /// Fills with 1, 2, 3, …: never twice the same, and the same in every run.
     #[derive(Debug, Default)]

@@ -182,8 +182,9 @@ fn version(
 ) -> Result<String, ConfigError> {
     let version = given.unwrap_or_else(|| default.to_owned());
     let good = (1..=64).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_graphic());
-    good.then_some(version)
-        .ok_or_else(|| setting(name, "a version of 1 to 64 characters without spaces, such as 1.0.0"))
+    good.then_some(version).ok_or_else(|| {
+        setting(name, "a version of 1 to 64 characters without spaces, such as 1.0.0")
+    })
 }
 
 /// An issuer is an origin: https, or http on this machine.
@@ -212,7 +213,8 @@ fn api_base(text: &str) -> Result<String, ConfigError> {
         return Err(wrong("must begin with https:// (http:// only for this machine itself)"));
     }
     let base = text.strip_suffix('/').unwrap_or(text);
-    let canonical = HttpUri::parse(base).is_ok_and(|uri| uri.as_str().trim_end_matches('/') == base)
+    let canonical = HttpUri::parse(base)
+        .is_ok_and(|uri| uri.as_str().trim_end_matches('/') == base)
         && url.as_str().trim_end_matches('/') == base
         && !url.path().contains("//")
         && !text.contains('%');
@@ -241,12 +243,17 @@ fn local(local: &Local) -> Result<(), ConfigError> {
     if let Some(tcp) = local.tcp
         && !tcp.ip().is_loopback()
     {
-        return Err(setting("local.tcp", "must be an address of this machine alone, such as 127.0.0.1:8787"));
+        return Err(setting(
+            "local.tcp",
+            "must be an address of this machine alone, such as 127.0.0.1:8787",
+        ));
     }
     if local.tcp.is_none() && local.tcp_token_file.is_some() {
         return Err(setting("local.tcp_token_file", "has no effect without local.tcp"));
     }
-    for (name, path) in [("local.socket", &local.socket), ("local.tcp_token_file", &local.tcp_token_file)] {
+    for (name, path) in
+        [("local.socket", &local.socket), ("local.tcp_token_file", &local.tcp_token_file)]
+    {
         if path.as_ref().is_some_and(|path| !path.is_absolute()) {
             return Err(setting(name, "must be an absolute path"));
         }

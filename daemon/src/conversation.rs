@@ -111,7 +111,10 @@ fn refused(answer: &Answer, otherwise: Code) -> Trouble {
 fn passing(answer: &Answer) -> Trouble {
     let trouble = Trouble::new(
         Code::ServerUnreachable,
-        format!("The payment platform cannot answer at the moment (HTTP {}).", answer.status.as_u16()),
+        format!(
+            "The payment platform cannot answer at the moment (HTTP {}).",
+            answer.status.as_u16()
+        ),
     );
     answer.retry_after().map_or(trouble.clone(), |seconds| trouble.retry_after(seconds))
 }

@@ -12,9 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use counterfoil_protocol::{
-    UnixTime, encoding::sha256, jwk::Thumbprint, secret::Secret,
-};
+use counterfoil_protocol::{UnixTime, encoding::sha256, jwk::Thumbprint, secret::Secret};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use crate::{files, session::Facts};
@@ -25,7 +23,7 @@ pub(crate) const FILE: &str = "journal.db";
 /// The layout this daemon writes. A file of a newer one is refused, never guessed at.
 const SCHEMA_VERSION: i64 = 1;
 
-/// "CtrF" in SQLite's header: the file is ours.
+/// `CtrF` in SQLite's header: the file is ours.
 const APPLICATION_ID: i64 = 0x4374_7246;
 
 const SCHEMA: &str = "
@@ -101,10 +99,7 @@ impl Journal {
             "INSERT INTO identity VALUES (1, ?1, ?2, ?3)",
             params![identity.registration_id.expose(), identity.thumbprint.to_string(), now.0],
         )?;
-        transaction.execute(
-            "INSERT INTO facts VALUES (1, 0, '', x'', ?1)",
-            params![now.0],
-        )?;
+        transaction.execute("INSERT INTO facts VALUES (1, 0, '', x'', ?1)", params![now.0])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
@@ -135,6 +130,11 @@ impl Journal {
         }
         let journal = Self { db };
         let (identity, facts) = journal.read().map_err(damaged)?;
+        // The last page may be cut within bytes that mean nothing, yet what cut it may come again.
+        let pages = journal.length().map_err(|error| damaged(error.to_string()))?;
+        if std::fs::metadata(path).ok().map(|metadata| metadata.len()) != Some(pages) {
+            return Err(damaged("its end is missing".to_owned()));
+        }
         Ok((journal, identity, facts))
     }
 
@@ -146,15 +146,23 @@ impl Journal {
             "UPDATE facts SET generation = generation + 1, document = ?1, checksum = ?2, saved_at = ?3",
             params![document, sha256(document.as_bytes()), now.0],
         )?;
-        if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed).into()) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(rusqlite::Error::StatementChangedRows(changed).into())
+        }
+    }
+
+    /// How long the file must be.
+    fn length(&self) -> rusqlite::Result<u64> {
+        let number = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        Ok(u64::from(number("page_count")?) * u64::from(number("page_size")?))
     }
 
     fn read(&self) -> Result<(Identity, Facts), String> {
         let words = |error: rusqlite::Error| error.to_string();
-        let check: String = self
-            .db
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .map_err(words)?;
+        let check: String =
+            self.db.pragma_query_value(None, "integrity_check", |row| row.get(0)).map_err(words)?;
         if check != "ok" {
             return Err("its pages do not fit together".to_owned());
         }

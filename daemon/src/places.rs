@@ -58,7 +58,9 @@ impl Places {
             .clone()
             .or_else(|| service.state_dir.clone())
             .or_else(own_state_dir)
-            .context("there is no home directory to keep the state in; name one with --state-dir")?;
+            .context(
+                "there is no home directory to keep the state in; name one with --state-dir",
+            )?;
         let api_socket = wishes
             .socket
             .clone()

@@ -15,18 +15,18 @@ mod view;
 
 use counterfoil_protocol::UnixTime;
 
+use self::backoff::Backoff;
 pub(crate) use self::{
     event::{
         Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
         Leftover, PushOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder, ResetOutcome, Waiting,
     },
     facts::{
-        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt,
-        RefreshIntent, Registration, Tokens,
+        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt, RefreshIntent,
+        Registration, Tokens,
     },
     view::{ServerHealth, State, Status},
 };
-use self::backoff::Backoff;
 use crate::{
     clock::Entropy,
     config::Config,
@@ -105,7 +105,7 @@ impl Session {
             Event::Redeemed { idempotency_key, outcome } => {
                 self.redeemed(&idempotency_key, outcome, cx)
             }
-            Event::TokenDemanded { rejected } => self.token_demanded(rejected, cx),
+            Event::TokenDemanded { rejected } => self.token_demanded(rejected.as_ref(), cx),
             Event::Refreshed { family, outcome } => self.refreshed(family, outcome, cx),
             Event::DisconnectAsked { forget } => self.disconnect_asked(forget, cx),
             Event::ResetFinished { reset_key, outcome } => {
@@ -117,7 +117,8 @@ impl Session {
     /// Whether this state was made for another store or server than the file names, and still holds something of it.
     pub(crate) fn is_foreign(&self, config: &Config) -> bool {
         let facts = &self.facts;
-        let holds = facts.connection.is_some() || facts.disconnect.is_some() || facts.exchange.is_some();
+        let holds =
+            facts.connection.is_some() || facts.disconnect.is_some() || facts.exchange.is_some();
         holds && facts.binding.as_ref().is_some_and(|binding| *binding != Binding::of(config))
     }
 

@@ -88,8 +88,9 @@ impl Upstream {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(60));
-        let only_plain = [&config.issuer, &config.api_base].iter().all(|url| url.starts_with("http:"));
+            .pool_idle_timeout(Duration::from_mins(1));
+        let only_plain =
+            [&config.issuer, &config.api_base].iter().all(|url| url.starts_with("http:"));
         // A machine without any certificates can still talk to itself.
         let builder = if only_plain { builder.tls_certs_only([]) } else { builder };
         Ok(Self { client: builder.build()?, key, clock, entropy, memory: Mutex::default() })

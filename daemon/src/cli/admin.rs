@@ -29,7 +29,12 @@ impl Admin {
     }
 
     /// Asks; a refusal becomes an error in the daemon's own words.
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value> {
         let mut request = self
             .client
             .request(method, format!("http://localhost{path}"))
@@ -45,7 +50,8 @@ impl Admin {
         let answer: Value = serde_json::from_slice(&response.bytes().await?)
             .with_context(|| format!("what answers on {socket} is no counterfoild"))?;
         if !status.is_success() {
-            let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+            let word =
+                |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
             bail!("{}\nWhat to do: {} ({})", word("detail"), word("next_step"), word("code"));
         }
         Ok(answer)

@@ -30,10 +30,13 @@ impl Connect {
         block_on(async {
             let admin = Admin::find(&self.place)?;
             let before = admin.ask(Method::GET, "/v1/status", None).await?;
-            let body = if self.scope.is_empty() { json!({}) } else { json!({ "scopes": self.scope }) };
+            let body =
+                if self.scope.is_empty() { json!({}) } else { json!({ "scopes": self.scope }) };
             let answer = admin.ask(Method::POST, "/v1/connect", Some(body)).await?;
             let url = answer.get("authorization_url").and_then(Value::as_str).unwrap_or_default();
-            say(&format!("Open this address in a browser, choose the company and approve:\n\n{url}\n"));
+            say(&format!(
+                "Open this address in a browser, choose the company and approve:\n\n{url}\n"
+            ));
             if !self.no_wait {
                 say("Waiting for the approval …");
                 say(&wait(&admin, &before).await?);

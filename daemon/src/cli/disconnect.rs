@@ -28,7 +28,8 @@ impl Disconnect {
             let body = json!({ "forget": self.forget });
             let admin = Admin::find(&self.place)?;
             let answer = admin.ask(Method::POST, "/v1/disconnect", Some(body)).await?;
-            let word = |path: &str| answer.pointer(path).and_then(Value::as_str).unwrap_or_default();
+            let word =
+                |path: &str| answer.pointer(path).and_then(Value::as_str).unwrap_or_default();
             say(word("/summary"));
             if let Some(leftover) = answer.get("leftover").filter(|leftover| !leftover.is_null()) {
                 let company = leftover.pointer("/company/name").or(leftover.pointer("/company/id"));

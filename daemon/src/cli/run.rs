@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use rustix::{
     fs::Mode,
-    process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask},
+    process::{
+        DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
+    },
 };
 use tokio::{
     signal::unix::{SignalKind, signal},

@@ -27,7 +27,8 @@ impl StatusCommand {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
             let status = Admin::find(&self.place)?.ask(Method::GET, "/v1/status", None).await?;
-            let text = if self.json { serde_json::to_string_pretty(&status)? } else { told(&status) };
+            let text =
+                if self.json { serde_json::to_string_pretty(&status)? } else { told(&status) };
             say(&text);
             Ok(ExitCode::SUCCESS)
         })
@@ -40,9 +41,10 @@ fn told(status: &Value) -> String {
     let time = |path: &str| status.pointer(path).and_then(Value::as_i64).map(moment);
     let reachable = status.pointer("/server/reachable").and_then(Value::as_bool);
     let offset = status.pointer("/server/clock_offset").and_then(Value::as_i64);
-    let scopes = status.pointer("/scopes").and_then(Value::as_array).map(|scopes| {
-        scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
-    });
+    let scopes = status
+        .pointer("/scopes")
+        .and_then(Value::as_array)
+        .map(|scopes| scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
     let company = text("/company/name").or_else(|| text("/company/id"));
     let error = text("/last_error/message").map(|message| {
         let at = time("/last_error/at").unwrap_or_default();
@@ -62,7 +64,10 @@ fn told(status: &Value) -> String {
         ("Server", text("/issuer")),
         ("Server answers", reachable.map(|yes| if yes { "yes" } else { "no" }.to_owned())),
         ("Asked", time("/server/checked_at")),
-        ("Clock", offset.filter(|offset| *offset != 0).map(|it| format!("{it} s off the server's"))),
+        (
+            "Clock",
+            offset.filter(|offset| *offset != 0).map(|it| format!("{it} s off the server's")),
+        ),
         ("Installation", text("/client_id")),
         ("Key", text("/thumbprint")),
         ("Last trouble", error),

@@ -74,7 +74,14 @@ fn every_wrong_setting_is_named() {
     ] {
         check(issuer, &format!("{wrong:?}"), "issuer");
     }
-    for wrong in ["http://a.example/v1", "https://a.example/../v1", "https://u@a.example", "https://a.example/v1?x", "https://a.example//v1", "https://a.example/%2e"] {
+    for wrong in [
+        "http://a.example/v1",
+        "https://a.example/../v1",
+        "https://u@a.example",
+        "https://a.example/v1?x",
+        "https://a.example//v1",
+        "https://a.example/%2e",
+    ] {
         check(issuer, &format!("{issuer}\napi_base = {wrong:?}"), "api_base");
     }
     let site = r#""https://shop.example/store""#;

@@ -42,8 +42,8 @@ impl Conversation {
     }
 
     fn parameters(&self, attempt: &Attempt) -> Result<[(&'static str, String); 9], Trouble> {
-        let challenge = Challenge::of(attempt.verifier.expose())
-            .map_err(|_| Trouble::of(Code::Internal))?;
+        let challenge =
+            Challenge::of(attempt.verifier.expose()).map_err(|_| Trouble::of(Code::Internal))?;
         Ok([
             ("response_type", "code".to_owned()),
             ("client_id", attempt.client_id.clone()),

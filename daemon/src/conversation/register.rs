@@ -64,10 +64,12 @@ impl Conversation {
                 _ => refused(answer, Code::RegistrationRefused),
             });
         }
-        let unreadable = || Trouble::new(
-            Code::RegistrationRefused,
-            "The payment platform's answer to the registration cannot be understood.",
-        );
+        let unreadable = || {
+            Trouble::new(
+                Code::RegistrationRefused,
+                "The payment platform's answer to the registration cannot be understood.",
+            )
+        };
         let body = answer.json().ok_or_else(unreadable)?;
         let response: RegistrationResponse =
             serde_json::from_value(Value::Object(body)).map_err(|_| unreadable())?;

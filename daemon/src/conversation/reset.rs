@@ -66,7 +66,8 @@ impl Conversation {
 
     async fn delete(&self, url: &str, token: &Secret, key: &str) -> Result<Answer, Unanswered> {
         let mut headers = accept_json();
-        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key).map_err(|_| Unanswered::Unsigned)?);
+        headers
+            .insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key).map_err(|_| Unanswered::Unsigned)?);
         let request = Signed {
             method: Method::DELETE,
             url,

@@ -216,9 +216,10 @@ fn grant(
     };
     let (company_id, grant_id) =
         (claims.company_id.unwrap_or_default(), claims.grant_id.unwrap_or_default());
-    let same = asked.before.as_ref().is_none_or(|before| {
-        before.company_id == company_id && before.grant_id == grant_id
-    });
+    let same = asked
+        .before
+        .as_ref()
+        .is_none_or(|before| before.company_id == company_id && before.grant_id == grant_id);
     let rotated = asked.before.as_ref().is_none_or(|before| *before.refresh != refresh);
     for (holds, refusal) in [
         (response.token_type.eq_ignore_ascii_case("dpop"), "the token is not bound to a key"),

@@ -77,6 +77,9 @@ fn a_newer_layout_is_refused_by_name() {
 fn another_programs_database_is_not_taken_over() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join(FILE);
-    rusqlite::Connection::open(&path).expect("made").execute_batch("CREATE TABLE t (x)").expect("made");
+    rusqlite::Connection::open(&path)
+        .expect("made")
+        .execute_batch("CREATE TABLE t (x)")
+        .expect("made");
     assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })));
 }

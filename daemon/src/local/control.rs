@@ -26,6 +26,10 @@ use crate::{
 /// How long a caller waits for a step that takes the server; the step itself goes on.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// What to do after a disconnect of which the server knows nothing.
+const REVOKE_THERE: &str =
+    "The payment platform was not told: open its Connected apps page and revoke this store there.";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConnectBody {
@@ -97,10 +101,11 @@ pub(super) async fn disconnect(app: &App, request: Request<Incoming>) -> Result<
         Some(_) => return Err(Trouble::of(Code::Internal)),
         None => None,
     };
-    let Status { state, summary, mut next_step, .. } = status_of(app);
-    if leftover.is_some() {
-        next_step = "The payment platform was not told: open its Connected apps page and revoke this store there.".to_owned();
-    }
+    let Status { state, summary, next_step, .. } = status_of(app);
+    let next_step = match leftover {
+        Some(_) => REVOKE_THERE.to_owned(),
+        None => next_step,
+    };
     let status = match state {
         State::DisconnectPending => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
@@ -131,7 +136,8 @@ pub(super) fn events(app: &App) -> Result<Response, Trouble> {
         let cx = crate::session::Context { config: &config, now: clock.now(), entropy: &*entropy };
         let (summary, next_step) = session.words(session.state(&cx), &cx);
         let state = session.state(&cx);
-        let data = serde_json::json!({ "state": state, "summary": summary, "next_step": next_step });
+        let data =
+            serde_json::json!({ "state": state, "summary": summary, "next_step": next_step });
         format!("event: state\ndata: {data}\n\n")
     };
     let first = (actor.watch(), None::<String>);

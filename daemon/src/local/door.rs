@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    os::unix::{fs::{PermissionsExt as _, chown}, net::UnixStream as StdUnixStream},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixStream as StdUnixStream,
+    },
     path::Path,
     sync::Arc,
     time::Duration,
@@ -18,19 +21,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-use super::{
-    App, Guests,
-    gate::Gate,
-    peer::Peer,
-    problem::problem,
-    routes,
-};
-use crate::{
-    clock::Entropy,
-    config::Local,
-    files,
-    places::Places,
-};
+use super::{App, Guests, gate::Gate, peer::Peer, problem::problem, routes};
+use crate::{clock::Entropy, config::Local, files, places::Places};
 
 /// Connections at one time. More wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 2_048;
@@ -100,7 +92,11 @@ pub(crate) async fn serve(doors: Doors, app: Arc<App>, stop: watch::Receiver<boo
             hall.attend_port(&listener, &gate).await;
         }
     };
-    tokio::join!(hall.attend_socket(&api, &api_gate), hall.attend_socket(&admin, &admin_gate), port);
+    tokio::join!(
+        hall.attend_socket(&api, &api_gate),
+        hall.attend_socket(&admin, &admin_gate),
+        port
+    );
     let finished = hall.places.acquire_many(u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX));
     let _ = tokio::time::timeout(GRACE, finished).await;
 }
@@ -153,14 +149,21 @@ impl Hall {
         }
     }
 
-    fn attend<S>(&self, stream: S, peer: Option<Peer>, gate: &Arc<Gate>, place: OwnedSemaphorePermit)
-    where
+    fn attend<S>(
+        &self,
+        stream: S,
+        peer: Option<Peer>,
+        gate: &Arc<Gate>,
+        place: OwnedSemaphorePermit,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (app, gate, stop) = (Arc::clone(&self.app), Arc::clone(gate), self.stop.clone());
         tokio::spawn(async move {
             let _place = place;
-            let service = service_fn(|request: Request<Incoming>| answer(&app, &gate, peer.as_ref(), request));
+            let service = service_fn(|request: Request<Incoming>| {
+                answer(&app, &gate, peer.as_ref(), request)
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
@@ -213,8 +216,8 @@ fn listen(path: &Path, mode: u32, group: Option<u32>) -> Result<UnixListener> {
             .with_context(|| format!("cannot replace the old socket {}", path.display()))?,
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path)
-        .with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
     rustix::net::listen(&listener, BACKLOG)?;
     if let Some(group) = group
         && let Err(error) = chown(path, None, Some(group))
@@ -238,7 +241,8 @@ fn bearer_token(path: &Path, group: Option<u32>, entropy: &dyn Entropy) -> Resul
     }
     files::check_trusted(path)?;
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
-    anyhow::ensure!(mode & 0o007 == 0, "everybody can read it; run: chmod o-rwx {}", path.display());
+    let by_others = mode & 0o007;
+    anyhow::ensure!(by_others == 0, "everybody can read it; run: chmod o-rwx {}", path.display());
     let token = Secret::new(fs::read_to_string(path)?.trim());
     anyhow::ensure!(token.expose().len() >= 32, "it holds no token of 32 characters or more");
     Ok(token)

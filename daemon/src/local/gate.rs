@@ -70,14 +70,16 @@ impl Guests {
         };
         let mut guests = Self::default();
         for account in &local.allow_users {
-            let (uid, group) = find(passwd, account)
-                .ok_or_else(|| format!("allow_users: there is no user {account} on this machine"))?;
+            let (uid, group) = find(passwd, account).ok_or_else(|| {
+                format!("allow_users: there is no user {account} on this machine")
+            })?;
             guests.users.push(uid);
             guests.socket_group = guests.socket_group.or(group);
         }
         for account in &local.allow_groups {
-            let (gid, _) = find(group, account)
-                .ok_or_else(|| format!("allow_groups: there is no group {account} on this machine"))?;
+            let (gid, _) = find(group, account).ok_or_else(|| {
+                format!("allow_groups: there is no group {account} on this machine")
+            })?;
             guests.groups.push(gid);
         }
         guests.socket_group = guests.groups.first().copied().or(guests.socket_group);
@@ -109,7 +111,9 @@ impl Gate {
             return refuse(Code::BrowserRefused);
         }
         // A request line with a host of its own is one for a proxy.
-        if uri.authority().is_some() || !only(headers, HOST.as_str()).is_some_and(|host| self.is_called(host)) {
+        if uri.authority().is_some()
+            || !only(headers, HOST.as_str()).is_some_and(|host| self.is_called(host))
+        {
             return refuse(Code::HostRefused);
         }
         if let Self::Port { token, .. } = self {

@@ -44,9 +44,8 @@ pub(super) fn check_call(
 pub(super) fn check_url(api_base: &str, url: &str) -> Result<(), Trouble> {
     let refusal = || Trouble::of(Code::UrlRefused);
     let below = url.strip_prefix(api_base).and_then(|rest| rest.strip_prefix('/'));
-    let (path, query) = below
-        .map(|rest| rest.split_once('?').unwrap_or((rest, "")))
-        .ok_or_else(refusal)?;
+    let (path, query) =
+        below.map(|rest| rest.split_once('?').unwrap_or((rest, ""))).ok_or_else(refusal)?;
     let own = path.split('/').any(|segment| OWN.contains(&segment));
     let good = is_plain(path) && is_plain_query(query) && !own;
     good.then_some(()).ok_or_else(refusal)

@@ -34,7 +34,10 @@ fn supplementary_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
         let mut groups: Vec<libc::gid_t> = vec![0; room];
         let bytes = size_of::<libc::gid_t>() * room;
         let mut length = libc::socklen_t::try_from(bytes).map_err(io::Error::other)?;
-        #[expect(unsafe_code, reason = "no safe wrapper knows SO_PEERGROUPS; length bounds what is written")]
+        #[expect(
+            unsafe_code,
+            reason = "no safe wrapper knows SO_PEERGROUPS; length bounds what is written"
+        )]
         // SAFETY: `groups` has room for `length` bytes, both outlive the call, and the descriptor is open.
         let answer = unsafe {
             libc::getsockopt(

@@ -7,7 +7,9 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::{Frame, Incoming},
-    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, SET_COOKIE},
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, SET_COOKIE,
+    },
 };
 
 use super::{
@@ -18,7 +20,9 @@ use super::{
 };
 use crate::{
     trouble::{Code, Trouble},
-    upstream::{Again, NONCE, Proof, Unanswered, answer::challenge_error, authorization, read_whole},
+    upstream::{
+        Again, NONCE, Proof, Unanswered, answer::challenge_error, authorization, read_whole,
+    },
 };
 
 /// The longest request body, in bytes: kept, so that it can be sent once more.
@@ -74,7 +78,8 @@ pub(super) async fn forward(
         if response.status() != StatusCode::UNAUTHORIZED {
             return pass_on(response);
         }
-        let refusal = read_whole(response, MAX_REFUSAL).await.map_err(unanswered)?;
+        let refusal =
+            read_whole(response, MAX_REFUSAL).await.map_err(|reason| unanswered(&reason))?;
         let error = challenge_error(&refusal.headers).or_else(|| refusal.error());
         match working.upstream.again(401, &refusal.headers, error.as_deref(), &proof) {
             Again::WithNonce if !nonce_heard => nonce_heard = true,
@@ -114,14 +119,16 @@ async fn send(
     token: &Secret,
 ) -> Result<(reqwest::Response, Proof), Trouble> {
     let upstream = &working.upstream;
-    let proof = upstream.proof(&call.method, &call.url, Some(token)).map_err(unanswered)?;
+    let proof = upstream
+        .proof(&call.method, &call.url, Some(token))
+        .map_err(|reason| unanswered(&reason))?;
     let mut headers = call.headers.clone();
     headers.insert(HeaderName::from_static("dpop"), proof.header.clone());
     headers.insert(AUTHORIZATION, authorization(token).ok_or(Trouble::of(Code::Internal))?);
     let response = upstream
         .begin(call.method.clone(), &call.url, headers, call.body.clone(), None)
         .await
-        .map_err(unanswered)?;
+        .map_err(|reason| unanswered(&reason))?;
     Ok((response, proof))
 }
 
@@ -131,17 +138,18 @@ fn pass_on(response: reqwest::Response) -> Result<Response, Trouble> {
         return Err(Trouble::of(Code::UpstreamTooLarge));
     }
     let (status, headers) = (response.status(), response.headers().clone());
-    let bounded = stream::unfold((response.bytes_stream(), MAX_ANSWER), |(mut chunks, left)| async move {
-        let chunk = match chunks.next().await? {
-            Ok(chunk) => chunk,
-            Err(error) => return Some((Err(error.without_url().into()), (chunks, 0))),
-        };
-        // An answer that breaks off is seen as broken; one that were cut short would be taken for whole.
-        match left.checked_sub(chunk.len() as u64) {
-            Some(left) => Some((Ok(Frame::data(chunk)), (chunks, left))),
-            None => Some((Err("the answer is too long".into()), (chunks, 0))),
-        }
-    });
+    let bounded =
+        stream::unfold((response.bytes_stream(), MAX_ANSWER), |(mut chunks, left)| async move {
+            let chunk = match chunks.next().await? {
+                Ok(chunk) => chunk,
+                Err(error) => return Some((Err(error.without_url().into()), (chunks, 0))),
+            };
+            // An answer that breaks off is seen as broken; one that were cut short would be taken for whole.
+            match left.checked_sub(chunk.len() as u64) {
+                Some(left) => Some((Ok(Frame::data(chunk)), (chunks, left))),
+                None => Some((Err("the answer is too long".into()), (chunks, 0))),
+            }
+        });
     Ok(answer(status, &headers, StreamBody::new(bounded).boxed_unsync()))
 }
 
@@ -186,7 +194,7 @@ fn without(headers: &HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) -> Heade
         .collect()
 }
 
-fn unanswered(reason: Unanswered) -> Trouble {
+fn unanswered(reason: &Unanswered) -> Trouble {
     tracing::warn!(%reason, "a forwarded call has no answer");
     Trouble::of(match reason {
         Unanswered::Network(_) => Code::ServerUnreachable,

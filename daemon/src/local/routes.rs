@@ -45,7 +45,9 @@ const ROUTES: &[(&str, &str, Verb)] = &[
 pub(super) async fn answer(app: &App, request: Request<Incoming>) -> Response {
     if let Some(path) = request.uri().path().strip_prefix(API) {
         let path = path.to_owned();
-        return proxy::forward(app, &path, request).await.unwrap_or_else(|trouble| problem(&trouble));
+        return proxy::forward(app, &path, request)
+            .await
+            .unwrap_or_else(|trouble| problem(&trouble));
     }
     let path = request.uri().path();
     let Some((_, allow, verb)) = ROUTES.iter().find(|(route, ..)| *route == path) else {
@@ -97,7 +99,10 @@ pub(super) async fn control_body<T: DeserializeOwned>(
             serde_json::error::Category::Data => error.to_string(),
             _ => "it is not JSON".to_owned(),
         };
-        Trouble::new(Code::BodyMalformed, format!("The plugin's request is not understood: {what}."))
+        Trouble::new(
+            Code::BodyMalformed,
+            format!("The plugin's request is not understood: {what}."),
+        )
     })
 }
 

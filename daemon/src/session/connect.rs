@@ -1,10 +1,14 @@
 //! From "Connect" to the callback.
 
-use counterfoil_protocol::{encoding::{hex, sha256}, secret::Secret};
+use counterfoil_protocol::{
+    encoding::{hex, sha256},
+    secret::Secret,
+};
 
 use super::{
     ATTEMPT_LIFETIME, Action, Ask, Attempt, Authorization, Binding, Connecting, Context, Done,
-    Exchange, PushOrder, Receipt, RegisterOrder, Registration, Session, Waiting, callback::Callback,
+    Exchange, PushOrder, Receipt, RegisterOrder, Registration, Session, Waiting,
+    callback::Callback,
 };
 use crate::trouble::{Code, Trouble};
 

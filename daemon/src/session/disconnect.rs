@@ -97,7 +97,7 @@ impl Session {
                     _ => self.reset_without_token(cx),
                 }
             }
-            ResetOutcome::Failed(trouble) => self.reset_failed(trouble, cx),
+            ResetOutcome::Failed(trouble) => self.reset_failed(&trouble, cx),
         }
     }
 
@@ -111,12 +111,12 @@ impl Session {
             Code::ReconnectRequired,
             "The payment platform no longer takes this store's tokens, so it cannot be told to end the connection.",
         );
-        self.reset_failed(trouble, cx)
+        self.reset_failed(&trouble, cx)
     }
 
-    fn reset_failed(&mut self, trouble: Trouble, cx: &Context<'_>) -> Vec<Action> {
+    fn reset_failed(&mut self, trouble: &Trouble, cx: &Context<'_>) -> Vec<Action> {
         self.running.reset_backoff.fail(trouble.retry_after, cx);
-        self.note(&trouble, cx);
+        self.note(trouble, cx);
         vec![settled(None)]
     }
 

@@ -105,6 +105,7 @@ pub(crate) struct Authorization {
 
 /// What a verified token answer gave.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 pub(crate) struct Grant {
     /// The access token.
     pub(crate) access: Secret,
@@ -192,6 +193,7 @@ pub(crate) enum Done {
 
 /// A connection as a callback's answer tells it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 pub(crate) struct Connected {
     /// Who gets paid.
     pub(crate) company: Company,

@@ -1,6 +1,8 @@
 //! What is true about the connection, and what was begun: the document that the journal keeps.
 
-use counterfoil_protocol::{UnixTime, encoding::equal_in_constant_time, scope::ScopeSet, secret::Secret};
+use counterfoil_protocol::{
+    UnixTime, encoding::equal_in_constant_time, scope::ScopeSet, secret::Secret,
+};
 use serde::{Deserialize, Serialize};
 
 use super::event::Connected;

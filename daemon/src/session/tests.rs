@@ -16,7 +16,8 @@ fn callback(query: &str) -> Event {
     Event::CallbackReceived { query: Secret::new(query), bind: None }
 }
 
-const GOOD: &str = "action=counterfoil_callback&code=c-1&state=state-1&iss=https%3A%2F%2Fpay.example";
+const GOOD: &str =
+    "action=counterfoil_callback&code=c-1&state=state-1&iss=https%3A%2F%2Fpay.example";
 
 fn passing() -> Trouble {
     Trouble::of(Code::ServerUnreachable)
@@ -93,47 +94,127 @@ fn facts_say_the_state() {
     assert_eq!(session(anew).state(&world.at(NOW)), State::AwaitingApproval);
 }
 
-/// What each state does with each event, by the name of the first action.
-#[test]
-fn every_state_takes_every_event() {
-    fn first(actions: &[Action]) -> String {
-        match actions.first() {
-            None => "-".to_owned(),
-            Some(Action::Reply(Ok(_))) => "ok".to_owned(),
-            Some(Action::Reply(Err(trouble))) => trouble.code.words().code.to_owned(),
-            Some(Action::Settle(waiting, Ok(_))) => format!("{waiting:?} ok"),
-            Some(Action::Settle(waiting, Err(trouble))) => {
-                format!("{waiting:?} {}", trouble.code.words().code)
-            }
-            Some(Action::Register(_)) => "register".to_owned(),
-            Some(Action::Push(_)) => "push".to_owned(),
-            Some(Action::Redeem(_)) => "redeem".to_owned(),
-            Some(Action::Refresh(_)) => "refresh".to_owned(),
-            Some(Action::Reset(_)) => "reset".to_owned(),
-        }
-    }
+fn events() -> [(&'static str, Event); 10] {
     let final_failure = || Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
-    let events: [(&str, Event); 10] = [
+    [
         ("tick", Event::Tick),
         ("connect", Event::ConnectAsked(Ask::default())),
         ("registered", Event::Registered { connect: 9, outcome: Err(passing()) }),
         ("pushed", Event::Pushed { connect: 9, outcome: Err(passing()) }),
         ("callback", callback(GOOD)),
-        ("redeemed", Event::Redeemed { idempotency_key: "other".to_owned(), outcome: final_failure() }),
+        (
+            "redeemed",
+            Event::Redeemed { idempotency_key: "other".to_owned(), outcome: final_failure() },
+        ),
         ("token", Event::TokenDemanded { rejected: None }),
         ("refreshed", Event::Refreshed { family: 7, outcome: final_failure() }),
         ("disconnect", Event::DisconnectAsked { forget: false }),
-        ("reset", Event::ResetFinished { reset_key: "other".to_owned(), outcome: ResetOutcome::Confirmed }),
-    ];
+        (
+            "reset",
+            Event::ResetFinished {
+                reset_key: "other".to_owned(),
+                outcome: ResetOutcome::Confirmed,
+            },
+        ),
+    ]
+}
+
+fn first(actions: &[Action]) -> String {
+    match actions.first() {
+        None => "-".to_owned(),
+        Some(Action::Reply(Ok(_))) => "ok".to_owned(),
+        Some(Action::Reply(Err(trouble))) => trouble.code.words().code.to_owned(),
+        Some(Action::Settle(waiting, Ok(_))) => format!("{waiting:?} ok"),
+        Some(Action::Settle(waiting, Err(trouble))) => {
+            format!("{waiting:?} {}", trouble.code.words().code)
+        }
+        Some(Action::Register(_)) => "register".to_owned(),
+        Some(Action::Push(_)) => "push".to_owned(),
+        Some(Action::Redeem(_)) => "redeem".to_owned(),
+        Some(Action::Refresh(_)) => "refresh".to_owned(),
+        Some(Action::Reset(_)) => "reset".to_owned(),
+    }
+}
+
+/// What each state does with each event, by the name of the first action.
+#[test]
+fn every_state_takes_every_event() {
+    let events = events();
     let unknown = "callback_state_unknown";
     let expected: [[&str; 10]; 8] = [
-        ["-", "register", "-", "-", unknown, "-", "not_connected", "-", "Connect not_connected", "-"],
-        ["-", "register", "-", "-", unknown, "-", "not_connected", "-", "Connect not_connected", "-"],
-        ["-", "register", "-", "-", "redeem", "-", "not_connected", "-", "Connect not_connected", "-"],
-        ["redeem", "register", "-", "-", "redeem", "-", "not_connected", "-", "callback_pending", "-"],
+        [
+            "-",
+            "register",
+            "-",
+            "-",
+            unknown,
+            "-",
+            "not_connected",
+            "-",
+            "Connect not_connected",
+            "-",
+        ],
+        [
+            "-",
+            "register",
+            "-",
+            "-",
+            unknown,
+            "-",
+            "not_connected",
+            "-",
+            "Connect not_connected",
+            "-",
+        ],
+        [
+            "-",
+            "register",
+            "-",
+            "-",
+            "redeem",
+            "-",
+            "not_connected",
+            "-",
+            "Connect not_connected",
+            "-",
+        ],
+        [
+            "redeem",
+            "register",
+            "-",
+            "-",
+            "redeem",
+            "-",
+            "not_connected",
+            "-",
+            "callback_pending",
+            "-",
+        ],
         ["-", "register", "-", "-", unknown, "-", "ok", "-", "Connect not_connected", "-"],
-        ["-", "register", "-", "-", unknown, "-", "reconnect_required", "-", "Connect not_connected", "-"],
-        ["reset", "register", "-", "-", unknown, "-", "disconnect_pending", "-", "Connect not_connected", "-"],
+        [
+            "-",
+            "register",
+            "-",
+            "-",
+            unknown,
+            "-",
+            "reconnect_required",
+            "-",
+            "Connect not_connected",
+            "-",
+        ],
+        [
+            "reset",
+            "register",
+            "-",
+            "-",
+            unknown,
+            "-",
+            "disconnect_pending",
+            "-",
+            "Connect not_connected",
+            "-",
+        ],
         ["-", "safe_mode", "-", "-", unknown, "-", "safe_mode", "-", "safe_mode", "-"],
     ];
     let world = World::default();
@@ -194,7 +275,11 @@ fn a_connect_from_nothing_to_company() {
     assert_eq!(session.facts.exchange, None);
 
     let again = session.apply(callback(&query), &cx);
-    assert_eq!(again, [Action::Reply(Ok(Done::Connected(told)))], "the same callback, the same answer");
+    assert_eq!(
+        again,
+        [Action::Reply(Ok(Done::Connected(told)))],
+        "the same callback, the same answer"
+    );
 }
 
 #[test]
@@ -246,7 +331,8 @@ fn a_bound_attempt_belongs_to_one_person() {
     ] {
         let attempt = Attempt { bind: begun.map(Secret::new), ..samples::attempt() };
         let mut session = session(Facts { pending: Some(attempt), ..samples::registered() });
-        let event = Event::CallbackReceived { query: Secret::new(GOOD), bind: given.map(str::to_owned) };
+        let event =
+            Event::CallbackReceived { query: Secret::new(GOOD), bind: given.map(str::to_owned) };
         let actions = session.apply(event, &world.at(NOW));
         assert_eq!(refusal(&actions).is_none(), good, "{begun:?} {given:?}");
         assert_eq!(session.facts.pending.is_some(), !good, "the rightful person can still finish");
@@ -256,7 +342,11 @@ fn a_bound_attempt_belongs_to_one_person() {
 #[test]
 fn fewer_scopes_may_be_asked_and_never_more() {
     let world = World::default();
-    for (asked, expected) in [("company:read", None), ("company:read company:write", Some(Code::ScopesRefused)), ("", Some(Code::ScopesRefused))] {
+    for (asked, expected) in [
+        ("company:read", None),
+        ("company:read company:write", Some(Code::ScopesRefused)),
+        ("", Some(Code::ScopesRefused)),
+    ] {
         let mut session = session(Facts::default());
         let scopes = Some(ScopeSet::parse(asked).expect("a set"));
         session.apply(Event::ConnectAsked(Ask { bind: None, scopes }), &world.at(NOW));
@@ -279,7 +369,11 @@ fn an_exchange_without_an_answer_is_sent_again_as_it_was() {
     let key = before.idempotency_key.clone();
     restarted.apply(Event::Redeemed { idempotency_key: key, outcome }, &world.at(NOW + 100));
     assert_eq!(restarted.apply(Event::Tick, &world.at(NOW + 100)), [], "not at once");
-    assert_eq!(restarted.apply(callback(GOOD), &world.at(NOW + 100)), [Action::Redeem(before)], "a person at the page is not kept waiting");
+    assert_eq!(
+        restarted.apply(callback(GOOD), &world.at(NOW + 100)),
+        [Action::Redeem(before)],
+        "a person at the page is not kept waiting"
+    );
 }
 
 #[test]
@@ -444,7 +538,10 @@ fn an_older_familys_end_does_not_touch_its_successor() {
     session.apply(callback(GOOD), &world.at(NOW));
     session.apply(Event::Tick, &cx);
     let idempotency_key = session.facts.exchange.as_ref().expect("begun").idempotency_key.clone();
-    session.apply(Event::Redeemed { idempotency_key, outcome: Ok(samples::grant(9, NOW + 1_800)) }, &cx);
+    session.apply(
+        Event::Redeemed { idempotency_key, outcome: Ok(samples::grant(9, NOW + 1_800)) },
+        &cx,
+    );
     let outcome = Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
     assert_eq!(session.apply(Event::Refreshed { family: 1, outcome }, &cx), []);
     assert_eq!(session.state(&cx), State::Connected);
@@ -488,7 +585,10 @@ fn an_unconfirmed_disconnect_keeps_its_keys_and_is_tried_again() {
     let order = reset_order(&actions).expect("begun").clone();
     let failed = ResetOutcome::Failed(passing());
     let actions = finish(&mut session, failed, &world.at(NOW));
-    assert!(matches!(actions[..], [Action::Settle(Waiting::Disconnect, Ok(_))]), "the caller hears at once");
+    assert!(
+        matches!(actions[..], [Action::Settle(Waiting::Disconnect, Ok(_))]),
+        "the caller hears at once"
+    );
     assert_eq!(session.apply(Event::Tick, &world.at(NOW)), []);
     let due = session.next_due().expect("tried again");
     assert_eq!(reset_order(&session.apply(Event::Tick, &world.at(due))), Some(&order));
@@ -549,7 +649,11 @@ fn forgetting_ends_here_and_says_what_stands_there() {
 fn connecting_anew_ends_a_pending_disconnect() {
     let world = World::default();
     let mut session = session(Facts { pending: Some(samples::attempt()), ..disconnecting() });
-    assert_eq!(session.apply(Event::Tick, &world.at(NOW)), [], "no reset while the merchant approves");
+    assert_eq!(
+        session.apply(Event::Tick, &world.at(NOW)),
+        [],
+        "no reset while the merchant approves"
+    );
     session.apply(callback(GOOD), &world.at(NOW));
     let idempotency_key = session.facts.exchange.as_ref().expect("begun").idempotency_key.clone();
     let outcome = Ok(samples::grant(5, NOW));

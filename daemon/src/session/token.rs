@@ -41,7 +41,8 @@ impl Session {
             return Vec::new();
         }
         if cx.now.since(exchange.since) > EXCHANGE_LIFETIME {
-            let (key, trouble) = (exchange.idempotency_key.clone(), Trouble::of(Code::ExchangeFailed));
+            let (key, trouble) =
+                (exchange.idempotency_key.clone(), Trouble::of(Code::ExchangeFailed));
             return self.redeemed(&key, Err(Failure::Final(trouble)), cx);
         }
         self.redeem_now()
@@ -113,7 +114,7 @@ impl Session {
     /// Answers at once with a valid token; begins one refresh, or joins it, when there is none.
     pub(super) fn token_demanded(
         &mut self,
-        rejected: Option<Secret>,
+        rejected: Option<&Secret>,
         cx: &Context<'_>,
     ) -> Vec<Action> {
         if let Err(code) = self.may_use_token(cx) {
@@ -121,7 +122,7 @@ impl Session {
             return vec![Action::Reply(Err(trouble))];
         }
         let current = self.valid_tokens(cx).map(|tokens| &tokens.access);
-        let has_other = current.is_some_and(|access| rejected.as_ref() != Some(access));
+        let has_other = current.is_some_and(|access| rejected != Some(access));
         if has_other {
             return vec![Action::Reply(Ok(Done::Token))];
         }
@@ -158,9 +159,10 @@ impl Session {
     fn refresh_now(&mut self, cx: &Context<'_>) -> Vec<Action> {
         let Some(connection) = &self.facts.connection else { return Vec::new() };
         let token_hash = hex(&connection.tokens.refresh.sha256());
-        let begun = self.facts.refresh.take().filter(|intent| {
-            intent.family == connection.family && intent.token_hash == token_hash
-        });
+        let begun =
+            self.facts.refresh.take().filter(|intent| {
+                intent.family == connection.family && intent.token_hash == token_hash
+            });
         let intent = begun.unwrap_or_else(|| RefreshIntent {
             family: connection.family,
             token_hash,

@@ -76,6 +76,7 @@ pub(crate) struct Status {
 
 /// An access token's times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 pub(crate) struct TokenTimes {
     issued_at: UnixTime,
     expires_at: UnixTime,
@@ -220,11 +221,17 @@ impl Session {
         let valid = self.valid_tokens(cx).is_some();
         match &self.running.last_error {
             Some(happened) if !valid => (
-                format!("Connected to {company}, but no calls are possible at the moment: {}", happened.trouble.message),
+                format!(
+                    "Connected to {company}, but no calls are possible at the moment: {}",
+                    happened.trouble.message
+                ),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
             Some(happened) if self.facts.refresh.is_some() => (
-                format!("Connected to {company}; the last renewal failed, payments still work: {}", happened.trouble.message),
+                format!(
+                    "Connected to {company}; the last renewal failed, payments still work: {}",
+                    happened.trouble.message
+                ),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
             _ => (format!("Connected to {company}."), "Nothing to do.".to_owned()),

@@ -59,7 +59,8 @@ impl Refused<'_> {
 pub(crate) fn is_about_the_proof(error: &str) -> bool {
     let sentence = error.contains(' ');
     let lower = error.to_ascii_lowercase();
-    error == "invalid_dpop_proof" || (sentence && (lower.contains("dpop") || lower.contains("proof")))
+    error == "invalid_dpop_proof"
+        || (sentence && (lower.contains("dpop") || lower.contains("proof")))
 }
 
 #[cfg(test)]
@@ -90,19 +91,53 @@ mod tests {
             refused.nonce = Some("new");
         };
         check(challenge, Again::WithNonce);
-        check(|it| { challenge(it); it.sent_nonce = Some("old"); it.status = 401 }, Again::WithNonce);
-        check(|it| { challenge(it); it.sent_nonce = Some("new") }, Again::No);
-        check(|it| { challenge(it); it.nonce = None }, Again::No);
-        check(|it| { challenge(it); it.status = 500 }, Again::No);
+        check(
+            |it| {
+                challenge(it);
+                it.sent_nonce = Some("old");
+                it.status = 401;
+            },
+            Again::WithNonce,
+        );
+        check(
+            |it| {
+                challenge(it);
+                it.sent_nonce = Some("new");
+            },
+            Again::No,
+        );
+        check(
+            |it| {
+                challenge(it);
+                it.nonce = None;
+            },
+            Again::No,
+        );
+        check(
+            |it| {
+                challenge(it);
+                it.status = 500;
+            },
+            Again::No,
+        );
     }
 
     #[test]
     fn a_clock_is_learned_only_from_a_refusal_it_explains() {
         check(|_| {}, Again::WithClock(3_600));
-        check(|it| it.error = Some("DPoP proof is outside the accepted window"), Again::WithClock(3_600));
+        check(
+            |it| it.error = Some("DPoP proof is outside the accepted window"),
+            Again::WithClock(3_600),
+        );
         check(|it| it.date = Some(NOW - 7_200), Again::WithClock(-7_200));
         // Our clock was mended since an offset was learned.
-        check(|it| { it.date = Some(NOW); it.signed_at = NOW + 3_600 }, Again::WithClock(0));
+        check(
+            |it| {
+                it.date = Some(NOW);
+                it.signed_at = NOW + 3_600;
+            },
+            Again::WithClock(0),
+        );
         check(|it| it.date = Some(NOW + NOTICEABLE), Again::No);
         check(|it| it.date = Some(NOW + LARGEST), Again::WithClock(LARGEST));
         check(|it| it.date = Some(NOW + LARGEST + 1), Again::No);

@@ -25,9 +25,9 @@ impl Answer {
 
     /// `error` of the body, else that of the challenge (RFC 6750 §3, RFC 9449 §7.1): a code or a sentence.
     pub(crate) fn error(&self) -> Option<String> {
-        let in_body = self.json().and_then(|body| {
-            body.get("error").and_then(Value::as_str).map(str::to_owned)
-        });
+        let in_body = self
+            .json()
+            .and_then(|body| body.get("error").and_then(Value::as_str).map(str::to_owned));
         in_body.filter(|error| !error.is_empty()).or_else(|| challenge_error(&self.headers))
     }
 

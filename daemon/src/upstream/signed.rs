@@ -50,7 +50,8 @@ impl Upstream {
                 .send(request.method.clone(), request.url, headers, request.body.clone())
                 .await?;
             let error = answer.error();
-            let again = self.again(answer.status.as_u16(), &answer.headers, error.as_deref(), &proof);
+            let again =
+                self.again(answer.status.as_u16(), &answer.headers, error.as_deref(), &proof);
             match again {
                 Again::WithNonce if !nonce_tried => nonce_tried = true,
                 Again::WithClock(offset) if !clock_tried => {

@@ -50,7 +50,9 @@ fn answers_of_the_token_endpoint_are_final_or_may_pass() {
     ] {
         assert_eq!(passes(status, body), Some(true), "{status} {body}");
     }
-    for error in ["invalid_grant", "invalid_client", "invalid_dpop_key", "invalid_target", "Nonsense."] {
+    for error in
+        ["invalid_grant", "invalid_client", "invalid_dpop_key", "invalid_target", "Nonsense."]
+    {
         for status in [200, 400, 401, 403] {
             let body = json!({ "error": error }).to_string();
             assert_eq!(passes(status, &body), Some(false), "{status} {error}");

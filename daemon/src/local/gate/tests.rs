@@ -6,7 +6,10 @@ const HONEST: &[(&str, &str)] = &[("host", "localhost"), ("counterfoil-client", 
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&str, &str)| {
-        (name.parse::<HeaderName>().expect("a name"), value.parse::<HeaderValue>().expect("a value"))
+        (
+            name.parse::<HeaderName>().expect("a name"),
+            value.parse::<HeaderValue>().expect("a value"),
+        )
     };
     pairs.iter().map(pair).collect()
 }
@@ -21,11 +24,21 @@ fn port() -> Gate {
 }
 
 #[track_caller]
-fn check(gate: &Gate, peer: (u32, &[u32]), uri: &str, pairs: &[(&str, &str)], expected: Option<Code>) {
+fn check(
+    gate: &Gate,
+    peer: (u32, &[u32]),
+    uri: &str,
+    pairs: &[(&str, &str)],
+    expected: Option<Code>,
+) {
     let peer = Peer { uid: peer.0, groups: peer.1.to_vec() };
     let headers = headers(pairs);
     let admitted = gate.admit(Some(&peer), &uri.parse().expect("a URI"), &headers);
-    assert_eq!(admitted.map_err(|trouble| trouble.code).err(), expected, "{peer:?} {uri} {pairs:?}");
+    assert_eq!(
+        admitted.map_err(|trouble| trouble.code).err(),
+        expected,
+        "{peer:?} {uri} {pairs:?}"
+    );
 }
 
 #[test]
@@ -57,7 +70,15 @@ fn browsers_are_refused_whatever_they_say() {
 
 #[test]
 fn only_our_own_host_is_ours() {
-    for host in ["evil.example", "localhost:80", "LOCALHOST", "localhost.", "127.0.0.1", "", "localhost, evil"] {
+    for host in [
+        "evil.example",
+        "localhost:80",
+        "LOCALHOST",
+        "localhost.",
+        "127.0.0.1",
+        "",
+        "localhost, evil",
+    ] {
         let pairs = [("host", host), HONEST[1]];
         check(&socket(), (1_000, &[]), "/v1/status", &pairs, Some(Code::HostRefused));
     }
@@ -69,14 +90,30 @@ fn only_our_own_host_is_ours() {
 
 #[test]
 fn a_plugin_says_its_name_and_version() {
-    for client in ["", "shop", "shop/", "/1", "a b/1", "shop/1/2", "shop/1,2", "-a/1", &format!("{}/1", "a".repeat(65))] {
+    for client in [
+        "",
+        "shop",
+        "shop/",
+        "/1",
+        "a b/1",
+        "shop/1/2",
+        "shop/1,2",
+        "-a/1",
+        &format!("{}/1", "a".repeat(65)),
+    ] {
         let pairs = [HONEST[0], ("counterfoil-client", client)];
         check(&socket(), (1_000, &[]), "/", &pairs, Some(Code::ClientHeaderMissing));
     }
     check(&socket(), (1_000, &[]), "/", &HONEST[..1], Some(Code::ClientHeaderMissing));
     let twice = [HONEST[0], HONEST[1], HONEST[1]];
     check(&socket(), (1_000, &[]), "/", &twice, Some(Code::ClientHeaderMissing));
-    check(&socket(), (1_000, &[]), "/", &[HONEST[0], ("counterfoil-client", "a.b_c-d/1.0+x")], None);
+    check(
+        &socket(),
+        (1_000, &[]),
+        "/",
+        &[HONEST[0], ("counterfoil-client", "a.b_c-d/1.0+x")],
+        None,
+    );
 }
 
 #[test]
