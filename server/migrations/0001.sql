@@ -1,4 +1,7 @@
 -- The first schema. Times are unix seconds; hashes are SHA-256; lists of scopes are separated by spaces.
+--
+-- WITHOUT ROWID is for short rows alone. Rows of more than a quarter page (those with a sealed answer in them) spill
+-- into overflow pages there, and a refresh would write four pages instead of one.
 
 CREATE TABLE company (
     id TEXT PRIMARY KEY,
@@ -31,7 +34,7 @@ CREATE TABLE session (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE client (
-    id TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('native', 'app')),
     name TEXT NOT NULL,
     scopes TEXT NOT NULL,
@@ -42,11 +45,11 @@ CREATE TABLE client (
     secret_hash BLOB,
     redirect_uris TEXT,
     resource_server INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Native installations. `identity` is a hash of platform and registration id, or of platform and address.
 CREATE TABLE installation (
-    client_id TEXT PRIMARY KEY REFERENCES client (id),
+    client_id TEXT PRIMARY KEY NOT NULL REFERENCES client (id),
     identity BLOB NOT NULL UNIQUE,
     platform TEXT NOT NULL,
     site_url TEXT NOT NULL,
@@ -60,7 +63,10 @@ CREATE TABLE installation (
     staged_at INTEGER,
     registered_at INTEGER NOT NULL,
     approved_at INTEGER
-) STRICT, WITHOUT ROWID;
+) STRICT;
+
+-- Squatters are swept.
+CREATE INDEX installation_unapproved ON installation (registered_at) WHERE approved_at IS NULL;
 
 CREATE TABLE reset_receipt (
     client_id TEXT NOT NULL REFERENCES installation (client_id) ON DELETE CASCADE,
@@ -69,20 +75,23 @@ CREATE TABLE reset_receipt (
     key BLOB NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (client_id, idempotency)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Pushed authorization requests, by the hash of their request_uri. Spent by the decision, not by viewing.
 CREATE TABLE pushed_request (
-    hash BLOB PRIMARY KEY,
+    hash BLOB PRIMARY KEY NOT NULL,
     client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
     request TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     spent_at INTEGER
-) STRICT, WITHOUT ROWID;
+) STRICT;
+
+CREATE INDEX pushed_request_by_client ON pushed_request (client_id);
+CREATE INDEX pushed_request_by_expiry ON pushed_request (expires_at);
 
 -- Consent pages that were shown, by the hash of the form's ticket.
 CREATE TABLE consent (
-    hash BLOB PRIMARY KEY,
+    hash BLOB PRIMARY KEY NOT NULL,
     session_hash BLOB NOT NULL,
     user_id TEXT NOT NULL REFERENCES user (id),
     client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
@@ -90,7 +99,10 @@ CREATE TABLE consent (
     pushed BLOB,
     expires_at INTEGER NOT NULL,
     decided_at INTEGER
-) STRICT, WITHOUT ROWID;
+) STRICT;
+
+CREATE INDEX consent_by_client ON consent (client_id);
+CREATE INDEX consent_by_expiry ON consent (expires_at);
 
 CREATE TABLE grants (
     id TEXT PRIMARY KEY,
@@ -106,10 +118,12 @@ CREATE TABLE grants (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX grants_standing ON grants (client_id, company_id) WHERE revoked_at IS NULL;
+-- The same with those that ended: whatever ends a client's families looks here.
+CREATE INDEX grants_by_client ON grants (client_id);
 CREATE INDEX grants_by_company ON grants (company_id);
 
 CREATE TABLE code (
-    hash BLOB PRIMARY KEY,
+    hash BLOB PRIMARY KEY NOT NULL,
     grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
     user_id TEXT NOT NULL,
     redirect_uri TEXT NOT NULL,
@@ -124,14 +138,14 @@ CREATE TABLE code (
     receipt BLOB,
     receipt_idempotency BLOB,
     receipt_kid TEXT
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX code_by_grant ON code (grant_id);
 CREATE INDEX code_by_expiry ON code (expires_at);
 
 -- One row a chain of refresh tokens.
 CREATE TABLE family (
-    id BLOB PRIMARY KEY,
+    id BLOB PRIMARY KEY NOT NULL,
     grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
     scope TEXT NOT NULL,
     resource TEXT NOT NULL,
@@ -146,9 +160,11 @@ CREATE TABLE family (
     expires_at INTEGER,
     revoked_at INTEGER,
     revoked_reason TEXT
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX family_by_grant ON family (grant_id);
+-- Native families have no end of their own, so their refreshes leave this index alone.
+CREATE INDEX family_by_expiry ON family (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Single access tokens that were revoked before their end.
 CREATE TABLE revoked_access (
@@ -165,7 +181,7 @@ CREATE TABLE recovery (
     receipt BLOB NOT NULL,
     receipt_kid TEXT NOT NULL,
     PRIMARY KEY (client_id, idempotency)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

@@ -65,7 +65,7 @@ pub enum Refused {
     OtherIdempotencyKey,
     /// The token is another client's.
     OtherClient,
-    /// The proof is absent or signed by another key, or a proof came with an unbound token.
+    /// The proof is absent or signed by another key.
     WrongKey,
 }
 

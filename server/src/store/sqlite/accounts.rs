@@ -29,8 +29,9 @@ impl Accounts for Sqlite {
 
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool> {
         self.write(move |db| {
-            let sql = "INSERT INTO user (id, email, password_hash, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
-            Ok(db.prepare_cached(sql)?.execute(params![user.id, user.email, user.password_hash, now.0])? == 1)
+            let sql = "INSERT INTO user (id, email, password_hash, created_at, disabled_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            let disabled_at = user.disabled_at.map(|t| t.0);
+            Ok(db.prepare_cached(sql)?.execute(params![user.id, user.email, user.password_hash, now.0, disabled_at])? == 1)
         })
         .await
     }

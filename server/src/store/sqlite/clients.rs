@@ -111,6 +111,7 @@ impl Clients for Sqlite {
                 "DELETE FROM pushed_request WHERE expires_at < ?",
                 "DELETE FROM consent WHERE expires_at < ?",
                 "DELETE FROM code WHERE expires_at < ?",
+                "DELETE FROM family WHERE expires_at < ?",
                 "DELETE FROM revoked_access WHERE expires_at < ?",
             ] {
                 db.prepare_cached(sql)?.execute([past])?;

@@ -148,9 +148,10 @@ impl Grants for Sqlite {
 
     async fn reuses(&self, client_id: &str) -> Result<Vec<UnixTime>> {
         self.read(|db| {
-            let sql = "SELECT family.revoked_at FROM family JOIN grants ON grants.id = family.grant_id
-                       WHERE grants.client_id = ? AND family.revoked_reason = ?
-                       AND family.revoked_at > coalesce(grants.last_redeemed_at, 0) ORDER BY 1 DESC";
+            let sql = "SELECT family.revoked_at FROM grants JOIN family ON family.grant_id = grants.id
+                       WHERE grants.client_id = ?1 AND family.revoked_reason = ?2
+                       AND family.revoked_at > (SELECT coalesce(max(last_redeemed_at), 0) FROM grants WHERE client_id = ?1)
+                       ORDER BY 1 DESC";
             let reason = EndReason::RefreshReuse.as_str();
             let times = db.prepare_cached(sql)?.query_map(params![client_id, reason], |row| time(row, 0))?.collect::<rusqlite::Result<_>>()?;
             Ok(times)
@@ -242,7 +243,11 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
         return Ok(Written::Raced);
     }
     if *sole {
-        end_others(db, &family.grant_id, *now)?;
+        end_families_beside(db, &family.grant_id, *now)?;
+        let others = "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND id <> ?3
+                      AND client_id = (SELECT client_id FROM grants WHERE id = ?3)";
+        let reason = EndReason::Replaced.as_str();
+        db.prepare_cached(others)?.execute(params![now.0, reason, family.grant_id])?;
     }
     insert_family(db, family, *now)?;
     let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), last_redeemed_at = ?1, scope = ?2 WHERE id = ?3";
@@ -250,17 +255,11 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     Ok(Written::Done)
 }
 
-/// Ends every family of the client that has this grant, and its other grants.
-fn end_others(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
-    let reason = EndReason::Replaced.as_str();
-    for sql in [
-        "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN
-         (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?3))",
-        "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND id <> ?3
-         AND client_id = (SELECT client_id FROM grants WHERE id = ?3)",
-    ] {
-        db.prepare_cached(sql)?.execute(params![now.0, reason, grant_id])?;
-    }
+/// Ends every family of the client that has this grant.
+fn end_families_beside(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
+    let sql = "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN
+               (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?3))";
+    db.prepare_cached(sql)?.execute(params![now.0, EndReason::Replaced.as_str(), grant_id])?;
     Ok(())
 }
 
@@ -277,8 +276,12 @@ fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
     {
         return Ok(Written::Raced);
     }
-    end_others(db, &family.grant_id, *now)?;
+    // Families alone: an approval whose code is still on its way is not undone by a daemon that helps itself.
+    end_families_beside(db, &family.grant_id, *now)?;
     insert_family(db, family, *now)?;
+    // What no longer counts goes, and its Idempotency-Key is free again.
+    db.prepare_cached("DELETE FROM recovery WHERE client_id = ? AND at <= ?")?
+        .execute(params![client_id, since])?;
     let sql = "INSERT INTO recovery (client_id, idempotency, family, at, receipt, receipt_kid) VALUES (?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         client_id,

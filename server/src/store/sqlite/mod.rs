@@ -14,12 +14,12 @@ mod writer;
 use std::{
     path::Path,
     sync::{
-        Mutex,
+        Mutex, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::Connection;
 
 use self::writer::Writer;
 use super::{Result, StoreError};
@@ -41,11 +41,11 @@ impl Sqlite {
     /// Opens the database in `directory`, making or migrating it as needed.
     pub fn open(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE_NAME);
-        let mut connection = connect(&path, OpenFlags::default())?;
+        let mut connection = connect(&path)?;
         schema::migrate(&mut connection)?;
         let readers = (0..READERS)
             .map(|_| {
-                let reader = connect(&path, OpenFlags::default())?;
+                let reader = connect(&path)?;
                 reader.pragma_update(None, "query_only", true)?;
                 Ok(Mutex::new(reader))
             })
@@ -57,15 +57,15 @@ impl Sqlite {
     /// would cost more than the read.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let start = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let free = (0..READERS).find_map(|i| self.readers[(start + i) % READERS].try_lock().ok());
-        match free {
-            Some(reader) => query(&reader),
-            None => query(
-                &self.readers[start % READERS]
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner),
-            ),
-        }
+        // A query that panicked has left nothing on its connection: it only reads, and its statement is reset.
+        let free =
+            (0..READERS).find_map(|i| match self.readers[(start + i) % READERS].try_lock() {
+                Ok(reader) => Some(reader),
+                Err(TryLockError::Poisoned(reader)) => Some(reader.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            });
+        let wait = || self.readers[start % READERS].lock().unwrap_or_else(PoisonError::into_inner);
+        query(&free.unwrap_or_else(wait))
     }
 
     /// Writes in a savepoint and returns once the commit is on disk. An error leaves nothing behind.
@@ -78,8 +78,8 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags)?;
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(128);
     // Operator commands write from a process of their own.
     connection.busy_timeout(std::time::Duration::from_secs(10))?;

@@ -95,12 +95,18 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     // The slot is looked at first, so that a refusal spends nothing: nobody else writes meanwhile.
     if let Some((slot, key)) = &approval.slot {
         let sql = match slot {
-            Slot::Current => "SELECT 1 FROM installation WHERE client_id = ? AND key = ? AND ? > 0",
+            Slot::Current => {
+                "SELECT 1 FROM installation WHERE client_id = ?1 AND key = ?2 AND redirect_uri = ?3 AND ?4 IS NOT NULL"
+            }
+            // The address as well: the merchant was shown a move, or none.
             Slot::Staged => {
-                "SELECT 1 FROM installation WHERE client_id = ? AND staged_key = ? AND staged_at > ?"
+                "SELECT 1 FROM installation WHERE client_id = ?1 AND staged_key = ?2
+                 AND coalesce(staged_redirect_uri, redirect_uri) = ?3 AND staged_at > ?4"
             }
         };
-        if !db.prepare_cached(sql)?.exists(params![client_id, key.0, now.0 - STAGED_LIFETIME])? {
+        let staged_since = now.0 - STAGED_LIFETIME;
+        let slot = params![client_id, key.0, code.redirect_uri, staged_since];
+        if !db.prepare_cached(sql)?.exists(slot)? {
             return Ok(ApproveOutcome::KeyGone);
         }
     }
