@@ -1,0 +1,75 @@
+// A tiny store: one page with a Connect button, the registered callback, and a button that makes a payment link.
+import { createServer } from 'node:http';
+
+import { call } from './daemon.mjs';
+
+const CALLBACK = '/wp-admin/admin-post.php';
+
+const escape = (text) => String(text ?? '').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
+const page = (content) => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Demo store</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem}
+button{font:inherit;padding:.6rem 1.2rem}code{word-break:break-all}</style></head>
+<body><h1>Demo store</h1>${content}</body></html>`;
+
+const button = (action, label) => `<form method="post" action="${action}"><button>${label}</button></form>`;
+
+function front(status, message, link) {
+  const connected = status.state === 'connected';
+  const paid = link && `<p>Payment link: <a href="${escape(link)}">${escape(link)}</a></p>`;
+  return page(`
+    ${message ? `<p role="status"><strong>${escape(message)}</strong></p>` : ''}
+    <p>${escape(status.summary)}</p><p>${escape(status.next_step)}</p>
+    ${connected ? button('/pay', 'Create a payment link over 19.90 EUR') : button('/connect', 'Connect')}
+    ${connected ? button('/disconnect', 'Disconnect') : ''}
+    ${paid ?? ''}
+    <p>Key of this store: <code>${escape(status.thumbprint)}</code></p>`);
+}
+
+/** Starts the store on `port`, beside the daemon at `socket`. */
+export function startStore(port, socket) {
+  let notice = {};
+  const routes = {
+    'GET /': async () => {
+      const { message, link } = notice;
+      notice = {};
+      return { html: front(await call(socket, 'GET', '/v1/status'), message, link) };
+    },
+    'POST /connect': async () => ({ location: (await call(socket, 'POST', '/v1/connect', {})).authorization_url }),
+    [`GET ${CALLBACK}`]: async ({ search }) => {
+      const connection = await call(socket, 'POST', '/v1/callback', { query: search.slice(1) });
+      notice = { message: connection.summary };
+      return { location: '/' };
+    },
+    'POST /pay': async () => {
+      const payload = { amount: '19.90', fiatCurrency: 'EUR', orderId: 'DEMO-1' };
+      const answer = await call(socket, 'POST', '/v1/api/makepay/payment-links', { payload });
+      notice = { link: answer.paymentLink.publicUrl };
+      return { location: '/' };
+    },
+    'POST /disconnect': async () => {
+      await call(socket, 'POST', '/v1/disconnect', {});
+      return { location: '/' };
+    },
+  };
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://store.invalid');
+    const route = routes[`${request.method} ${url.pathname}`];
+    if (!route) return response.writeHead(404).end();
+    try {
+      const { html, location } = await route(url);
+      if (location) return response.writeHead(303, { location }).end();
+      return response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(html);
+    } catch (problem) {
+      notice = { message: [problem.message, problem.nextStep].filter(Boolean).join(' ') };
+      if (url.pathname !== '/') return response.writeHead(303, { location: '/' }).end();
+      return response.writeHead(503, { 'content-type': 'text/html; charset=utf-8' }).end(page(`<p>${escape(notice.message)}</p>`));
+    }
+  });
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
