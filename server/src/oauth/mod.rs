@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod code;
+pub mod consent;
 pub mod grant;
 pub mod installation;
 pub mod nonce;

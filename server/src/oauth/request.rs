@@ -174,7 +174,7 @@ pub fn judge(
     let in_place = |fault| RequestRefusal { fault, redirect: None };
     let redirect_uri =
         parameters.redirect_uri.clone().ok_or(in_place(Fault::RedirectUriMissing))?;
-    if !callback_is_registered(context, &redirect_uri) {
+    if !callback_is_registered(context.client, &redirect_uri, context.now) {
         return Err(in_place(Fault::RedirectUriUnknown));
     }
     let state_is_plain = |state: &String| {
@@ -190,11 +190,11 @@ pub fn judge(
         .map_err(|fault| RequestRefusal { fault, redirect })
 }
 
-fn callback_is_registered(context: &Context<'_>, redirect_uri: &str) -> bool {
-    match &context.client.kind {
+/// Whether a callback is the client's, byte for byte.
+pub(super) fn callback_is_registered(client: &Client, redirect_uri: &str, now: UnixTime) -> bool {
+    match &client.kind {
         ClientKind::Native(installation) => {
-            let moved =
-                installation.staged_at(context.now).and_then(|staged| staged.moved_to.as_ref());
+            let moved = installation.staged_at(now).and_then(|staged| staged.moved_to.as_ref());
             installation.redirect_uri == redirect_uri
                 || moved.is_some_and(|to| to.redirect_uri == redirect_uri)
         }

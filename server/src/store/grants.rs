@@ -128,6 +128,9 @@ pub trait Grants: Send + Sync {
     /// What the merchant approved last.
     async fn granted_scope(&self, id: &str) -> Result<ScopeSet>;
 
+    /// The companies, among those a person acts for, with a standing grant for a client of which a code was redeemed.
+    async fn connected_companies(&self, client_id: &str, user_id: &str) -> Result<Vec<String>>;
+
     /// The grant of an application on its own company (client credentials), made when there is none.
     async fn own_grant(
         &self,

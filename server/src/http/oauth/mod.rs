@@ -1,5 +1,6 @@
 //! The OAuth endpoints, one file each.
 
+mod authorize;
 mod client_auth;
 mod installations;
 mod introspect;
@@ -22,6 +23,8 @@ use crate::app::App;
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(metadata::server))
+        .route("/oauth/authorize", get(authorize::authorize))
+        .route("/oauth/authorize/decision", post(authorize::decision::decide))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/jwks.json", get(metadata::jwks))
         .route("/oauth/native/installations", post(installations::register))

@@ -1,12 +1,32 @@
-//! The pages people see: sign-in, consent, payment.
+//! The pages people see, and what they are made with: sessions, forms that only we can have shown, one stylesheet.
+
+mod asset;
+mod color;
+pub mod consent;
+mod cookie;
+pub mod error;
+pub mod form;
+pub mod frame;
+pub mod session;
+pub mod sign_in;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
 use crate::app::App;
 
 /// The routes of the pages.
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/assets/icon.svg", get(asset::icon))
+        .route("/assets/style.css", get(asset::stylesheet))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
 }
+
+#[cfg(test)]
+mod tests;

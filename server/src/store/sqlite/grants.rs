@@ -111,6 +111,14 @@ impl Grants for Sqlite {
         })
     }
 
+    async fn connected_companies(&self, client_id: &str, user_id: &str) -> Result<Vec<String>> {
+        self.read(|db| {
+            let sql = "SELECT grants.company_id FROM grants JOIN membership ON membership.company_id = grants.company_id
+                       WHERE client_id = ? AND membership.user_id = ? AND revoked_at IS NULL AND redeemed_at IS NOT NULL";
+            Ok(db.prepare_cached(sql)?.query_map([client_id, user_id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     async fn granted_scope(&self, id: &str) -> Result<ScopeSet> {
         self.read(|db| {
             let sql = "SELECT scope FROM grants WHERE id = ?";

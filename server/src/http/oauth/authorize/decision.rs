@@ -1,0 +1,120 @@
+//! `POST /oauth/authorize/decision`: a person approves or denies what was shown to them, once.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{Request, StatusCode},
+    response::Response,
+};
+use counterfoil_protocol::{encoding::sha256, pkce::Challenge};
+
+use super::{back, client, refuse};
+use crate::{
+    app::App,
+    http::{
+        error::Refusal,
+        extract::Parameters,
+        pages::{error::in_place, form, session::SignedIn},
+    },
+    oauth::{client::Client, code, consent::judge_again, request::Fault},
+    store::{Approval, ApproveOutcome, Consent, NewCode},
+};
+
+/// Answers with the way back to the callback, or why not.
+pub async fn decide(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    match judge(&app, request).await {
+        Ok(response) => response,
+        Err(refusal) => in_place(&app, &headers, refusal),
+    }
+}
+
+async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    let signed_in =
+        app.signed_in(&parts.headers).await?.ok_or_else(|| form::refused("nobody is signed in"))?;
+    form::check(app, Some(&signed_in.cookie), &form)?;
+    let ticket = sha256(form.require("ticket")?.as_bytes());
+    let consent = app.store.consent(&ticket, app.now()).await?;
+    let consent = consent.ok_or_else(|| decided("unknown, expired or decided"))?;
+    if consent.session_hash != signed_in.session.hash || consent.user_id != signed_in.user.id {
+        return Err(form::refused("the page was shown in another session"));
+    }
+    let client = client(app, &consent.request.client_id).await?;
+    match form.require("decision")? {
+        "approve" => approve(app, &form, &signed_in, consent, &client).await,
+        "deny" => deny(app, &consent, &client).await,
+        _ => Err(Refusal::invalid_request("decision is approve or deny.")),
+    }
+}
+
+async fn approve(
+    app: &App,
+    form: &Parameters,
+    signed_in: &SignedIn,
+    consent: Consent,
+    client: &Client,
+) -> Result<Response, Refusal> {
+    let (request, now) = (consent.request, app.now());
+    let slot = judge_again(&request, client, now).map_err(|fault| refuse(client, fault))?;
+    let named = form.require("company")?;
+    let memberships = app.store.memberships(&signed_in.user.id).await?;
+    let company = memberships.into_iter().map(|m| m.company).find(|company| company.id == named);
+    let company = company.ok_or_else(|| {
+        let sentence = "You cannot approve for this company.";
+        Refusal::new(StatusCode::FORBIDDEN, "access_denied", sentence)
+    })?;
+    let challenge = Challenge::parse(&request.challenge).map_err(Refusal::server_error)?;
+    let text = app.entropy.secret(code::PREFIX);
+    let approval = Approval {
+        consent: consent.hash,
+        pushed: consent.pushed,
+        client_id: client.id.clone(),
+        slot,
+        company_id: company.id.clone(),
+        user_id: signed_in.user.id.clone(),
+        new_grant_id: app.entropy.id("mco_grant_"),
+        code: NewCode {
+            hash: sha256(text.as_bytes()),
+            redirect_uri: request.redirect_uri.clone(),
+            challenge,
+            scope: request.scope,
+            resource: request.resource,
+            key: request.key,
+            expires_at: now + app.config.lifetimes.code,
+        },
+        now,
+    };
+    match app.store.approve(approval).await? {
+        ApproveOutcome::Approved { grant_id } => {
+            let (client_id, company_id) = (&client.id, &company.id);
+            tracing::info!(client_id, company_id, grant_id, "approved");
+            let state = request.state.as_deref();
+            Ok(back(app, &request.redirect_uri, state, &[("code", &text)]))
+        }
+        ApproveOutcome::AlreadyDecided => Err(decided("decided meanwhile")),
+        ApproveOutcome::KeyGone => Err(refuse(client, Fault::KeyUnknown)),
+    }
+}
+
+/// A denial changes nothing, so it needs no more than a callback that still is the client's.
+async fn deny(app: &App, consent: &Consent, client: &Client) -> Result<Response, Refusal> {
+    let request = &consent.request;
+    if !app.store.deny(&consent.hash, consent.pushed.as_ref(), app.now()).await? {
+        return Err(decided("decided meanwhile"));
+    }
+    tracing::info!(client_id = client.id, "denied");
+    if judge_again(request, client, app.now()) == Err(Fault::RedirectUriUnknown) {
+        return Err(refuse(client, Fault::RedirectUriUnknown));
+    }
+    let answer =
+        [("error", "access_denied"), ("error_description", "the person denied the request")];
+    Ok(back(app, &request.redirect_uri, request.state.as_deref(), &answer))
+}
+
+fn decided(cause: &str) -> Refusal {
+    let sentence = "This page was decided before, or has expired.";
+    Refusal::new(StatusCode::CONFLICT, "already_decided", sentence).caused_by(cause)
+}

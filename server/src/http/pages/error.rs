@@ -1,0 +1,135 @@
+//! The page of a refusal: what happened, what to do, and the code for whoever is asked for help.
+
+use askama::Template;
+use axum::{
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+
+use super::frame::{self, Frame};
+use crate::{
+    app::App,
+    http::error::{Cause, Refusal},
+};
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    frame: Frame<'a>,
+    words: Words,
+    code: &'a str,
+    detail: &'a str,
+}
+
+/// What a person reads.
+#[derive(Clone, Copy)]
+struct Words {
+    title: &'static str,
+    what: &'static str,
+    next: &'static str,
+}
+
+/// Answers a refusal in place: a page, or JSON for a program that asks for it by name.
+#[must_use]
+pub fn in_place(app: &App, headers: &HeaderMap, refusal: Refusal) -> Response {
+    if wants_json(headers) {
+        return refusal.into_response();
+    }
+    let detail = refusal.description.unwrap_or_default();
+    let template = ErrorPage {
+        frame: Frame::new(app),
+        words: words(&refusal.code),
+        code: &refusal.code,
+        detail: &detail,
+    };
+    let mut response = frame::page(app, refusal.status, &template, None);
+    for (name, value) in refusal.headers {
+        response.headers_mut().append(name, value);
+    }
+    let text = refusal.cause.unwrap_or(detail);
+    response.extensions_mut().insert(Cause { code: refusal.code, text });
+    response
+}
+
+/// Browsers name `text/html`; `*/*` says nothing.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let named = |media_type: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| range.split(';').next())
+            .any(|range| range.trim().eq_ignore_ascii_case(media_type))
+    };
+    named("application/json") && !named("text/html")
+}
+
+fn words(code: &str) -> Words {
+    let (title, what, next) = match code {
+        "already_decided" => (
+            "This was already decided",
+            "This request was approved or denied before, or its page was open for too long. Nothing more was changed.",
+            "Look in your store or application whether it is connected. If it is not, press Connect there again.",
+        ),
+        "form_refused" => (
+            "We could not accept this form",
+            "It did not come from a page that we showed to this browser, or you signed in or out in between. Nothing was changed.",
+            "Go back to your store or application and press Connect again. Cookies must be allowed for this site.",
+        ),
+        "invalid_client" => (
+            "We do not know this application",
+            "The store or application that sent you here is not registered with us any more, or never was. Nothing was changed.",
+            "Go back to it and press Connect again; it will register itself anew.",
+        ),
+        "invalid_request_uri" => (
+            "This link has expired",
+            "A connection link works once, and only for a few minutes. Nothing was changed.",
+            "Go back to your store or application and press Connect again.",
+        ),
+        "no_company" => (
+            "You do not act for a company yet",
+            "You are signed in, but nobody has added you to a company, so there is nothing to connect. Nothing was changed.",
+            "Ask an administrator of your company to add you, then press Connect in your store again.",
+        ),
+        "temporarily_unavailable" => (
+            "Please try again in a moment",
+            "We could not do this now. Nothing was changed.",
+            "Wait a few seconds and reload this page.",
+        ),
+        _ => (
+            "We cannot continue with this request",
+            "Something in the link that brought you here is not right, so we stopped. Nothing was changed.",
+            "Go back to your store or application and press Connect again. If it happens again, send its support the details below.",
+        ),
+    };
+    Words { title, what, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gets_json() {
+        let wants = |accept: &str| {
+            let value = accept.parse().expect("a value");
+            wants_json(&HeaderMap::from_iter([(header::ACCEPT, value)]))
+        };
+        for accept in ["application/json", "Application/JSON;q=0.9", "text/plain, application/json"]
+        {
+            assert!(wants(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "application/*",
+            "text/html",
+            "text/html, application/json",
+            "application/jsonp",
+        ] {
+            assert!(!wants(accept), "{accept}");
+        }
+        assert!(!wants_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,109 @@
+//! What every page has: the brand around its content, and headers that let it do nothing but be read and submitted.
+
+use askama::Template;
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use counterfoil_protocol::callback::origin_of;
+
+use super::asset;
+use crate::{app::App, config::Brand, http::error::Refusal};
+
+/// The brand around a page's content.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    /// The brand.
+    pub brand: &'a Brand,
+    /// The hash that names the stylesheet and the icon.
+    pub version: String,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame of this server's pages.
+    #[must_use]
+    pub fn new(app: &'a App) -> Self {
+        let brand = &app.config.brand;
+        Self { brand, version: asset::version(brand) }
+    }
+}
+
+/// Renders a page. `leads_to` is the callback to which its form may lead in the end.
+#[must_use]
+pub fn page(
+    app: &App,
+    status: StatusCode,
+    template: &impl Template,
+    leads_to: Option<&str>,
+) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            harden(app, response.headers_mut(), leads_to);
+            response
+        }
+        Err(error) => Refusal::server_error(error).into_response(),
+    }
+}
+
+/// A redirect after a form, or to a callback: 303, so that nothing posted is posted on (RFC 9700 §4.12).
+#[must_use]
+pub fn see_other(app: &App, location: &str) -> Response {
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return Refusal::server_error("a redirect to something that is no URI").into_response();
+    };
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+    harden(app, response.headers_mut(), None);
+    response
+}
+
+fn harden(app: &App, headers: &mut HeaderMap, leads_to: Option<&str>) {
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_SECURITY_POLICY, &content_security_policy(leads_to));
+    set(header::X_FRAME_OPTIONS, "DENY");
+    // Nothing leaves this origin. `no-referrer` would also hide the origin from our own forms' check.
+    set(header::REFERRER_POLICY, "same-origin");
+    set(header::CACHE_CONTROL, "no-store");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    if app.config.issuer.starts_with("https://") {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+}
+
+/// Chromium applies `form-action` to the redirects after a form as well, so the callback's origin must be in it.
+fn content_security_policy(leads_to: Option<&str>) -> String {
+    let target = leads_to.map(form_target).unwrap_or_default();
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{target}; \
+         frame-ancestors 'none'; base-uri 'none'"
+    )
+}
+
+fn form_target(callback: &str) -> String {
+    let origin = origin_of(callback);
+    // A policy cannot name an IPv6 address (CSP 3 §2.3.1); of those only loopback is ever registered.
+    let source = if origin.contains('[') { "http:" } else { origin.as_str() };
+    format!(" {source}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_consent_form_may_lead() {
+        for (callback, source) in [
+            ("https://shop.example/cb?a=b", " https://shop.example"),
+            ("https://shop.example:8443/cb", " https://shop.example:8443"),
+            ("http://127.0.0.1:5000/cb", " http://127.0.0.1:5000"),
+            ("http://[::1]:5000/cb", " http:"),
+            ("com.example.app:/cb", " com.example.app:"),
+        ] {
+            assert_eq!(form_target(callback), source);
+        }
+    }
+}

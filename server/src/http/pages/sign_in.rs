@@ -1,0 +1,266 @@
+//! Signing in with an address and a password, and out.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
+    response::Response,
+};
+use counterfoil_protocol::secret::Secret;
+
+use super::{
+    cookie::Cookie,
+    error::in_place,
+    form,
+    frame::{self, Frame},
+};
+use crate::{
+    app::App,
+    http::{error::Refusal, extract::Parameters},
+    password,
+    store::User,
+};
+
+/// The longest address of ours that a form carries, in bytes.
+const MAX_DESTINATION: usize = 16 * 1024;
+
+/// One sentence for an unknown address, a wrong password and a person who is shut out.
+const WRONG: &str = "The e-mail address or the password is not right.";
+const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.";
+const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
+
+/// Where a person goes on after signing in or out: an authorization request at this very server, and nowhere else.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Destination(String);
+
+impl Destination {
+    /// The path and query of an authorization request; anything that a browser could read otherwise is refused.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_graphic() && !b"\\#".contains(&b);
+        let ours = text.len() <= MAX_DESTINATION
+            && text.starts_with("/oauth/authorize?")
+            && text.bytes().all(plain);
+        ours.then(|| Self(text.to_owned()))
+    }
+
+    /// The path and query.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    frame: Frame<'a>,
+    csrf: String,
+    destination: Option<&'a str>,
+    email: &'a str,
+    problem: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+struct SignedInPage<'a> {
+    frame: Frame<'a>,
+    csrf: String,
+    email: &'a str,
+}
+
+/// `GET /sign-in`.
+pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match app.signed_in(&headers).await {
+        Ok(Some(signed_in)) => {
+            let template = SignedInPage {
+                frame: Frame::new(&app),
+                csrf: form::token(&app, &signed_in.cookie),
+                email: &signed_in.user.email,
+            };
+            frame::page(&app, StatusCode::OK, &template, None)
+        }
+        Ok(None) => ask(&app, &headers, None),
+        Err(refusal) => in_place(&app, &headers, refusal),
+    }
+}
+
+/// The sign-in page, shown in the place of the page that needs it.
+#[must_use]
+pub fn ask(app: &App, headers: &HeaderMap, destination: Option<&Destination>) -> Response {
+    render(app, headers, destination, "", None)
+}
+
+/// `POST /sign-in`.
+pub async fn sign_in(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    match judge(&app, request).await {
+        Ok(response) => response,
+        Err(refusal) => in_place(&app, &headers, refusal),
+    }
+}
+
+/// `POST /sign-out`.
+pub async fn sign_out(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    match end(&app, request).await {
+        Ok(response) => response,
+        Err(refusal) => in_place(&app, &headers, refusal),
+    }
+}
+
+async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    let headers = &parts.headers;
+    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+    let destination = destination(&form)?;
+    let email = form.get("email").unwrap_or_default().trim().to_lowercase();
+    let password = Secret::new(form.get("password").unwrap_or_default());
+    let again = |status, problem| {
+        render_problem(app, headers, destination.as_ref(), &email, status, problem)
+    };
+    let address = address(&parts);
+    if !may_try(app, &email, address) {
+        return Ok(again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+    }
+    let user = app.store.user_by_email(&email).await?.filter(|user| user.disabled_at.is_none());
+    let stored = user.as_ref().map(|user| user.password_hash.clone());
+    match (password::verify(stored, password).await, user) {
+        (Ok(true), Some(user)) => go_on(app, headers, &user, destination.as_ref()).await,
+        (Ok(_), _) => {
+            note_failure(app, &email, address);
+            tracing::info!(%address, "sign-in failed");
+            Ok(again(StatusCode::FORBIDDEN, WRONG))
+        }
+        (Err(_busy), _) => Ok(again(StatusCode::SERVICE_UNAVAILABLE, BUSY)),
+    }
+}
+
+async fn go_on(
+    app: &App,
+    headers: &HeaderMap,
+    user: &User,
+    destination: Option<&Destination>,
+) -> Result<Response, Refusal> {
+    let cookie = app.start_session(user, headers).await?;
+    tracing::info!(user_id = user.id, "signed in");
+    let mut response = frame::see_other(app, destination.map_or("/sign-in", Destination::as_str));
+    append_cookies(&mut response, [cookie]);
+    Ok(response)
+}
+
+async fn end(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    form::check(app, Cookie::Session.read(app, &parts.headers).as_ref(), &form)?;
+    let destination = destination(&form)?;
+    app.end_session(&parts.headers).await?;
+    let mut response =
+        frame::see_other(app, destination.as_ref().map_or("/sign-in", Destination::as_str));
+    append_cookies(&mut response, [Cookie::Session.clear(app)]);
+    Ok(response)
+}
+
+fn destination(form: &Parameters) -> Result<Option<Destination>, Refusal> {
+    let wrong = || Refusal::invalid_request("The form leads to an address that is not ours.");
+    form.get("continue").map(|text| Destination::parse(text).ok_or_else(wrong)).transpose()
+}
+
+fn render_problem(
+    app: &App,
+    headers: &HeaderMap,
+    destination: Option<&Destination>,
+    email: &str,
+    status: StatusCode,
+    problem: &str,
+) -> Response {
+    let mut response = render(app, headers, destination, email, Some(problem));
+    *response.status_mut() = status;
+    if status != StatusCode::FORBIDDEN {
+        let seconds = if status == StatusCode::TOO_MANY_REQUESTS { "60" } else { "5" };
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    response
+}
+
+fn render(
+    app: &App,
+    headers: &HeaderMap,
+    destination: Option<&Destination>,
+    email: &str,
+    problem: Option<&str>,
+) -> Response {
+    let known = Cookie::Visit.read(app, headers);
+    let is_new = known.is_none();
+    let visit = known.unwrap_or_else(|| Cookie::new_value(app));
+    let template = SignInPage {
+        frame: Frame::new(app),
+        csrf: form::token(app, &visit),
+        destination: destination.map(Destination::as_str),
+        email,
+        problem,
+    };
+    let mut response = frame::page(app, StatusCode::OK, &template, None);
+    if is_new {
+        append_cookies(&mut response, [Cookie::Visit.set(app, &visit, None)]);
+    }
+    response
+}
+
+fn append_cookies<const N: usize>(response: &mut Response, cookies: [Option<HeaderValue>; N]) {
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Whether another attempt may be made. Failures alone are counted, per account and per address.
+fn may_try(_app: &App, _email: &str, _address: IpAddr) -> bool {
+    true
+}
+
+fn note_failure(_app: &App, _email: &str, _address: IpAddr) {}
+
+fn address(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_authorization_requests() {
+        for text in ["/oauth/authorize?a=b", "/oauth/authorize?", "/oauth/authorize?a=https://x/?y"]
+        {
+            assert!(Destination::parse(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "/",
+            "//evil.example/oauth/authorize?",
+            "/oauth/authorize",
+            "/oauth/authorize/decision?",
+            "/oauth/authorize#?",
+            "/oauth/authorize?a#b",
+            "https://evil.example/oauth/authorize?",
+            "https://pay.example/oauth/authorize?a=b",
+            " /oauth/authorize?a=b",
+            "\t/oauth/authorize?a=b",
+            "/oauth/authorize?a=b\r\nSet-Cookie: x=y",
+            "/oauth/authorize?\\evil.example",
+            "/\\evil.example?/oauth/authorize?",
+            "/oauth/../oauth/authorize?a",
+            "javascript:/oauth/authorize?",
+            "/oauth/authorize?é",
+        ] {
+            assert_eq!(Destination::parse(text), None, "{text}");
+        }
+        assert_eq!(Destination::parse(&format!("/oauth/authorize?{}", "a".repeat(20_000))), None);
+    }
+}
