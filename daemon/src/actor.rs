@@ -155,6 +155,7 @@ impl Actor {
     }
 
     async fn take_one(&mut self, Letter { event, asker }: Letter) {
+        tell(&event);
         let mut next = self.session.clone();
         let waiting = event.waiting();
         let actions = next.apply(event.clone(), &self.context());
@@ -281,5 +282,39 @@ impl Actor {
 
     fn context(&self) -> Context<'_> {
         Context { config: &self.config, now: self.clock.now(), entropy: &*self.entropy }
+    }
+}
+
+/// The log line of what the server did. Failures were told where they were judged.
+fn tell(event: &Event) {
+    match event {
+        Event::Redeemed { outcome: Ok(grant), .. } => {
+            tracing::info!(company = grant.company.id, grant = grant.grant_id, "connected");
+        }
+        Event::Refreshed { outcome: Ok(grant), .. } => {
+            tracing::info!(expires_at = grant.expires_at.0, "the tokens are renewed");
+        }
+        Event::Redeemed { outcome: Err(failure), .. } => tell_failure("the code exchange", failure),
+        Event::Refreshed { outcome: Err(failure), .. } => tell_failure("the renewal", failure),
+        Event::ResetFinished { outcome: ResetOutcome::Confirmed, .. } => {
+            tracing::info!("disconnected, and the server has confirmed it");
+        }
+        Event::ResetFinished { outcome, .. } => {
+            tracing::warn!(?outcome, "the server has not confirmed the disconnect");
+        }
+        _ => {}
+    }
+}
+
+fn tell_failure(what: &str, failure: &Failure) {
+    match failure {
+        Failure::Passing(trouble) => {
+            let code = trouble.code.words().code;
+            tracing::warn!(code, "{what} failed; it will be tried again");
+        }
+        Failure::Final(trouble) => {
+            let code = trouble.code.words().code;
+            tracing::error!(code, "{what} failed for good");
+        }
     }
 }

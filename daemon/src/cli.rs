@@ -92,7 +92,10 @@ impl Where {
             Some(file) => Some(Config::read(file)?),
             None => Config::read(&self.config_file()).ok(),
         };
-        Places::decide(&self.wishes(), &Service::from_environment(), config.as_ref())
+        let places = Places::decide(&self.wishes(), &Service::from_environment(), config.as_ref())?;
+        // Without a flag, the daemon's own note knows better than what it should have been told.
+        let noted = Places::recorded(&places.state_dir).filter(|_| self.socket.is_none());
+        Ok(noted.unwrap_or(places))
     }
 }
 

@@ -1,11 +1,19 @@
 //! Where state and sockets live: a flag first, then the store's file, then systemd, then the user's own directories.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use directories::ProjectDirs;
 
-use crate::config::Config;
+use crate::{config::Config, files};
+
+/// The file in the state directory that says where the socket is.
+const NOTE: &str = "socket";
 
 /// What the command line says about places.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +85,20 @@ impl Places {
         Ok(Self { state_dir, api_socket, admin_socket })
     }
 
+    /// Leaves a note of the sockets in the state directory, for those who know only that.
+    pub(crate) fn record(&self) -> io::Result<()> {
+        let note = self.api_socket.as_os_str().as_encoded_bytes();
+        files::write_durably(&self.state_dir.join(NOTE), note, 0o600)
+    }
+
+    /// The places that the daemon of this state directory noted down; `None` where there is no note.
+    pub(crate) fn recorded(state_dir: &Path) -> Option<Self> {
+        let note = fs::read(state_dir.join(NOTE)).ok()?;
+        let socket = PathBuf::from(OsString::from_vec(note));
+        let wishes = Wishes { state_dir: Some(state_dir.to_owned()), socket: Some(socket) };
+        Self::decide(&wishes, &Service::default(), None).ok()
+    }
+
     /// The directory that both sockets are in.
     pub(crate) fn socket_dir(&self) -> &Path {
         self.api_socket.parent().unwrap_or(Path::new("/"))
@@ -126,6 +148,13 @@ mod tests {
             assert_eq!(places.api_socket, Path::new(socket));
             assert_eq!(places.admin_socket, Path::new(admin));
         }
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(Places::recorded(dir.path()), None);
+        let here =
+            Wishes { state_dir: Some(dir.path().into()), socket: Some("/r/api.sock".into()) };
+        let places = Places::decide(&here, &Service::default(), None).expect("places");
+        places.record().expect("noted");
+        assert_eq!(Places::recorded(dir.path()), Some(places));
         let beside = Wishes { state_dir: Some("/s".into()), socket: None };
         let places = Places::decide(&beside, &Service::default(), None).expect("places");
         assert_eq!(places.api_socket, Path::new("/s/api.sock"));

@@ -47,9 +47,9 @@ impl Run {
         let config = Config::read(&self.place.config_file())?;
         let places =
             Places::decide(&self.place.wishes(), &Service::from_environment(), Some(&config))?;
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
+        // One thread: a proof costs microseconds, handing a connection to another thread costs more. What may
+        // block, the disk and name resolution, has threads of its own.
+        tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(run(Arc::new(config), places))?;
@@ -81,6 +81,7 @@ async fn run(config: Arc<Config>, places: Places) -> Result<()> {
     let system = Arc::new(System::warmed());
     let custody = Custody::take(&places.state_dir)?;
     let doors = Doors::open(&places, &config.local, custody.owner, &*system).await?;
+    places.record().context("the state directory cannot be written")?;
     let (stop, stopped) = watch::channel(false);
     let (life, actor) = match custody.open(&*system, &*system) {
         Ok(estate) => {
