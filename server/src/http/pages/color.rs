@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The contrast that text needs.
-const READABLE: f64 = 4.5;
+/// The contrast of links: text needs 4.5, and the pages' own backgrounds are a little off white and ink.
+const READABLE: f64 = 5.5;
 
 /// A colour as CSS writes it: `#0b5fff`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,10 +26,11 @@ impl Color {
         Some(Self([red, green, blue]))
     }
 
-    /// White or ink, whichever is easier to read on this colour.
+    /// White or black, whichever is easier to read on this colour: one of them has a contrast of 4.58 at least.
     #[must_use]
     pub fn text_on(self) -> Self {
-        if self.contrast(Self::WHITE) >= self.contrast(Self::INK) { Self::WHITE } else { Self::INK }
+        let (white, black) = (Self::WHITE, Self([0; 3]));
+        if self.contrast(white) >= self.contrast(black) { white } else { black }
     }
 
     /// This colour, moved towards `away` until it can be read on `background`.
@@ -86,7 +87,7 @@ mod tests {
     fn text_can_be_read_whatever_the_brand() {
         for text in ["#0b5fff", "#ffee00", "#ffffff", "#000000", "#777777", "#e11d48", "#00ff00"] {
             let brand = Color::parse(text).expect("a colour");
-            assert!(brand.contrast(brand.text_on()) >= READABLE, "on {text}");
+            assert!(brand.contrast(brand.text_on()) >= 4.5, "on {text}");
             let light = brand.readable_on(Color::WHITE, Color::INK);
             assert!(light.contrast(Color::WHITE) >= READABLE, "{text} on white");
             let dark = brand.readable_on(Color::INK, Color::WHITE);
