@@ -10,8 +10,7 @@ use crate::{
     data::{DataDir, DataError},
     keys::SigningKeys,
     limits::Limits,
-    oauth::profile::ProfileError,
-    profiles::Profiles,
+    profiles::{Profiles, ProfilesError},
     replay::ReplayMemory,
     store::Store,
     vault::Vault,
@@ -78,9 +77,9 @@ pub enum OpenError {
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// An integration profile.
+    /// The integration profiles.
     #[error(transparent)]
-    Profile(#[from] ProfileError),
+    Profile(#[from] ProfilesError),
 }
 
 /// The URIs of the OAuth endpoints: the configured issuer and the route, never what a request says.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock::Entropy,
     files,
-    keys::{KeyError, SigningKeys},
+    keys::{self, KeyError, SigningKeys},
     store::{DATABASE, Sqlite, StoreError},
     vault::KEY_LENGTH,
 };
@@ -58,6 +58,9 @@ pub enum DataError {
     /// Two keys, and no way to say which is right.
     #[error("the credential {AT_REST_CREDENTIAL} and {} are different keys; remove the one that is wrong", .0.display())]
     TwoKeys(PathBuf),
+    /// The database is there, the list of signing keys is not.
+    #[error("{} is missing, but the database is there. Restore it from the backup of the keys; or make new keys, at which access tokens end: counterfoil-server key rotate", .0.display())]
+    SigningKeysLost(PathBuf),
     /// The signing keys.
     #[error(transparent)]
     SigningKeys(#[from] KeyError),
@@ -145,6 +148,10 @@ impl DataDir {
         entropy: &dyn Entropy,
         now: UnixTime,
     ) -> Result<SigningKeys, DataError> {
+        let index = self.keys_directory().join(keys::INDEX);
+        if self.had_database && !index.exists() {
+            return Err(DataError::SigningKeysLost(index));
+        }
         Ok(SigningKeys::open(&self.keys_directory(), entropy, now)?)
     }
 

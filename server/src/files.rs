@@ -4,7 +4,8 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Makes a directory that only its owner may enter, unless it is there.
@@ -15,7 +16,7 @@ pub fn private_directory(path: &Path) -> io::Result<()> {
 /// Writes a file with mode 0600: beside the old one, synced, then put in its place.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let temporary = path.with_extension("new");
+    let temporary = beside(path);
     write_file(&temporary, content)?;
     fs::rename(&temporary, path)?;
     File::open(directory)?.sync_all()
@@ -27,7 +28,7 @@ pub fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let temporary = path.with_extension(format!("new-{}", std::process::id()));
+    let temporary = beside(path);
     write_file(&temporary, content)?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
@@ -37,9 +38,23 @@ pub fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// A name beside `path` that no other writer uses.
+fn beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_extension(format!("new-{}-{number}", std::process::id()))
+}
+
 fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// Locks a directory against other processes that do the same, until the answer is dropped.
+pub fn lock(directory: &Path) -> io::Result<File> {
+    let directory = File::open(directory)?;
+    rustix::fs::flock(&directory, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(directory)
 }

@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::SystemTime,
@@ -27,7 +28,8 @@ use crate::{clock::Entropy, files, oauth::profile::Algorithm};
 /// Seconds a retired key stays published: as long as an answer it signed may be given again.
 pub const RETIRED_LIFETIME: i64 = 90 * 24 * 3600;
 
-const INDEX: &str = "signing-keys.json";
+/// The name of the file that lists the keys.
+pub const INDEX: &str = "signing-keys.json";
 
 /// Why the signing keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +78,10 @@ impl KeyRecord {
 /// The keys in force, re-read when the operator rotates them.
 pub struct SigningKeys {
     directory: PathBuf,
-    loaded: RwLock<(Option<SystemTime>, Arc<Loaded>)>,
+    loaded: RwLock<(Option<Version>, Arc<Loaded>)>,
 }
+
+type Version = (SystemTime, u64, u64);
 
 /// One reading of the key directory.
 pub struct Loaded {
@@ -99,29 +103,30 @@ impl SigningKeys {
         files::private_directory(directory)
             .map_err(|error| KeyError::File { path: directory.to_owned(), error })?;
         if !directory.join(INDEX).exists() {
-            rotate(directory, &[Algorithm::Es256, Algorithm::Rs256], entropy, now)?;
+            let _lock = lock(directory)?;
+            // Another process may have made them while this one waited for the lock.
+            if !directory.join(INDEX).exists() {
+                make(directory, &[Algorithm::Es256, Algorithm::Rs256], entropy, now)?;
+            }
         }
         let loaded = Arc::new(Loaded::read(directory)?);
         Ok(Self {
             directory: directory.to_owned(),
-            loaded: RwLock::new((changed_at(directory), loaded)),
+            loaded: RwLock::new((version_of(directory), loaded)),
         })
     }
 
     /// The keys as they are now, re-read when the index has changed. A reading that fails keeps the keys it has.
     #[must_use]
     pub fn current(&self) -> Arc<Loaded> {
-        let changed = changed_at(&self.directory);
+        let changed = version_of(&self.directory);
+        // Cloned out of the lock: a reload takes it again, for writing.
         let (seen, loaded) =
-            &*self.loaded.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *seen == changed {
-            return Arc::clone(loaded);
-        }
-        let loaded = Arc::clone(loaded);
-        self.reload(changed).unwrap_or(loaded)
+            self.loaded.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if seen == changed { loaded } else { self.reload(changed).unwrap_or(loaded) }
     }
 
-    fn reload(&self, changed: Option<SystemTime>) -> Option<Arc<Loaded>> {
+    fn reload(&self, changed: Option<Version>) -> Option<Arc<Loaded>> {
         let fresh = Loaded::read(&self.directory)
             .inspect_err(|error| tracing::error!(%error, "signing keys not re-read; going on with the old ones"))
             .map(Arc::new)
@@ -203,9 +208,24 @@ pub fn rotate(
     entropy: &dyn Entropy,
     now: UnixTime,
 ) -> Result<Vec<KeyRecord>, KeyError> {
+    let _lock = lock(directory)?;
+    make(directory, algorithms, entropy, now)
+}
+
+/// Keeps other processes from changing the keys as long as the answer lives.
+fn lock(directory: &Path) -> Result<fs::File, KeyError> {
+    files::lock(directory).map_err(|error| KeyError::File { path: directory.to_owned(), error })
+}
+
+fn make(
+    directory: &Path,
+    algorithms: &[Algorithm],
+    entropy: &dyn Entropy,
+    now: UnixTime,
+) -> Result<Vec<KeyRecord>, KeyError> {
     let mut index =
         if directory.join(INDEX).exists() { read_index(directory)? } else { Vec::new() };
-    index.retain(|record| record.is_published(now));
+    let forgotten: Vec<_> = index.extract_if(.., |record| !record.is_published(now)).collect();
     let mut made = Vec::new();
     for algorithm in algorithms {
         let kid = base64url(&entropy.bytes::<12>());
@@ -224,6 +244,10 @@ pub fn rotate(
     let path = directory.join(INDEX);
     let text = serde_json::to_vec_pretty(&index).expect("records are JSON");
     files::write_private(&path, &text).map_err(|error| KeyError::File { path, error })?;
+    for record in forgotten {
+        // No index names it any more; a file that stays behind does no harm.
+        let _ = fs::remove_file(directory.join(format!("{}.pem", record.kid)));
+    }
     Ok(made)
 }
 
@@ -263,6 +287,54 @@ fn read_index(directory: &Path) -> Result<Vec<KeyRecord>, KeyError> {
         .map_err(|error| KeyError::Unreadable { path, reason: error.to_string() })
 }
 
-fn changed_at(directory: &Path) -> Option<SystemTime> {
-    fs::metadata(directory.join(INDEX)).and_then(|metadata| metadata.modified()).ok()
+/// What changes when the index is put in place anew: its time alone is as coarse as the kernel's tick.
+fn version_of(directory: &Path) -> Option<Version> {
+    let metadata = fs::metadata(directory.join(INDEX)).ok()?;
+    Some((metadata.modified().ok()?, metadata.ino(), metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::fixed::CountingEntropy;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn kids(keys: &SigningKeys, now: UnixTime) -> Vec<String> {
+        let set = keys.current().jwks(now);
+        let keys = set["keys"].as_array().expect("a list");
+        keys.iter().map(|key| key["kid"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_rotation_is_taken_up_and_the_old_key_stays_published() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let entropy = CountingEntropy::default();
+        let keys = SigningKeys::open(directory.path(), &entropy, NOW).expect("keys");
+        let before = kids(&keys, NOW);
+        for _ in 0..3 {
+            rotate(directory.path(), &[Algorithm::Es256], &entropy, NOW).expect("rotates");
+            assert_ne!(kids(&keys, NOW), before);
+        }
+        let after = kids(&keys, NOW);
+        assert_eq!((before.len(), after.len()), (2, 5));
+        assert!(before.iter().all(|kid| keys.current().is_published(kid, NOW)));
+        let late = NOW + RETIRED_LIFETIME;
+        assert_eq!(kids(&keys, late).len(), 2);
+        rotate(directory.path(), &[Algorithm::Es256], &entropy, late).expect("rotates");
+        let pems = fs::read_dir(directory.path()).expect("a directory").flatten();
+        let pems = pems.filter(|entry| entry.path().extension().is_some_and(|e| e == "pem"));
+        assert_eq!(pems.count(), 3, "forgotten keys are removed");
+    }
+
+    #[test]
+    fn an_unreadable_index_keeps_the_keys_in_force() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let entropy = CountingEntropy::default();
+        let keys = SigningKeys::open(directory.path(), &entropy, NOW).expect("keys");
+        let before = kids(&keys, NOW);
+        fs::write(directory.path().join(INDEX), "[").expect("writes");
+        assert_eq!(kids(&keys, NOW), before);
+        assert!(SigningKeys::open(directory.path(), &entropy, NOW).is_err());
+    }
 }

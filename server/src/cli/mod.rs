@@ -1,8 +1,16 @@
 //! The command line. One file a command; all of them open the data directory themselves, so they work while the server
 //! runs.
 
+mod app;
+mod check;
+mod company;
+mod installation;
+mod key;
 mod logging;
+mod operator;
+mod profile;
 mod serve;
+mod user;
 
 use std::{
     io::{self, Write as _},
@@ -12,6 +20,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use self::operator::Operator;
 use crate::config::{self, Config, LogFormat, Overrides};
 
 /// The OAuth server of a payment platform.
@@ -38,6 +47,26 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(serve::Arguments),
+    /// Companies: whose money it is.
+    #[command(subcommand)]
+    Company(company::Command),
+    /// People who sign in and approve connections.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Partner applications.
+    #[command(subcommand)]
+    App(app::Command),
+    /// Integration profiles: which platforms' stores may register themselves.
+    #[command(subcommand)]
+    Profile(profile::Command),
+    /// The keys that sign access tokens.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Stores that registered themselves.
+    #[command(subcommand)]
+    Installation(installation::Command),
+    /// Looks at settings, files, keys and database, and says what to do.
+    Check,
 }
 
 /// Runs the command. 0: done. 1: not done, and stderr says why. 2: the arguments are wrong.
@@ -59,12 +88,21 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         log_format: cli.log_format,
         ..Overrides::default()
     };
+    let operator = |overrides| Operator::open(settings(overrides)?, cli.json);
     match cli.command {
         Command::Serve(arguments) => {
             arguments.give(&mut overrides);
-            serve::run(settings(overrides)?)
+            return serve::run(settings(overrides)?);
         }
+        Command::Company(command) => command.run(&operator(overrides)?)?,
+        Command::User(command) => command.run(&operator(overrides)?)?,
+        Command::App(command) => command.run(&operator(overrides)?)?,
+        Command::Profile(command) => command.run(&settings(overrides)?, cli.json)?,
+        Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
+        Command::Installation(command) => command.run(&operator(overrides)?)?,
+        Command::Check => return check::run(settings(overrides), cli.json),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn settings(overrides: Overrides) -> anyhow::Result<Config> {
@@ -73,3 +111,6 @@ fn settings(overrides: Overrides) -> anyhow::Result<Config> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Ok(config::load(overrides, environment)?)
 }
+
+#[cfg(test)]
+mod tests;

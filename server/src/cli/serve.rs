@@ -68,7 +68,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let limits = serving::Limits::new(&config.limits);
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credentials = super::operator::credentials();
     let app = App::open(config, credentials.as_deref(), clock::system())?;
     // The first random number takes some 25 ms; no request shall wait for it.
     app.entropy.fill(&mut [0]);

@@ -3,6 +3,7 @@
 //! axum's own server has no time limit for a request's head, so connections are served through hyper.
 
 mod body;
+pub mod tls;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -7,6 +7,7 @@ mod accounts;
 mod clients;
 mod columns;
 mod grants;
+mod integrity;
 mod requests;
 mod schema;
 mod writer;

@@ -1,0 +1,98 @@
+//! `check`: everything that can be wrong before the first request, and what to do about it.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use serde_json::json;
+
+use super::operator::{answer, credentials};
+use crate::{clock, config::Config, data::DataDir, profiles::Profiles};
+
+/// One thing looked at.
+struct Finding {
+    what: &'static str,
+    /// What is wrong and what to do; or what was found.
+    said: Result<String, String>,
+}
+
+/// Looks at everything. 0 when all is well, 1 when something is not.
+pub fn run(settings: anyhow::Result<Config>, json: bool) -> anyhow::Result<ExitCode> {
+    let findings = match settings {
+        Ok(config) => look(&config),
+        Err(error) => vec![Finding { what: "settings", said: Err(format!("{error:#}")) }],
+    };
+    let good = findings.iter().all(|finding| finding.said.is_ok());
+    let mut text = String::new();
+    for Finding { what, said } in &findings {
+        let (mark, said) = match said {
+            Ok(said) => ("ok ", said),
+            Err(said) => ("BAD", said),
+        };
+        let _ = writeln!(text, "{mark} {what}: {said}");
+    }
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let (Ok(said) | Err(said)) = &finding.said;
+            json!({ "check": finding.what, "ok": finding.said.is_ok(), "message": said })
+        })
+        .collect();
+    answer(json, &json!({ "ok": good, "checks": rows }), text.trim_end())?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn look(config: &Config) -> Vec<Finding> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let mut findings = vec![Finding {
+        what: "settings",
+        said: Ok(format!("issuer {}, listening on {}", config.issuer, config.listen)),
+    }];
+    let mut add = |what, said| findings.push(Finding { what, said });
+    let profiles = Profiles::load(config.profiles_dir.as_deref());
+    add(
+        "profiles",
+        profiles.map_err(|e| said(&e)).map(|profiles| {
+            profiles.iter().map(|profile| profile.platform.as_str()).collect::<Vec<_>>().join(", ")
+        }),
+    );
+    if let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) {
+        let loaded = crate::serving::tls::load(certificate, key);
+        add("certificate", loaded.map_err(|e| said(&e)).map(|_| certificate.display().to_string()));
+    }
+    let directory = config.data_dir.display();
+    if !config.data_dir.exists() {
+        add("data", Ok(format!("{directory} is not there yet; the first command makes it")));
+        return findings;
+    }
+    let data = match DataDir::open(&config.data_dir) {
+        Ok(data) => data,
+        Err(error) => {
+            add("data", Err(said(&error)));
+            return findings;
+        }
+    };
+    add("data", Ok(format!("{directory} is the server's alone")));
+    let (clock, entropy) = clock::system();
+    let at_rest = data.at_rest_key(credentials().as_deref(), &*entropy);
+    add("at-rest key", at_rest.map_err(|e| said(&e)).map(|_| "readable".to_owned()));
+    let keys = data.signing_keys(&*entropy, clock.now());
+    add(
+        "signing keys",
+        keys.map_err(|e| said(&e)).map(|keys| {
+            let published = keys.current().jwks(clock.now());
+            format!("{} published", published["keys"].as_array().map_or(0, Vec::len))
+        }),
+    );
+    let problems = data.store().and_then(|store| Ok(store.problems()?));
+    add(
+        "database",
+        match problems {
+            Ok(problems) if problems.is_empty() => Ok("whole".to_owned()),
+            Ok(problems) => Err(format!(
+                "damaged: {}. Stop the server and restore the last backup",
+                problems.join("; ")
+            )),
+            Err(error) => Err(said(&error)),
+        },
+    );
+    findings
+}

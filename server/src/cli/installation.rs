@@ -1,0 +1,113 @@
+//! `installation list`, `show` and `release`.
+
+use anyhow::{Context as _, ensure};
+use counterfoil_protocol::encoding::base64url;
+use serde_json::{Value, json};
+
+use super::operator::{Operator, moment};
+use crate::{
+    oauth::{client::Client, installation::Installation},
+    store::{Clients as _, Grants as _},
+};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Lists the stores that registered themselves.
+    List,
+    /// Shows one store's registration.
+    Show {
+        /// Its client id: mco_app_…
+        client_id: String,
+    },
+    /// Forgets a registration and ends its connection, so that the store can register anew.
+    Release {
+        /// Its client id: mco_app_…
+        client_id: String,
+    },
+}
+
+impl Command {
+    pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        operator.wait(async {
+            match self {
+                Self::List => list(operator).await,
+                Self::Show { client_id } => show(operator, &client_id).await,
+                Self::Release { client_id } => release(operator, &client_id).await,
+            }
+        })?
+    }
+}
+
+async fn list(operator: &Operator) -> anyhow::Result<()> {
+    let clients = operator.store.installations(operator.now).await?;
+    let rows = clients.iter().filter_map(|client| Some((client, client.installation()?)));
+    let lines: Vec<_> = rows
+        .clone()
+        .map(|(client, installation)| {
+            let state =
+                if installation.approved_at.is_some() { "approved" } else { "not approved" };
+            format!(
+                "{} {:<16} {:<12} {}",
+                client.id, installation.platform, state, installation.site_url
+            )
+        })
+        .collect();
+    let values: Vec<_> =
+        rows.map(|(client, installation)| described(client, installation)).collect();
+    let text =
+        if lines.is_empty() { "no store has registered".to_owned() } else { lines.join("\n") };
+    operator.answer(&json!({ "installations": values }), &text)
+}
+
+async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
+    let client = operator.store.client(client_id, operator.now).await?;
+    let unknown = || format!("there is no installation {client_id}");
+    let client = client.with_context(unknown)?;
+    let mut value = described(&client, client.installation().with_context(unknown)?);
+    if let Some(grant) = operator.store.redeemed_grant(client_id).await? {
+        value["grant"] = json!({
+            "grant_id": grant.id, "company_id": grant.company_id, "company": grant.company_name,
+        });
+    }
+    operator.answer(&value, &lines(&value, "").join("\n"))
+}
+
+async fn release(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
+    let released = operator.store.release(client_id).await?;
+    ensure!(released, "there is no installation {client_id}");
+    operator.answer(
+        &json!({ "client_id": client_id, "released": true }),
+        &format!("{client_id} released: the store registers anew when it next connects"),
+    )
+}
+
+fn described(client: &Client, installation: &Installation) -> Value {
+    json!({
+        "client_id": client.id,
+        "platform": installation.platform,
+        "site_url": installation.site_url,
+        "redirect_uri": installation.redirect_uri,
+        "plugin_version": installation.plugin_version,
+        "platform_version": installation.platform_version,
+        "key": installation.key.map(|key| base64url(&key.0)),
+        "staged": installation.staged.as_ref().map(|staged| json!({
+            "key": base64url(&staged.key.0),
+            "site_url": staged.moved_to.as_ref().map(|address| &address.site_url),
+            "at": moment(staged.at),
+        })),
+        "registered_at": moment(installation.registered_at),
+        "approved_at": installation.approved_at.map(moment),
+    })
+}
+
+/// A JSON object as lines of names and values.
+fn lines(value: &Value, before: &str) -> Vec<String> {
+    let members = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    members
+        .flat_map(|(name, value)| match value {
+            Value::Object(_) => lines(value, &format!("{before}{name}.")),
+            Value::String(text) => vec![format!("{before}{name}: {text}")],
+            other => vec![format!("{before}{name}: {other}")],
+        })
+        .collect()
+}

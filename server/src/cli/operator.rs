@@ -1,0 +1,89 @@
+//! What operator commands are given: the data directory, and a way to answer.
+
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, anyhow};
+use counterfoil_protocol::UnixTime;
+use serde_json::Value;
+
+use crate::{
+    clock::{self, Entropy},
+    config::Config,
+    data::DataDir,
+    store::{Accounts as _, Company, Sqlite},
+};
+
+/// An operator at the data directory.
+pub struct Operator {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub store: Sqlite,
+    /// The source of randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The time of the command.
+    pub now: UnixTime,
+    json: bool,
+}
+
+impl Operator {
+    /// Opens the data directory, making it and its keys when this is the first command.
+    pub fn open(config: Config, json: bool) -> anyhow::Result<Self> {
+        let (clock, entropy) = clock::system();
+        let data = DataDir::open(&config.data_dir)?;
+        data.at_rest_key(credentials().as_deref(), &*entropy)?;
+        data.signing_keys(&*entropy, clock.now())?;
+        let store = data.store()?;
+        Ok(Self { config, store, entropy, now: clock.now(), json })
+    }
+
+    /// Waits for the store.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<T> {
+        Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
+    }
+
+    /// The company with a name or id.
+    pub async fn company(&self, name: &str) -> anyhow::Result<Company> {
+        self.store.company(name).await?.ok_or_else(|| {
+            anyhow!(
+                "there is no company {name:?}; add it with: counterfoil-server company add {name:?}"
+            )
+        })
+    }
+
+    /// Answers on stdout: `value` for programs, or `text` for people.
+    pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
+        answer(self.json, value, text)
+    }
+}
+
+/// The directory of the credentials that systemd hands over.
+pub fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Answers on stdout: `value` for programs, or `text` for people.
+pub fn answer(json: bool, value: &Value, text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let written = if json { writeln!(out, "{value:#}") } else { writeln!(out, "{text}") };
+    written.context("cannot write the answer")
+}
+
+/// A time as people read it.
+pub fn moment(time: UnixTime) -> String {
+    jiff::Timestamp::from_second(time.0).map_or_else(|_| time.0.to_string(), |t| t.to_string())
+}
+
+/// A name that people will read: not empty, not endless, without control characters.
+pub fn name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err("a name has 1 to 200 bytes and no control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}

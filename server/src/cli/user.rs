@@ -1,0 +1,164 @@
+//! `user add`.
+
+use std::io::{self, Read as _};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::ValueEnum;
+use counterfoil_protocol::secret::Secret;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::operator::Operator;
+use crate::{
+    password,
+    store::{Accounts as _, Role, User},
+};
+
+/// The shortest password of a new person, in characters (NIST SP 800-63B §5.1.1).
+const MIN_PASSWORD: usize = 8;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Adds a person to a company. One who is known gets a place in another company, or another role.
+    Add(Add),
+}
+
+#[derive(clap::Args)]
+pub struct Add {
+    /// The address the person signs in with.
+    #[arg(long, value_parser = email)]
+    email: String,
+    /// The company, by name or id.
+    #[arg(long)]
+    company: String,
+    /// What the person may do.
+    #[arg(long, default_value = "member")]
+    role: RoleName,
+    /// Reads the password from stdin. Needed for a new person; of one who is known it must be the right one.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    /// Approves, reviews and withdraws connections.
+    Admin,
+    /// Approves connections.
+    Member,
+}
+
+impl Command {
+    pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let Self::Add(add) = self;
+        let password = add.password_stdin.then(|| read_password(io::stdin())).transpose()?;
+        operator.wait(add.run(operator, password))?
+    }
+}
+
+impl Add {
+    async fn run(self, operator: &Operator, password: Option<Secret>) -> anyhow::Result<()> {
+        let company = operator.company(&self.company).await?;
+        let (user, added) = match operator.store.user_by_email(&self.email).await? {
+            Some(user) => (user, false),
+            None => self.create(operator, password.as_ref()).await?,
+        };
+        if let Some(password) = password.filter(|_| !added) {
+            let matches = password::verify(Some(user.password_hash), password).await?;
+            ensure!(matches, "{} is known, with another password; nothing was changed", self.email);
+        }
+        let role = match self.role {
+            RoleName::Admin => Role::Admin,
+            RoleName::Member => Role::Member,
+        };
+        operator.store.add_membership(&user.id, &company.id, role).await?;
+        operator.answer(
+            &json!({
+                "user_id": user.id, "email": self.email, "company_id": company.id, "company": company.name,
+                "role": role.as_str(), "created": added,
+            }),
+            &format!(
+                "{} {}: {} of {:?}",
+                self.email,
+                if added { "added" } else { "is known" },
+                role.as_str(),
+                company.name
+            ),
+        )
+    }
+
+    /// Adds the person; whoever added the same address meanwhile was first.
+    async fn create(
+        &self,
+        operator: &Operator,
+        password: Option<&Secret>,
+    ) -> anyhow::Result<(User, bool)> {
+        let Some(password) = password else {
+            bail!("{} is new: give --password-stdin and the password on stdin", self.email);
+        };
+        ensure!(
+            password.expose().chars().count() >= MIN_PASSWORD,
+            "the password is too short: it needs at least {MIN_PASSWORD} characters"
+        );
+        let user = User {
+            id: operator.entropy.id("mco_user_"),
+            email: self.email.clone(),
+            password_hash: password::hash(password, &*operator.entropy)?,
+            disabled_at: None,
+        };
+        if operator.store.add_user(user.clone(), operator.now).await? {
+            return Ok((user, true));
+        }
+        let known = operator.store.user_by_email(&self.email).await?;
+        Ok((known.context("the person was removed meanwhile")?, false))
+    }
+}
+
+/// Reads a password: all of `input` but the final line end.
+fn read_password(input: impl io::Read) -> anyhow::Result<Secret> {
+    let mut text = Zeroizing::new(String::new());
+    let limit = password::MAX_LENGTH as u64 + 2;
+    input.take(limit).read_to_string(&mut text).context("cannot read the password from stdin")?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    ensure!(!password.is_empty(), "there is no password on stdin");
+    ensure!(!password.contains(['\n', '\0']), "the password on stdin must be one line");
+    Ok(Secret::new(password))
+}
+
+/// An address in lower case. Whether it exists only a letter to it would tell.
+fn email(text: &str) -> Result<String, String> {
+    let email = text.trim().to_lowercase();
+    let plain = |part: &str| {
+        !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@')
+    };
+    match email.split_once('@') {
+        Some((name, host)) if plain(name) && plain(host) && email.len() <= 254 => Ok(email),
+        _ => Err("that is no e-mail address".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(email(" Ana@Shop.Example "), Ok("ana@shop.example".to_owned()));
+        for bad in ["", "ana", "@shop", "ana@", "a@b@c", "a b@c", "a@b\u{7}"] {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords_on_stdin() {
+        let read = |text: &str| {
+            read_password(text.as_bytes()).ok().map(|password| password.expose().to_owned())
+        };
+        for text in ["s p a c e ", "s p a c e \n", "s p a c e \r\n"] {
+            assert_eq!(read(text).as_deref(), Some("s p a c e "));
+        }
+        for text in ["", "\n", "one\ntwo\n", "nul\0"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+}
