@@ -27,6 +27,9 @@ const MAILBOX: usize = 4_096;
 /// The longest time between two looks at the wall clock: after a suspend, timers know nothing of the time that passed.
 const LONGEST_NAP: i64 = 30;
 
+/// How long a disk that refused is left alone, in seconds.
+const DISK_PATIENCE: i64 = 5;
+
 /// What the actor works with.
 pub(crate) struct Means {
     /// The store.
@@ -87,6 +90,8 @@ pub(crate) struct Actor {
     waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
     /// Outcomes that the disk would not take yet.
     unsaved: VecDeque<Event>,
+    /// The last save failed.
+    disk_refused: bool,
     letters: mpsc::Receiver<Letter>,
     mailbox: mpsc::Sender<Letter>,
     published: watch::Sender<Arc<Session>>,
@@ -108,6 +113,7 @@ impl Actor {
             journal: Arc::new(Mutex::new(means.journal)),
             waiting: HashMap::new(),
             unsaved: VecDeque::new(),
+            disk_refused: false,
             letters,
             mailbox,
             published,
@@ -136,8 +142,8 @@ impl Actor {
     fn nap(&self) -> Duration {
         let now = self.clock.now();
         let due = self.session.next_due().map_or(LONGEST_NAP, |due| due.since(now));
-        let due = if self.unsaved.is_empty() { due } else { 1 };
-        Duration::from_secs(due.clamp(1, LONGEST_NAP).unsigned_abs())
+        let due = if self.disk_refused { DISK_PATIENCE } else { due.clamp(1, LONGEST_NAP) };
+        Duration::from_secs(due.unsigned_abs())
     }
 
     async fn take(&mut self, letter: Letter) {
@@ -164,6 +170,7 @@ impl Actor {
                 self.could_not_save(&error, event, asker);
                 return;
             }
+            self.disk_refused = false;
             next.saved();
         }
         self.session = next;
@@ -191,6 +198,7 @@ impl Actor {
         asker: Option<oneshot::Sender<Reply>>,
     ) {
         tracing::error!(%error, "the state cannot be saved");
+        self.disk_refused = true;
         let trouble = Trouble::of(Code::StorageFailed);
         let now = self.clock.now();
         self.session.could_not_save(&trouble, now);

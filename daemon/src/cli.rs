@@ -6,7 +6,11 @@ mod disconnect;
 mod run;
 mod status;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -99,12 +103,11 @@ impl Where {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command line speaks to people here and nowhere else")]
+/// Says something to whoever reads; nobody has to.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "the command line speaks to people here and nowhere else")]
 fn say_error(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }

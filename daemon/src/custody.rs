@@ -68,6 +68,31 @@ pub(crate) enum Damage {
     Journal(#[from] JournalError),
 }
 
+impl Damage {
+    /// What a person can do about it.
+    pub(crate) fn next_step(&self) -> &'static str {
+        match self {
+            Self::Key(KeyError::Exposed { .. }) => {
+                "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
+            }
+            Self::Journal(JournalError::Newer { .. }) => {
+                "Install the newer counterfoild again and restart it; the state is untouched."
+            }
+            Self::Journal(JournalError::Unmakeable(_) | JournalError::Storage(_))
+            | Self::Key(KeyError::Storage { .. }) => {
+                "Make room on the disk, check that the daemon's user can write the state directory, and restart the daemon."
+            }
+            Self::KeyGone(_)
+            | Self::JournalGone(_)
+            | Self::Mismatch(_)
+            | Self::Key(KeyError::Malformed { .. })
+            | Self::Journal(JournalError::Damaged { .. }) => {
+                "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
+            }
+        }
+    }
+}
+
 /// The state directory, held against every other daemon.
 #[derive(Debug)]
 pub(crate) struct Custody {

@@ -52,8 +52,13 @@ pub(crate) struct App {
 pub(crate) enum Life {
     /// All is well.
     Working(Working),
-    /// The state is damaged; this says how.
-    Degraded(String),
+    /// There is none.
+    Degraded {
+        /// What is wrong, without a full stop.
+        why: String,
+        /// What to do about it.
+        next_step: &'static str,
+    },
 }
 
 /// A working installation.
@@ -70,7 +75,9 @@ impl App {
     fn working(&self) -> Result<&Working, Trouble> {
         match &self.life {
             Life::Working(working) => Ok(working),
-            Life::Degraded(why) => Err(Trouble::new(Code::Degraded, why)),
+            Life::Degraded { why, .. } => {
+                Err(Trouble::new(Code::Degraded, format!("The daemon cannot work: {why}.")))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use rustix::{
     fs::Mode,
@@ -28,6 +28,12 @@ use crate::{
     upstream::Upstream,
 };
 
+/// What is wrong, and what to do, where the system has no certificates to know servers by.
+const NO_CERTIFICATES: (&str, &str) = (
+    "this machine has no usable CA certificates, so no server can be trusted",
+    "Install the system's CA certificates (on Debian: apt install ca-certificates) and restart the daemon.",
+);
+
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -37,12 +43,12 @@ pub(super) struct Run {
     log_format: LogFormat,
     /// What is logged: error, warn, info, debug
     #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log: String,
+    log: tracing::Level,
 }
 
 impl Run {
     pub(super) fn main(self) -> Result<ExitCode> {
-        self.start_log()?;
+        self.start_log();
         harden()?;
         let config = Config::read(&self.place.config_file())?;
         let places =
@@ -56,14 +62,14 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn start_log(&self) -> Result<()> {
-        let filter = EnvFilter::try_new(&self.log).context("--log")?;
+    fn start_log(&self) {
+        // Our own lines only: what libraries say at their lower levels is not vetted for secrets.
+        let filter = EnvFilter::new(format!("counterfoild={}", self.log));
         let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => log.with_ansi(false).init(),
             LogFormat::Json => log.json().init(),
         }
-        Ok(())
     }
 }
 
@@ -81,13 +87,19 @@ async fn run(config: Arc<Config>, places: Places) -> Result<()> {
     let system = Arc::new(System::warmed());
     let custody = Custody::take(&places.state_dir)?;
     let doors = Doors::open(&places, &config.local, custody.owner, &*system).await?;
-    places.record().context("the state directory cannot be written")?;
+    if let Err(error) = places.record() {
+        tracing::warn!(%error, "cannot note the sockets in the state directory");
+    }
     let (stop, stopped) = watch::channel(false);
     let (life, actor) = match custody.open(&*system, &*system) {
-        Ok(estate) => {
-            let (working, actor) = employ(&config, estate, &system)?;
-            (Life::Working(working), Some(actor))
-        }
+        Ok(estate) => match employ(&config, estate, &system) {
+            Ok((working, actor)) => (Life::Working(working), Some(actor)),
+            Err(error) => {
+                tracing::error!(%error, "cannot make an HTTPS client");
+                let (why, next_step) = NO_CERTIFICATES;
+                (Life::Degraded { why: why.to_owned(), next_step }, None)
+            }
+        },
         Err(damage) => (degraded(&damage), None),
     };
     let (clock, entropy) = (Arc::clone(&system) as _, system as _);
@@ -114,11 +126,14 @@ async fn run(config: Arc<Config>, places: Places) -> Result<()> {
     Ok(())
 }
 
-fn employ(config: &Arc<Config>, estate: Estate, system: &Arc<System>) -> Result<(Working, Actor)> {
+fn employ(
+    config: &Arc<Config>,
+    estate: Estate,
+    system: &Arc<System>,
+) -> reqwest::Result<(Working, Actor)> {
     let Estate { identity, key, journal, facts } = estate;
     let thumbprint = identity.thumbprint;
-    let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)
-        .context("cannot make the HTTPS client; are the system's CA certificates installed?")?;
+    let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
     let upstream = Arc::new(upstream);
     let conversation = Conversation::new(Arc::clone(config), identity, Arc::clone(&upstream));
     let (actor, handle) = Actor::new(
@@ -137,7 +152,7 @@ fn employ(config: &Arc<Config>, estate: Estate, system: &Arc<System>) -> Result<
 
 fn degraded(damage: &Damage) -> Life {
     tracing::error!(%damage, "the state cannot be used; nothing is changed and no new key is made");
-    Life::Degraded(damage.to_string())
+    Life::Degraded { why: damage.to_string(), next_step: damage.next_step() }
 }
 
 async fn wait_for_the_end() -> Result<()> {

@@ -172,14 +172,11 @@ fn status_of(app: &App) -> Status {
             let session = working.actor.session();
             session.status(working.thumbprint, working.upstream.health(), &app.context())
         }
-        Life::Degraded(why) => {
-            let bare = Status::bare(State::Degraded, &app.config);
-            Status {
-                summary: format!("The daemon's own state cannot be used: {why}."),
-                next_step: "Restore the state directory from a backup made after the last connect, or move it away, restart the daemon and connect anew.".to_owned(),
-                ..bare
-            }
-        }
+        Life::Degraded { why, next_step } => Status {
+            summary: format!("The daemon cannot work: {why}."),
+            next_step: (*next_step).to_owned(),
+            ..Status::bare(State::Degraded, &app.config)
+        },
     }
 }
 

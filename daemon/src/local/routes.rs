@@ -1,6 +1,7 @@
 //! The table of routes.
 
 use bytes::Bytes;
+use counterfoil_protocol::json;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     Method, Request,
@@ -8,6 +9,7 @@ use hyper::{
     header::{ALLOW, HeaderValue},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{App, Response, control, problem::problem, proofs, proxy};
 use crate::trouble::{Code, Trouble};
@@ -93,17 +95,13 @@ pub(super) async fn control_body<T: DeserializeOwned>(
     let may_be_absent = request.method() == Method::POST;
     let bytes = body(request, MAX_CONTROL_BODY).await?;
     let bytes = if bytes.is_empty() && may_be_absent { Bytes::from_static(b"{}") } else { bytes };
-    serde_json::from_slice(&bytes).map_err(|error| {
-        // serde_json names members, never their values, once the types are strings.
-        let what = match error.classify() {
-            serde_json::error::Category::Data => error.to_string(),
-            _ => "it is not JSON".to_owned(),
-        };
-        Trouble::new(
-            Code::BodyMalformed,
-            format!("The plugin's request is not understood: {what}."),
-        )
-    })
+    let refuse = |what: &str| {
+        let said = format!("The plugin's request is not understood: {what}.");
+        Trouble::new(Code::BodyMalformed, said)
+    };
+    // Objects alone, with no member twice: a list would pass for a structure otherwise.
+    let object = json::parse_object(&bytes).map_err(|_| refuse("it is not one JSON object"))?;
+    serde_json::from_value(Value::Object(object)).map_err(|error| refuse(&error.to_string()))
 }
 
 #[cfg(test)]
