@@ -200,6 +200,12 @@ pub fn origin_of(uri: &str) -> String {
     }
 }
 
+/// Vets a URL that a client names for a browser or for notifications: https on a public host, or http on this machine
+/// where that is accepted; neither userinfo nor fragment.
+pub fn vet_url(text: &str, local: LocalHosts) -> Result<(), UriRefusal> {
+    vet_web_uri(text, local).map(drop)
+}
+
 fn vet_web_uri(text: &str, local: LocalHosts) -> Result<Url, UriRefusal> {
     if !is_uri_text(text) {
         return Err(UriRefusal::Malformed);

@@ -183,6 +183,66 @@ CREATE TABLE recovery (
     PRIMARY KEY (client_id, idempotency)
 ) STRICT;
 
+-- The partner API. JSON is kept as it was sent; `version` counts changes, so that a racer sees that he lost.
+CREATE TABLE payment_link (
+    position INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL UNIQUE,
+    grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+    status TEXT NOT NULL CHECK (status IN ('active', 'archived')),
+    amount TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    settlement TEXT,
+    session TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX payment_link_by_grant ON payment_link (grant_id, position);
+
+-- One a grant, under one id for as long as the grant lives. The secret is sealed.
+CREATE TABLE webhook_subscription (
+    grant_id TEXT PRIMARY KEY REFERENCES grants (id) ON DELETE CASCADE,
+    id TEXT NOT NULL UNIQUE,
+    url TEXT NOT NULL,
+    events TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    secret_last4 TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What signs the notifications of single payment links: one a native installation, or one an application and company.
+CREATE TABLE webhook_secret (
+    client_id TEXT NOT NULL REFERENCES client (id) ON DELETE CASCADE,
+    company_id TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    secret_last4 TEXT NOT NULL,
+    rotated_at INTEGER NOT NULL,
+    PRIMARY KEY (client_id, company_id)
+) STRICT, WITHOUT ROWID;
+
+-- Answers for repeated requests, sealed; by the hash of the Idempotency-Key.
+CREATE TABLE partner_receipt (
+    grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+    idempotency BLOB NOT NULL,
+    request BLOB NOT NULL,
+    key BLOB,
+    sealed BLOB NOT NULL,
+    given_at INTEGER NOT NULL,
+    forgotten_at INTEGER NOT NULL,
+    PRIMARY KEY (grant_id, idempotency)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX partner_receipt_by_end ON partner_receipt (forgotten_at);
+
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

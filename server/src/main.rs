@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod limits;
 mod oauth;
+mod partner;
 mod password;
 mod profiles;
 mod replay;

@@ -32,8 +32,8 @@ pub enum Purpose {
     RecoveryReceipt,
     /// Webhook signing secrets, which must be readable again.
     WebhookSecret,
-    /// Answers of the partner API that hold a signing secret.
-    WebhookReceipt,
+    /// Answers of the partner API, kept for their retry; some hold a signing secret.
+    PartnerReceipt,
 }
 
 impl Purpose {
@@ -43,7 +43,7 @@ impl Purpose {
             Self::RefreshReceipt => b"counterfoil receipt refresh v1",
             Self::RecoveryReceipt => b"counterfoil receipt recovery v1",
             Self::WebhookSecret => b"counterfoil webhook secret v1",
-            Self::WebhookReceipt => b"counterfoil receipt webhook v1",
+            Self::PartnerReceipt => b"counterfoil receipt partner v1",
         }
     }
 }

@@ -96,6 +96,17 @@ pub async fn json_object(
     body: Body,
     limit: usize,
 ) -> Result<Map<String, Value>, Refusal> {
+    strict_object(&json_bytes(parts, body, limit).await?)
+}
+
+/// Reads a JSON object as strictly, but gives its text, in which no number has been rounded.
+pub async fn json_text(parts: &Parts, body: Body, limit: usize) -> Result<String, Refusal> {
+    let bytes = json_bytes(parts, body, limit).await?;
+    strict_object(&bytes)?;
+    String::from_utf8(bytes).map_err(|_| Refusal::invalid_request("The body must be UTF-8."))
+}
+
+async fn json_bytes(parts: &Parts, body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
     if media_type(&parts.headers)? != "application/json" {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -103,7 +114,11 @@ pub async fn json_object(
             "The body must be application/json in UTF-8.",
         ));
     }
-    json::parse_object(&bytes(parts, body, limit).await?).map_err(|error| {
+    bytes(parts, body, limit).await
+}
+
+fn strict_object(text: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    json::parse_object(text).map_err(|error| {
         Refusal::invalid_request("The body must be one JSON object whose member names are unique.")
             .caused_by(error)
     })

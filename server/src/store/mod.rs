@@ -6,6 +6,7 @@
 mod accounts;
 mod clients;
 mod grants;
+mod partner;
 mod requests;
 mod sqlite;
 
@@ -13,6 +14,10 @@ pub use self::{
     accounts::{Accounts, Company, Membership, Role, Session, User},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
     grants::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Rotation, Written},
+    partner::{
+        Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, SecretChange,
+        SubscriptionChange,
+    },
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
     sqlite::{FILE_NAME as DATABASE, Sqlite},
 };
@@ -42,6 +47,6 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
-pub trait Store: Accounts + Clients + Grants + Requests {}
+pub trait Store: Accounts + Clients + Grants + Partner + Requests {}
 
-impl<T: Accounts + Clients + Grants + Requests> Store for T {}
+impl<T: Accounts + Clients + Grants + Partner + Requests> Store for T {}

@@ -116,6 +116,7 @@ impl Clients for Sqlite {
             ] {
                 db.prepare_cached(sql)?.execute([past])?;
             }
+            db.prepare_cached("DELETE FROM partner_receipt WHERE forgotten_at <= ?")?.execute([now.0])?;
             Ok(())
         })
         .await
@@ -212,7 +213,7 @@ fn write_reset(db: &Connection, reset: &Reset) -> Result<String> {
     let sql = "UPDATE installation SET key = NULL, staged_key = NULL, staged_site_url = NULL, staged_redirect_uri = NULL, staged_at = NULL WHERE client_id = ?";
     db.prepare_cached(sql)?.execute([&reset.client_id])?;
     end_everything(db, &reset.client_id, None, EndReason::Reset, reset.now)?;
-    let subscriptions: Vec<String> = Vec::new();
+    let subscriptions = disable_subscriptions(db, &reset.client_id, reset.now)?;
     let body = json!({
         "client_id": reset.client_id,
         "reset": true,
@@ -231,6 +232,20 @@ fn write_reset(db: &Connection, reset: &Reset) -> Result<String> {
         body
     ])?;
     Ok(body)
+}
+
+/// Disables every webhook subscription of a client. They keep endpoint, secret and id, which are answered in order.
+fn disable_subscriptions(db: &Connection, client_id: &str, now: UnixTime) -> Result<Vec<String>> {
+    let sql = "UPDATE webhook_subscription SET active = 0, updated_at = ?1, version = version + 1
+               WHERE active AND grant_id IN (SELECT id FROM grants WHERE client_id = ?2)";
+    db.prepare_cached(sql)?.execute(params![now.0, client_id])?;
+    let sql = "SELECT webhook_subscription.id FROM webhook_subscription JOIN grants ON grants.id = grant_id
+               WHERE client_id = ? ORDER BY 1";
+    let ids = db
+        .prepare_cached(sql)?
+        .query_map([client_id], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(ids)
 }
 
 fn forget(db: &Connection, client_id: &str) -> Result<bool> {

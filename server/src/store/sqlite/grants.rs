@@ -22,6 +22,17 @@ macro_rules! grant_columns {
     };
 }
 
+/// Joins and conditions of an access token that stands: ?1 its name, ?2 its grant, ?3 its family, ?4 the time.
+macro_rules! standing {
+    () => {
+        "LEFT JOIN family ON family.id = ?3 AND family.grant_id = grants.id
+         LEFT JOIN revoked_access ON revoked_access.jti = ?1
+         WHERE grants.id = ?2 AND grants.revoked_at IS NULL AND revoked_access.jti IS NULL
+         AND (?3 IS NULL OR (family.id IS NOT NULL AND family.revoked_at IS NULL AND coalesce(family.expires_at > ?4, 1)))"
+    };
+}
+pub(super) use standing;
+
 const FAMILY: &str = concat!(
     "SELECT ", grant_columns!(), ", family.id, family.scope, family.resource, family.key, family.generation,
     family.token_hash, family.receipt, family.receipt_idempotency, family.receipt_kid, family.refreshed_at,
@@ -204,10 +215,7 @@ impl Grants for Sqlite {
         now: UnixTime,
     ) -> Result<AccessStanding> {
         self.read(|db| {
-            let sql = "SELECT 1 FROM grants LEFT JOIN family ON family.id = ?3 AND family.grant_id = grants.id
-                       LEFT JOIN revoked_access ON jti = ?1
-                       WHERE grants.id = ?2 AND grants.revoked_at IS NULL AND jti IS NULL
-                       AND (?3 IS NULL OR (family.id IS NOT NULL AND family.revoked_at IS NULL AND coalesce(family.expires_at > ?4, 1)))";
+            let sql = concat!("SELECT 1 FROM grants ", standing!());
             let good = db.prepare_cached(sql)?.exists(params![jti, grant_id, family, now.0])?;
             Ok(if good { AccessStanding::Good } else { AccessStanding::Ended })
         })

@@ -8,6 +8,7 @@ mod clients;
 mod columns;
 mod grants;
 mod integrity;
+mod partner;
 mod requests;
 mod schema;
 mod writer;

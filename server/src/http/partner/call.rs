@@ -1,0 +1,155 @@
+//! What the handlers share: a request that passed the guard, its `Idempotency-Key`, and the form of an answer.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint};
+use serde::Serialize;
+
+use super::challenge;
+use crate::{
+    app::App,
+    http::{
+        error::Refusal,
+        extract::{self, IDEMPOTENCY_KEY},
+    },
+    oauth::profile::is_plain_idempotency_key,
+    partner::{
+        access::Scheme,
+        receipt::{Keeping, Receipt, fingerprint},
+    },
+    store::{Holder, KeptReceipt, PartnerWrite},
+    vault::Purpose,
+};
+
+/// How often a request is decided again because another was faster.
+pub(super) const ATTEMPTS: usize = 8;
+
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A request that passed the guard.
+pub(super) struct Call {
+    pub(super) app: Arc<App>,
+    pub(super) parts: Parts,
+    /// Whose token it was, and for whom.
+    pub(super) holder: Holder,
+    /// The key that signed the proof; none for a bearer token.
+    pub(super) key: Option<Thumbprint>,
+}
+
+/// What a request is recognised by when it is repeated; nothing without an `Idempotency-Key`.
+pub(super) struct Once<'a> {
+    call: &'a Call,
+    keeping: Keeping,
+    names: Option<Names>,
+}
+
+struct Names {
+    idempotency: [u8; 32],
+    request: [u8; 32],
+}
+
+impl Call {
+    /// Reads a body that is a JSON object, as text.
+    pub(super) async fn json(&self, body: Body) -> Result<String, Refusal> {
+        extract::json_text(&self.parts, body, self.app.config.limits.body).await
+    }
+
+    /// Takes the request's `Idempotency-Key`.
+    pub(super) fn once(&self, keeping: Keeping, body: &[u8]) -> Result<Once<'_>, Refusal> {
+        let malformed = || {
+            Refusal::bad_request(
+                "invalid_idempotency_key",
+                "An Idempotency-Key is 8 to 200 letters, digits and . _ ~ : + / = -",
+            )
+        };
+        let key = extract::single_header(&self.parts.headers, &IDEMPOTENCY_KEY);
+        let key = key.map_err(|_| malformed())?;
+        if key.is_some_and(|key| !is_plain_idempotency_key(key)) {
+            return Err(malformed());
+        }
+        let names = key.map(|key| Names {
+            idempotency: sha256(key.as_bytes()),
+            request: fingerprint(self.parts.method.as_str(), self.parts.uri.path(), body),
+        });
+        Ok(Once { call: self, keeping, names })
+    }
+
+    /// What follows from a write: `None` says that it must be decided again.
+    pub(super) fn written(
+        &self,
+        write: PartnerWrite,
+        answer: impl FnOnce() -> Response,
+    ) -> Result<Option<Response>, Refusal> {
+        match write {
+            PartnerWrite::Done => Ok(Some(answer())),
+            PartnerWrite::Raced => Ok(None),
+            PartnerWrite::GrantEnded => {
+                let scheme = if self.key.is_some() { Scheme::Dpop } else { Scheme::Bearer };
+                Err(challenge::invalid_token(&self.app, scheme, "the grant ended meanwhile"))
+            }
+            PartnerWrite::NoSubscription => Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "webhook_subscription_inactive",
+                "A payment link of this integration needs an active webhook subscription.",
+            )),
+        }
+    }
+}
+
+impl Once<'_> {
+    /// The answer that was given before to the same request under the same key.
+    pub(super) async fn answered(&self) -> Result<Option<Response>, Refusal> {
+        let Call { app, holder, key, .. } = self.call;
+        let Some(Names { idempotency, request }) = &self.names else { return Ok(None) };
+        let Some(receipt) = app.store.partner_receipt(&holder.grant_id, idempotency).await? else {
+            return Ok(None);
+        };
+        let Some(verdict) = receipt.judge(self.keeping, request, key.as_ref(), app.now()) else {
+            return Ok(None);
+        };
+        let sealed = verdict
+            .map_err(|refusal| Refusal::new(StatusCode::CONFLICT, refusal.code(), refusal))?;
+        let body =
+            app.vault.open(Purpose::PartnerReceipt, sealed).map_err(Refusal::server_error)?;
+        let mut response = json(StatusCode::OK, body.to_vec());
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        Ok(Some(response))
+    }
+
+    /// The receipt of an answer, to be kept with the write that earns it.
+    pub(super) fn receipt(&self, body: &[u8]) -> Option<KeptReceipt> {
+        let Call { app, key, .. } = self.call;
+        let now = app.now();
+        self.names.as_ref().map(|Names { idempotency, request }| KeptReceipt {
+            idempotency: *idempotency,
+            receipt: Receipt {
+                request: *request,
+                key: *key,
+                sealed: app.vault.seal(Purpose::PartnerReceipt, body, &*app.entropy),
+                given_at: now,
+                forgotten_at: now + self.keeping.kept_for,
+            },
+        })
+    }
+}
+
+/// An answer as bytes, for the wire and for its receipt.
+pub(super) fn to_bytes(body: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(body).map_err(Refusal::server_error)
+}
+
+/// An answer of JSON that nobody keeps.
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body).into_response()
+}
+
+/// The refusal of a request that lost against others again and again.
+pub(super) fn overtaken() -> Refusal {
+    Refusal::server_error("a request was overtaken again and again")
+}

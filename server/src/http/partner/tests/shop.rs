@@ -1,0 +1,341 @@
+//! A store that was registered, approved and given a token, and the requests that it makes.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use counterfoil_protocol::{
+    access_token::{Claims, Confirmation},
+    encoding::{base64url, sha256},
+    jwk::{PublicKey, Thumbprint},
+    pkce::Challenge,
+    proof::{Draft, Signer},
+    scope::ScopeSet,
+    uri::HttpUri,
+};
+use serde_json::Value;
+
+use crate::{
+    oauth::{
+        installation::{Address, Change, Slot},
+        profile::Algorithm,
+        request::AuthorizationRequest,
+    },
+    store::{
+        Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily, NewInstallation,
+        Redemption, Registration, User, Written,
+    },
+    testing::{Answer, TestServer},
+};
+
+pub(super) const ISSUER: &str = "https://pay.example";
+pub(super) const API: &str = "/api/partner/v1/makepay";
+
+/// A key that signs proofs.
+pub(super) struct Key {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl Key {
+    pub(super) fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let point = pair.public_key().as_ref().try_into().expect("an uncompressed point");
+        Self { public: PublicKey::from_uncompressed(point).expect("on the curve"), pair }
+    }
+
+    pub(super) fn thumbprint(&self) -> Thumbprint {
+        self.public.thumbprint()
+    }
+}
+
+impl Signer for Key {
+    type Error = ();
+
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "ECDSA draws a nonce of its own")]
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], ()> {
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| ())?;
+        signature.as_ref().try_into().map_err(|_| ())
+    }
+}
+
+/// A connected store.
+pub(super) struct Shop<'a> {
+    pub(super) server: &'a TestServer,
+    pub(super) key: Key,
+    pub(super) claims: Claims,
+    pub(super) algorithm: Algorithm,
+    pub(super) token: String,
+    jti: AtomicU32,
+}
+
+/// What is different about one request.
+#[derive(Default)]
+pub(super) struct Knobs<'a> {
+    /// The proof says so.
+    pub(super) method: Option<&'a str>,
+    /// The proof says so.
+    pub(super) uri: Option<&'a str>,
+    /// The proof's clock.
+    pub(super) seconds_ahead: i64,
+    /// The proof carries it.
+    pub(super) nonce: Option<&'a str>,
+    /// Who signs the proof.
+    pub(super) signer: Option<&'a Key>,
+    /// The token that the proof is for.
+    pub(super) ath: Option<Option<&'a str>>,
+}
+
+impl<'a> Shop<'a> {
+    /// Registers a store of a platform, approves it for a company and redeems the code.
+    pub(super) async fn connect(server: &'a TestServer, platform: &str, company: &str) -> Self {
+        let (app, now) = (&server.app, server.app.now());
+        let key = Key::new();
+        let profile = app.profiles.get(platform).expect("a profile");
+        let client_id = app.entropy.id("mco_app_");
+        let installation = NewInstallation {
+            client_id: client_id.clone(),
+            name: profile.name.clone(),
+            scopes: profile.scope_set().to_string(),
+            require_nonce: profile.require_nonce,
+            platform: platform.to_owned(),
+            address: Address {
+                site_url: "https://shop.example".to_owned(),
+                redirect_uri: "https://shop.example/callback".to_owned(),
+            },
+            key: key.thumbprint(),
+            plugin_version: "1".to_owned(),
+            platform_version: None,
+        };
+        let registration = Registration {
+            identity: sha256(client_id.as_bytes()),
+            change: Change::Create,
+            known: None,
+            installation,
+            now,
+        };
+        app.store.register(registration).await.expect("registers");
+        let mut shop = Self {
+            server,
+            claims: Claims {
+                iss: ISSUER.to_owned(),
+                aud: vec![app.uris.resource.clone()],
+                sub: None,
+                client_id: client_id.clone(),
+                scope: profile.scope_set(),
+                iat: now,
+                exp: now + 3600,
+                nbf: None,
+                jti: None,
+                cnf: Some(Confirmation { jkt: key.thumbprint() }),
+                company_id: None,
+                company_name: None,
+                grant_id: None,
+                installation_id: Some(client_id),
+                family_id: None,
+            },
+            key,
+            algorithm: profile.token_algorithm,
+            token: String::new(),
+            jti: AtomicU32::new(0),
+        };
+        shop.approve(company).await;
+        shop
+    }
+
+    /// Approves the store for a company and redeems the code: a new token.
+    pub(super) async fn approve(&mut self, company: &str) {
+        let (app, now) = (&self.server.app, self.server.app.now());
+        let (scope, resource) = (self.claims.scope.clone(), app.uris.resource.clone());
+        let company = Company { id: format!("co_{company}"), name: company.to_owned() };
+        let user = User {
+            id: "user".to_owned(),
+            email: "merchant@shop.example".to_owned(),
+            password_hash: String::new(),
+            disabled_at: None,
+        };
+        app.store.add_company(company.clone(), now).await.expect("adds");
+        app.store.add_user(user, now).await.expect("adds");
+        let challenge = Challenge::parse(&base64url(&[0; 32])).expect("a challenge");
+        let request = AuthorizationRequest {
+            client_id: self.claims.client_id.clone(),
+            redirect_uri: "https://shop.example/callback".to_owned(),
+            scope: scope.clone(),
+            state: None,
+            challenge: challenge.as_str().to_owned(),
+            key: Some(self.key.thumbprint()),
+            resource: resource.clone(),
+        };
+        let (consent, code): ([u8; 32], [u8; 32]) = (app.entropy.bytes(), app.entropy.bytes());
+        let shown = Consent {
+            hash: consent,
+            session_hash: [0; 32],
+            user_id: "user".to_owned(),
+            request,
+            pushed: None,
+            expires_at: now + 600,
+        };
+        app.store.show_consent(shown).await.expect("shows");
+        let approval = Approval {
+            consent,
+            pushed: None,
+            client_id: self.claims.client_id.clone(),
+            slot: Some((Slot::Current, self.key.thumbprint())),
+            company_id: company.id.clone(),
+            user_id: "user".to_owned(),
+            new_grant_id: app.entropy.id("grant_"),
+            code: NewCode {
+                hash: code,
+                redirect_uri: "https://shop.example/callback".to_owned(),
+                challenge,
+                scope: scope.clone(),
+                resource: resource.clone(),
+                key: Some(self.key.thumbprint()),
+                expires_at: now + 60,
+            },
+            now,
+        };
+        let ApproveOutcome::Approved { grant_id } =
+            app.store.approve(approval).await.expect("approves")
+        else {
+            panic!("the approval was refused");
+        };
+        let family: [u8; 16] = app.entropy.bytes();
+        let new = NewFamily {
+            id: family,
+            grant_id: grant_id.clone(),
+            scope,
+            resource,
+            key: Some(self.key.thumbprint()),
+            token_hash: app.entropy.bytes(),
+            expires_at: None,
+        };
+        let redemption = Redemption { code, family: new, receipt: None, sole: true, now };
+        assert_eq!(app.store.redeem_code(redemption).await.expect("redeems"), Written::Done);
+        self.claims.jti = Some(app.entropy.id("jti_"));
+        self.claims.company_id = Some(company.id);
+        self.claims.grant_id = Some(grant_id);
+        self.claims.family_id = Some(base64url(&family));
+        self.token = self.sign(&self.claims);
+    }
+
+    pub(super) fn grant_id(&self) -> &str {
+        self.claims.grant_id.as_deref().expect("a grant")
+    }
+
+    /// Signs claims as the server would.
+    pub(super) fn sign(&self, claims: &Claims) -> String {
+        let keys = self.server.app.keys.current();
+        keys.sign(self.algorithm, claims).expect("signs").0
+    }
+
+    /// The token with other claims.
+    pub(super) fn token_with(&self, change: impl FnOnce(&mut Claims)) -> String {
+        let mut claims = self.claims.clone();
+        change(&mut claims);
+        self.sign(&claims)
+    }
+
+    /// A proof for a request.
+    pub(super) fn proof(&self, method: &str, path: &str, knobs: &Knobs<'_>) -> String {
+        let uri = knobs.uri.map_or_else(|| format!("{ISSUER}{path}"), str::to_owned);
+        let draft = Draft {
+            method: knobs.method.unwrap_or(method),
+            uri: &HttpUri::parse(&uri).expect("a URI"),
+            iat: self.server.app.now() + knobs.seconds_ahead,
+            jti: &format!("jti-{}", self.jti.fetch_add(1, Ordering::SeqCst)),
+            access_token: knobs.ath.unwrap_or(Some(&self.token)),
+            nonce: knobs.nonce,
+            successor: None,
+        };
+        draft.sign(knobs.signer.unwrap_or(&self.key)).expect("signs")
+    }
+
+    /// A request with the store's own token and proof, to be changed or sent.
+    pub(super) fn request(&self, method: &str, path: &str, body: &str) -> Request<Body> {
+        let path = format!("{API}/{path}");
+        let proof = self.proof(method, &path, &Knobs::default());
+        self.request_with(method, &path, body, &proof)
+    }
+
+    pub(super) fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        proof: &str,
+    ) -> Request<Body> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("DPoP {}", self.token))
+            .header("dpop", proof)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_owned()))
+            .expect("a request")
+    }
+
+    /// One call below the API.
+    pub(super) async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.server.send(self.request(method, path, body)).await
+    }
+
+    /// One call with an `Idempotency-Key`.
+    pub(super) async fn call_once(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        idempotency: &str,
+    ) -> Answer {
+        let mut request = self.request(method, path, body);
+        let value = idempotency.parse().expect("a header");
+        request.headers_mut().insert("idempotency-key", value);
+        self.server.send(request).await
+    }
+
+    /// Asserts that the store's own request is still good: what was refused before has changed nothing.
+    #[track_caller]
+    pub(super) fn assert_good(answer: &Answer) {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+
+    /// Takes a scope away.
+    pub(super) fn without(&self, scope: &str) -> String {
+        let rest = ScopeSet::from_names(self.claims.scope.iter().filter(|name| *name != scope));
+        self.token_with(|claims| claims.scope = rest.expect("scopes"))
+    }
+}
+
+/// An answer's JSON.
+pub(super) fn json(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// Asserts an answer's status and gives its JSON.
+#[track_caller]
+pub(super) fn ok(answer: &Answer, status: u16) -> Value {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    json(answer)
+}
+
+/// Asserts that an answer is this refusal, in the one shape.
+#[track_caller]
+pub(super) fn refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let body = json(answer);
+    assert_eq!(body["error"], code, "{}", answer.body);
+    assert!(body["error_description"].is_string(), "{}", answer.body);
+}

@@ -1,0 +1,177 @@
+//! Where notifications go, and the secrets that sign them.
+
+use axum::{body::Body, http::StatusCode, response::Response};
+use counterfoil_protocol::secret::Secret;
+use serde::Serialize;
+use serde_json::json;
+
+use super::call::{ATTEMPTS, Call, json, overtaken, to_bytes};
+use crate::{
+    app::App,
+    http::error::Refusal,
+    partner::{
+        receipt::Keeping,
+        subscription::{SealedSecret, Subscription, SubscriptionRequest, SubscriptionView},
+    },
+    store::{SecretChange, SubscriptionChange},
+    vault::Purpose,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Put<'a> {
+    company_id: &'a str,
+    ok: bool,
+    created: bool,
+    rotated: bool,
+    signing_secret: &'a Secret,
+    subscription: SubscriptionView<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Found<'a> {
+    company_id: &'a str,
+    subscription: Option<SubscriptionView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Disabled<'a> {
+    company_id: &'a str,
+    ok: bool,
+    historical_delivery_preserved: bool,
+    signing_secret_changed: bool,
+    subscription: SubscriptionView<'a>,
+}
+
+/// `GET webhook-subscriptions/current`. Never the secret.
+pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
+    let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
+    let subscription = known.as_ref().map(Subscription::view);
+    let body = to_bytes(&Found { company_id: &call.holder.company.id, subscription })?;
+    Ok(json(StatusCode::OK, body))
+}
+
+/// `PUT webhook-subscriptions/current`.
+pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
+    let app = &*call.app;
+    let grant_id = &call.holder.grant_id;
+    let text = call.json(body).await?;
+    let once = call.once(Keeping::SECRETS, text.as_bytes())?;
+    let request = SubscriptionRequest::parse(&text, app.config.local_hosts())
+        .map_err(|fault| Refusal::bad_request(fault.code(), &fault))?;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = once.answered().await? {
+            return Ok(answer);
+        }
+        let known = app.store.webhook_subscription(grant_id).await?;
+        let rotated = known.is_some() && request.rotate_secret;
+        let (plain, sealed) = match &known {
+            Some(known) if !request.needs_secret(Some(known)) => {
+                (open(app, &known.secret)?, known.secret.clone())
+            }
+            _ => new_secret(app),
+        };
+        let id = app.entropy.id("mpwhsub_");
+        let subscription = request.clone().apply(known.as_ref(), id, grant_id, sealed, app.now());
+        let created = known.is_none();
+        let body = to_bytes(&Put {
+            company_id: &call.holder.company.id,
+            ok: true,
+            created,
+            rotated,
+            signing_secret: &plain,
+            subscription: subscription.view(),
+        })?;
+        let receipt = once.receipt(&body);
+        let change = SubscriptionChange { subscription, receipt, now: app.now() };
+        let write = app.store.change_webhook_subscription(change).await?;
+        let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+        if let Some(answer) = call.written(write, || json(status, body))? {
+            return Ok(answer);
+        }
+    }
+    Err(overtaken())
+}
+
+/// `DELETE webhook-subscriptions/current`: nothing more is sent; endpoint, secret and history stay.
+pub(super) async fn disable(call: Call, _body: Body) -> Result<Response, Refusal> {
+    let app = &*call.app;
+    let once = call.once(Keeping::PLAIN, b"")?;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = once.answered().await? {
+            return Ok(answer);
+        }
+        let known = app.store.webhook_subscription(&call.holder.grant_id).await?;
+        let subscription = known.ok_or_else(|| {
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                "webhook_subscription_not_found",
+                "This connection has no webhook subscription.",
+            )
+        })?;
+        let subscription = subscription.disabled(app.now());
+        let body = to_bytes(&Disabled {
+            company_id: &call.holder.company.id,
+            ok: true,
+            historical_delivery_preserved: true,
+            signing_secret_changed: false,
+            subscription: subscription.view(),
+        })?;
+        let receipt = once.receipt(&body);
+        let change = SubscriptionChange { subscription, receipt, now: app.now() };
+        let write = app.store.change_webhook_subscription(change).await?;
+        if let Some(answer) = call.written(write, || json(StatusCode::OK, body))? {
+            return Ok(answer);
+        }
+    }
+    Err(overtaken())
+}
+
+/// `POST webhook-secret`: a new secret for the notifications of single payment links, in place of the one before.
+pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Refusal> {
+    let app = &*call.app;
+    let text = call.json(body).await?;
+    let once = call.once(Keeping::SECRETS, text.as_bytes())?;
+    let company = &call.holder.company.id;
+    for _ in 0..ATTEMPTS {
+        if let Some(answer) = once.answered().await? {
+            return Ok(answer);
+        }
+        let (plain, secret) = new_secret(app);
+        let body = to_bytes(&json!({
+            "companyId": company,
+            "webhookSecret": { "secret": plain.expose(), "last4": secret.last4 },
+        }))?;
+        let receipt = once.receipt(&body);
+        let change = SecretChange {
+            grant_id: call.holder.grant_id.clone(),
+            client_id: call.holder.client_id.clone(),
+            company_id: call.holder.platform.is_none().then(|| company.clone()),
+            secret,
+            receipt,
+            now: app.now(),
+        };
+        let write = app.store.change_webhook_secret(change).await?;
+        if let Some(answer) = call.written(write, || json(StatusCode::OK, body))? {
+            return Ok(answer);
+        }
+    }
+    Err(overtaken())
+}
+
+fn new_secret(app: &App) -> (Secret, SealedSecret) {
+    let plain = Secret::new(app.entropy.secret("whsec_"));
+    let text = plain.expose();
+    let sealed = app.vault.seal(Purpose::WebhookSecret, text.as_bytes(), &*app.entropy);
+    let last4 = text[text.len() - 4..].to_owned();
+    (plain, SealedSecret { sealed, last4 })
+}
+
+fn open(app: &App, secret: &SealedSecret) -> Result<Secret, Refusal> {
+    let plain = app.vault.open(Purpose::WebhookSecret, &secret.sealed);
+    let plain = plain.map_err(Refusal::server_error)?;
+    let text = std::str::from_utf8(&plain).map_err(Refusal::server_error)?;
+    Ok(Secret::new(text))
+}
