@@ -178,7 +178,8 @@ for (const make of LANDS) {
       for (const [name, headers] of Object.entries(wrong)) {
         for (const [method, path] of [['GET', '/v1/status'], ['GET', LINKS], ['POST', '/v1/disconnect']]) {
           const answer = await daemon.local(method, path, { headers, json: method === 'POST' ? {} : undefined });
-          assert.ok([400, 403, 421].includes(answer.status), `${name} ${path}: ${answer.status}`);
+          assert.ok(answer.status >= 400 && answer.status < 500, `${name} ${path}: ${answer.status}`);
+          assert.match(answer.headers['content-type'], /^application\/problem\+json/, name);
         }
       }
       for (const [method, path] of [
@@ -219,6 +220,19 @@ for (const make of LANDS) {
       await stateIs(daemon, 'connected');
       await works(daemon);
       await until('the next refresh', () => short.proxy.count(TOKEN) > 4);
+      await works(daemon);
+    });
+
+    it('is killed with the answer on its way, again and again', async () => {
+      const daemon = await short.connected();
+      for (let time = 0; time < 8; time += 1) {
+        const hold = short.proxy.hold(TOKEN);
+        await hold.arrived;
+        hold.release();
+        if (time % 2 === 1) await daemon.status();
+        await daemon.restart();
+        assert.equal((await daemon.status()).state, 'connected');
+      }
       await works(daemon);
     });
 
