@@ -147,7 +147,7 @@ impl Actor {
     }
 
     async fn take(&mut self, letter: Letter) {
-        if !letter.event.is_outcome() {
+        if letter.event.outcome_for().is_none() {
             self.save_what_was_left().await;
         }
         self.take_one(letter).await;
@@ -165,7 +165,8 @@ impl Actor {
         let mut next = self.session.clone();
         let waiting = event.waiting();
         let actions = next.apply(event.clone(), &self.context());
-        if next.facts != self.session.facts {
+        // Whatever makes the server change something is begun only on a disk that takes what will come of it.
+        if next.facts != self.session.facts || actions.iter().any(Action::is_step) {
             if let Err(error) = self.save(&next.facts).await {
                 self.could_not_save(&error, event, asker);
                 return;
@@ -204,9 +205,10 @@ impl Actor {
         self.session.could_not_save(&trouble, now);
         self.published.send_replace(Arc::new(self.session.clone()));
         if let Some(asker) = asker {
-            let _ = asker.send(Err(trouble));
+            let _ = asker.send(Err(trouble.clone()));
         }
-        if event.is_outcome() {
+        if let Some(waiting) = event.outcome_for() {
+            self.settle(waiting, &Err(trouble));
             self.unsaved.push_back(event);
         }
     }
@@ -228,13 +230,15 @@ impl Actor {
                         let _ = asker.send(reply);
                     }
                 }
-                Action::Settle(waiting, reply) => {
-                    for waiter in self.waiting.remove(&waiting).unwrap_or_default() {
-                        let _ = waiter.send(reply.clone());
-                    }
-                }
+                Action::Settle(waiting, reply) => self.settle(waiting, &reply),
                 step => self.begin(step),
             }
+        }
+    }
+
+    fn settle(&mut self, waiting: Waiting, reply: &Reply) {
+        for waiter in self.waiting.remove(&waiting).unwrap_or_default() {
+            let _ = waiter.send(reply.clone());
         }
     }
 

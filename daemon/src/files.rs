@@ -1,9 +1,11 @@
 //! Files and directories that hold secrets: who may touch them, and how they are written so that they stay whole.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -82,6 +84,8 @@ pub(crate) fn write_durably(path: &Path, contents: &[u8], mode: u32) -> io::Resu
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    // The process's umask must not decide who can read this.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(contents)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -96,8 +100,6 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -109,7 +111,7 @@ mod tests {
         for (mode, trusted) in
             [(0o700, true), (0o755, true), (0o777, false), (0o770, false), (0o1777, false)]
         {
-            fs::set_permissions(&place, fs::Permissions::from_mode(mode)).expect("set");
+            fs::set_permissions(&place, Permissions::from_mode(mode)).expect("set");
             assert_eq!(check_trusted(&place).is_ok(), trusted, "{mode:o}");
         }
     }
@@ -120,7 +122,7 @@ mod tests {
         let (open, place) = (dir.path().join("tmp"), dir.path().join("tmp/state"));
         create_private_dir(&place).expect("made");
         for (mode, trusted) in [(0o1777, true), (0o777, false)] {
-            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).expect("set");
+            fs::set_permissions(&open, Permissions::from_mode(mode)).expect("set");
             assert_eq!(check_trusted(&place).is_ok(), trusted, "{mode:o}");
         }
     }

@@ -79,9 +79,15 @@ impl Event {
         }
     }
 
-    /// Whether it tells what the server did: such an event must never be lost.
-    pub(crate) fn is_outcome(&self) -> bool {
-        !matches!(self, Self::Tick) && self.waiting().is_none()
+    /// Who waits for what the server did, if this tells it. Such an event must never be lost.
+    pub(crate) fn outcome_for(&self) -> Option<Waiting> {
+        match self {
+            Self::Registered { .. } | Self::Pushed { .. } => Some(Waiting::Connect),
+            Self::Redeemed { .. } => Some(Waiting::Callback),
+            Self::Refreshed { .. } => Some(Waiting::Token),
+            Self::ResetFinished { .. } => Some(Waiting::Disconnect),
+            _ => None,
+        }
     }
 }
 
@@ -160,6 +166,13 @@ pub(crate) enum Action {
     Refresh(RefreshOrder),
     /// End the connection at the server.
     Reset(ResetOrder),
+}
+
+impl Action {
+    /// Whether the server will hear of it.
+    pub(crate) fn is_step(&self) -> bool {
+        !matches!(self, Self::Reply(_) | Self::Settle(..))
+    }
 }
 
 /// What somebody waits for.

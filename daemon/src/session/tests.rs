@@ -696,3 +696,22 @@ fn every_state_is_told_in_two_sentences() {
         assert!(status.summary.ends_with('.') && !status.next_step.is_empty(), "{status:?}");
     }
 }
+
+#[test]
+fn a_trouble_is_told_as_long_as_it_lasts() {
+    let world = World::default();
+    let cx = world.at(NOW + 1_800);
+    let mut session = session(samples::connected());
+    let told = |session: &Session| session.words(session.state(&cx), &cx).0;
+    session.could_not_save(&Trouble::of(Code::StorageFailed), NOW);
+    assert!(told(&session).contains("cannot write its state"), "{}", told(&session));
+    session.saved();
+    assert_eq!(told(&session), "Connected to Ada & Co.");
+    session.apply(Event::Tick, &cx);
+    let outcome = Err(Failure::Passing(passing()));
+    session.apply(Event::Refreshed { family: 1, outcome }, &cx);
+    assert!(told(&session).contains("working, but"), "{}", told(&session));
+    let outcome = Ok(samples::grant(2, NOW + 1_800));
+    session.apply(Event::Refreshed { family: 1, outcome }, &cx);
+    assert_eq!(told(&session), "Connected to Ada & Co.");
+}

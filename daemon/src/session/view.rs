@@ -227,15 +227,19 @@ impl Session {
                 ),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
-            Some(happened) if self.facts.refresh.is_some() => (
-                format!(
-                    "Connected to {company}; the last renewal failed, payments still work: {}",
-                    happened.trouble.message
-                ),
+            Some(happened) if self.endangers(happened) => (
+                format!("Connected to {company} and working, but: {}", happened.trouble.message),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
             _ => (format!("Connected to {company}."), "Nothing to do.".to_owned()),
         }
+    }
+}
+
+impl Session {
+    /// Whether a trouble will end a connection that still works.
+    fn endangers(&self, happened: &Happened) -> bool {
+        self.facts.refresh.is_some() || happened.trouble.code == Code::StorageFailed
     }
 }
 
