@@ -27,7 +27,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/oauth/authorize/decision", post(authorize::decision::decide))
         .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/jwks.json", get(metadata::jwks))
-        .route("/oauth/native/installations", post(installations::register))
+        .route(
+            "/oauth/native/installations",
+            post(installations::register).delete(installations::reset),
+        )
         .route("/oauth/par", post(par::push))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/token", post(token::token))

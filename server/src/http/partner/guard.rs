@@ -63,7 +63,7 @@ where
     fn call(self, request: Request, app: Arc<App>) -> Self::Future {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let (holder, key) = match admit(&app, &parts, self.scope).await {
+            let (holder, key) = match admit(&app, &parts, Some(self.scope)).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return refusal.into_response(),
             };
@@ -78,11 +78,11 @@ where
     }
 }
 
-/// Lets a request pass, or says why not.
-async fn admit(
+/// Lets a request pass, or says why not. Without a `scope`, any token that is good passes.
+pub(in crate::http) async fn admit(
     app: &App,
     parts: &Parts,
-    scope: &str,
+    scope: Option<&str>,
 ) -> Result<(Holder, Option<Thumbprint>), Refusal> {
     let Presented { scheme, token } = credentials(app, parts)?;
     let claims = Claims::verify(token, app.keys.current().verification())
@@ -134,7 +134,10 @@ async fn admit(
 }
 
 /// The one `Authorization` header.
-fn credentials<'a>(app: &App, parts: &'a Parts) -> Result<Presented<'a>, Refusal> {
+pub(in crate::http) fn credentials<'a>(
+    app: &App,
+    parts: &'a Parts,
+) -> Result<Presented<'a>, Refusal> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let with_api_key = API_KEY_HEADERS.iter().any(|name| parts.headers.contains_key(*name));
     if parts.uri.query().is_some_and(names_a_token) {
@@ -189,9 +192,16 @@ fn requested(app: &App, parts: &Parts) -> Result<HttpUri, Refusal> {
         .map_err(|_| challenge::proof(app, &ProofRefusal::Uri))
 }
 
-fn scope_covers(app: &App, claims: &Claims, scheme: Scheme, scope: &str) -> Result<(), Refusal> {
-    if claims.scope.contains(scope) {
-        return Ok(());
+fn scope_covers(
+    app: &App,
+    claims: &Claims,
+    scheme: Scheme,
+    scope: Option<&str>,
+) -> Result<(), Refusal> {
+    match scope {
+        Some(scope) if !claims.scope.contains(scope) => {
+            Err(challenge::insufficient_scope(app, scheme, scope))
+        }
+        _ => Ok(()),
     }
-    Err(challenge::insufficient_scope(app, scheme, scope))
 }

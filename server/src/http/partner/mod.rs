@@ -2,7 +2,7 @@
 
 mod call;
 mod challenge;
-mod guard;
+pub(in crate::http) mod guard;
 mod links;
 mod metadata;
 mod settings;
