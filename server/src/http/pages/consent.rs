@@ -180,9 +180,7 @@ fn notices(news: &News, standing: Option<&Grant>, companies: &[Choice]) -> Vec<N
         let host = host_of(site_url);
         say(
             "New address",
-            format!(
-                "This store was at {host} when it was last approved. Approve only if you moved it."
-            ),
+            format!("This store was at {host} before. Approve only if you moved it."),
         );
     }
     if news.key {

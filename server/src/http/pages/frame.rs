@@ -74,7 +74,6 @@ fn harden(app: &App, headers: &mut HeaderMap, leads_to: Option<&str>) {
     }
 }
 
-/// Chromium applies `form-action` to the redirects after a form as well, so the callback's origin must be in it.
 fn content_security_policy(leads_to: Option<&str>) -> String {
     let target = leads_to.map(form_target).unwrap_or_default();
     format!(
@@ -83,11 +82,18 @@ fn content_security_policy(leads_to: Option<&str>) -> String {
     )
 }
 
+/// Where a form may lead in the end. Chromium applies `form-action` to every redirect after a form: to our own, to the
+/// callback, and to wherever the callback sends people next, which is often another host (a shop's admin, an
+/// application's front end). Only the scheme of that is known; without it the browser stays here with the code spent.
 fn form_target(callback: &str) -> String {
     let origin = origin_of(callback);
-    // A policy cannot name an IPv6 address (CSP 3 §2.3.1); of those only loopback is ever registered.
-    let source = if origin.contains('[') { "http:" } else { origin.as_str() };
-    format!(" {source}")
+    match callback.split("://").next() {
+        Some("https") => format!(" {origin} https:"),
+        // A policy cannot name an IPv6 address (CSP 3 §2.3.1).
+        Some("http") if origin.contains('[') => " http:".to_owned(),
+        Some("http") => format!(" {origin} http:"),
+        _ => format!(" {origin}"),
+    }
 }
 
 #[cfg(test)]
@@ -97,9 +103,9 @@ mod tests {
     #[test]
     fn where_a_consent_form_may_lead() {
         for (callback, source) in [
-            ("https://shop.example/cb?a=b", " https://shop.example"),
-            ("https://shop.example:8443/cb", " https://shop.example:8443"),
-            ("http://127.0.0.1:5000/cb", " http://127.0.0.1:5000"),
+            ("https://shop.example/cb?a=b", " https://shop.example https:"),
+            ("https://shop.example:8443/cb", " https://shop.example:8443 https:"),
+            ("http://127.0.0.1:5000/cb", " http://127.0.0.1:5000 http:"),
             ("http://[::1]:5000/cb", " http:"),
             ("com.example.app:/cb", " com.example.app:"),
         ] {
