@@ -5,6 +5,8 @@
 
 mod accounts;
 mod clients;
+#[cfg(test)]
+mod contract;
 mod grants;
 mod partner;
 mod requests;

@@ -97,3 +97,20 @@ impl From<rusqlite::Error> for StoreError {
         Self::Backend(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::contract::{Place, every_story};
+
+    fn fresh() -> Place {
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        let keep = Box::new(Arc::clone(&directory));
+        let open = move || Arc::new(Sqlite::open(directory.path()).expect("opens")) as _;
+        Place { open: Box::new(open), keep }
+    }
+
+    every_story!(super::fresh);
+}

@@ -1,0 +1,66 @@
+//! What every store must do: one story an operation, and the races that only one may win.
+//!
+//! A store takes part with one line, `every_story!(super::fresh)`, where `fresh` makes an empty [`Place`].
+
+pub mod accounts;
+pub mod clients;
+pub mod durability;
+pub mod ends;
+pub mod grants;
+pub mod races;
+pub mod requests;
+mod world;
+
+use std::{any::Any, future::Future, sync::Arc};
+
+use self::world::World;
+use super::Store;
+
+/// Somewhere a store keeps what it remembers. It is gone when this is dropped.
+pub struct Place {
+    /// Opens a store there, with all that is remembered; several may be open at a time.
+    pub open: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
+    /// What must outlive the stores.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Tells one story on eight threads.
+pub fn tell<F: Future<Output = ()>>(story: impl Fn(World) -> F, place: Place) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(8).build().expect("threads");
+    runtime.block_on(async { story(World::new(place).await).await });
+}
+
+/// Makes a test of every story. `$fresh` is named as a module beside it would.
+macro_rules! every_story {
+    ($fresh:path) => {
+        $crate::store::contract::every_story! {
+            $fresh;
+            accounts: companies, people, sessions;
+            clients: apps, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
+                releases, resets, staged_keys, sweeps;
+            durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
+                two_at_the_same_place;
+            ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,
+                by_revoked_access, of_another_grant, of_own_grants;
+            grants: own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
+                redemptions, redemptions_refused, reuses, rotations, rotations_refused,
+                sole_clients_have_one_family, untouched_until_used;
+            races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,
+                redemptions_of_many, registrations, resets_of_many, rotations_of_many;
+            requests: approvals_refused, approved, consents, denied, grants_of_companies, promotions,
+                promotions_of_moved_stores, pushed_requests;
+        }
+    };
+    ($fresh:path; $($group:ident: $($story:ident),+;)+) => {
+        $(mod $group {
+            $(#[test]
+            fn $story() {
+                use $crate::store::contract;
+                contract::tell(contract::$group::$story, $fresh());
+            })+
+        })+
+    };
+}
+
+pub(crate) use every_story;
