@@ -39,6 +39,9 @@ use crate::{
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 16 * 1024;
 
+/// The one code that stores' clients know for whatever is wrong with a request; also for requests of nobody we know.
+const UNTRUSTED: &str = "invalid_authorization_request";
+
 /// A request that was found good.
 struct Asked {
     client: Client,
@@ -82,10 +85,10 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response, Stop> {
     let query = parts.uri.query().unwrap_or_default();
     if query.len() > MAX_QUERY {
         let sentence = format!("The query must be at most {MAX_QUERY} bytes.");
-        return Err(Refusal::new(StatusCode::URI_TOO_LONG, "invalid_request", sentence).into());
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, UNTRUSTED, sentence).into());
     }
-    let parameters = Parameters::parse(query.as_bytes())?;
-    let client = client(app, parameters.require("client_id")?).await?;
+    let parameters = Parameters::parse(query.as_bytes()).map_err(untrusted)?;
+    let client = client(app, parameters.require("client_id").map_err(untrusted)?).await?;
     let asked = match parameters.get("request_uri") {
         Some(request_uri) => pushed(app, client, request_uri).await?,
         None => carried(app, client, &parameters)?,
@@ -99,7 +102,11 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response, Stop> {
 }
 
 async fn client(app: &App, id: &str) -> Result<Client, Refusal> {
-    let unknown = || Refusal::bad_request("invalid_client", "client_id names no client.");
+    let unknown = || {
+        let sentence =
+            "client_id is not registered. A store registers itself when Connect is pressed.";
+        Refusal::bad_request(UNTRUSTED, sentence)
+    };
     app.store.client(id, app.now()).await?.ok_or_else(unknown)
 }
 
@@ -169,10 +176,15 @@ async fn ask(
     Ok(page)
 }
 
-/// A fault shown in place. Stores' clients know one code for all of them.
+/// A request that is refused before it is known whose it is.
+fn untrusted(refusal: Refusal) -> Refusal {
+    Refusal { code: UNTRUSTED.to_owned(), ..refusal }
+}
+
+/// A fault shown in place.
 fn refuse(client: &Client, fault: Fault) -> Refusal {
     let native = client.installation().is_some();
-    let code = if native { "invalid_authorization_request" } else { fault.code() };
+    let code = if native { UNTRUSTED } else { fault.code() };
     Refusal::bad_request(code, fault)
 }
 

@@ -15,13 +15,13 @@ async fn what_must_not_redirect_does_not() {
     let request_uri = pushed.split("request_uri=").nth(1).expect("a request_uri");
     let native = |change: &str| format!("{}&scope=x{change}", link(&[("client_id", STORE)]));
     for (path, code) in [
-        ("/oauth/authorize".to_owned(), "invalid_request"),
-        (link(&[("client_id", "")]), "invalid_request"),
-        (link(&[("client_id", "nobody")]), "invalid_client"),
-        (link(&[("client_id", "\0\r\n<script>")]), "invalid_client"),
-        (format!("{}&client_id={PARTNER}", partner_link(&[])), "invalid_request"),
-        (format!("{}&state=a", partner_link(&[])), "invalid_request"),
-        (format!("{}&x=%zz", partner_link(&[])), "invalid_request"),
+        ("/oauth/authorize".to_owned(), "invalid_authorization_request"),
+        (link(&[("client_id", "")]), "invalid_authorization_request"),
+        (link(&[("client_id", "nobody")]), "invalid_authorization_request"),
+        (link(&[("client_id", "\0\r\n<script>")]), "invalid_authorization_request"),
+        (format!("{}&client_id={PARTNER}", partner_link(&[])), "invalid_authorization_request"),
+        (format!("{}&state=a", partner_link(&[])), "invalid_authorization_request"),
+        (format!("{}&x=%zz", partner_link(&[])), "invalid_authorization_request"),
         (partner_link(&[("redirect_uri", "")]), "invalid_request"),
         (partner_link(&[("redirect_uri", "https://app.example/cb")]), "invalid_request"),
         (partner_link(&[("redirect_uri", "https://evil.example/")]), "invalid_request"),
@@ -31,7 +31,7 @@ async fn what_must_not_redirect_does_not() {
         (partner_link(&[("state", &"a".repeat(4_000))]), "invalid_request"),
         (native(""), "invalid_authorization_request"),
         (native("&redirect_uri=https://shop.example/cb"), "invalid_authorization_request"),
-        (format!("/oauth/authorize?request_uri={request_uri}"), "invalid_request"),
+        (format!("/oauth/authorize?request_uri={request_uri}"), "invalid_authorization_request"),
         (format!("{pushed}x"), "invalid_request_uri"),
         (
             link(&[("client_id", STORE), ("request_uri", "https://evil.example/r")]),
