@@ -7,6 +7,7 @@ mod cookie;
 pub mod error;
 pub mod form;
 pub mod frame;
+mod payment;
 pub mod session;
 pub mod sign_in;
 
@@ -24,6 +25,7 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/assets/icon.svg", get(asset::icon))
         .route("/assets/style.css", get(asset::stylesheet))
+        .route("/payment/{uid}", get(payment::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
 }

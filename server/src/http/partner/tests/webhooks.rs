@@ -1,1 +1,219 @@
+//! Webhook subscriptions and secrets; what a reset leaves of them.
 
+use counterfoil_protocol::encoding::sha256;
+use serde_json::{Value, json};
+
+use super::shop::{Key, Shop, ok, refused};
+use crate::{store::Reset, testing::TestServer};
+
+const CURRENT: &str = "webhook-subscriptions/current";
+const WANTED: &str = r#"{"active":true,"description":"Medusa","events":["makepay.payment.*"],"metadata":{"providerId":"makepay"},"rotateSecret":true,"url":"https://shop.example/hooks/makepay/makepay_makepay"}"#;
+const KEPT: &str = r#"{"callbackUrl":"https://shop.example/other"}"#;
+
+async fn put(shop: &Shop<'_>, body: &str) -> Value {
+    let answer = shop.call("PUT", CURRENT, body).await;
+    ok(&answer, answer.status.as_u16())
+}
+
+#[tokio::test]
+async fn a_subscription_is_put_read_and_disabled() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let none = ok(&shop.call("GET", CURRENT, "").await, 200);
+    assert_eq!(none, json!({ "companyId": "co_Nordwind", "subscription": null }));
+    refused(&shop.call("DELETE", CURRENT, "").await, 404, "webhook_subscription_not_found");
+
+    let first = ok(&shop.call("PUT", CURRENT, WANTED).await, 201);
+    assert_eq!((&first["created"], &first["rotated"]), (&json!(true), &json!(false)));
+    let secret = first["signingSecret"].as_str().expect("a secret");
+    assert!(secret.len() >= 32);
+    let subscription = &first["subscription"];
+    assert_eq!(subscription["secretLast4"], secret[secret.len() - 4..]);
+    assert_eq!(subscription["url"], "https://shop.example/hooks/makepay/makepay_makepay");
+    assert_eq!(subscription["events"], json!(["makepay.payment.*"]));
+    assert_eq!(subscription["metadata"], json!({ "providerId": "makepay" }));
+    assert_eq!(
+        (&subscription["active"], &subscription["status"]),
+        (&json!(true), &json!("active"))
+    );
+
+    let read = shop.call("GET", CURRENT, "").await;
+    assert_eq!(ok(&read, 200)["subscription"], *subscription);
+    assert!(!read.body.contains(secret));
+
+    let kept = ok(&shop.call("PUT", CURRENT, KEPT).await, 200);
+    assert_eq!((&kept["created"], &kept["rotated"]), (&json!(false), &json!(false)));
+    assert_eq!(kept["signingSecret"], secret);
+    assert_eq!(kept["subscription"]["id"], subscription["id"]);
+    assert_eq!(kept["subscription"]["url"], "https://shop.example/other");
+
+    for _ in 0..2 {
+        let ended = ok(&shop.call("DELETE", CURRENT, "").await, 200);
+        assert_eq!(ended["historicalDeliveryPreserved"], true);
+        assert_eq!(ended["signingSecretChanged"], false);
+        assert_eq!(ended["subscription"]["id"], subscription["id"]);
+        assert_eq!(ended["subscription"]["status"], "disabled");
+    }
+    let rotated = put(&shop, WANTED).await;
+    assert_eq!((&rotated["created"], &rotated["rotated"]), (&json!(false), &json!(true)));
+    assert_ne!(rotated["signingSecret"], secret);
+    assert_eq!(rotated["subscription"]["id"], subscription["id"]);
+    assert_eq!(rotated["subscription"]["status"], "active");
+}
+
+#[tokio::test]
+async fn malformed_ones_change_nothing() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    for (body, code) in [
+        ("{}", "missing_callback_url"),
+        (r#"{"url":"http://shop.example/"}"#, "invalid_callback_url"),
+        (r#"{"url":"https://127.0.0.1/"}"#, "invalid_callback_url"),
+        (r#"{"url":"https://shop.example/","events":7}"#, "invalid_webhook_subscription"),
+    ] {
+        refused(&shop.call("PUT", CURRENT, body).await, 400, code);
+    }
+    assert_eq!(ok(&shop.call("GET", CURRENT, "").await, 200)["subscription"], json!(null));
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_at_rest() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let answer = shop.call_once("PUT", CURRENT, WANTED, "webhook-key-1").await;
+    let secret = ok(&answer, 201)["signingSecret"].as_str().expect("a secret").to_owned();
+    let directory = &server.app.config.data_dir;
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).expect("reads");
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_is_good_for_ten_minutes() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let once = async |body: &str| shop.call_once("PUT", CURRENT, body, "webhook-key-1").await;
+    let first = once(WANTED).await;
+    ok(&first, 201);
+    for seconds in [0, 600] {
+        server.clock.advance(seconds);
+        let again = once(WANTED).await;
+        assert_eq!((again.status.as_u16(), &again.body), (200, &first.body));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    }
+    refused(&once(KEPT).await, 409, "idempotency_key_conflict");
+    server.clock.advance(1);
+    refused(&once(WANTED).await, 409, "idempotency_receipt_expired");
+    server.app.store.sweep(server.app.now()).await.expect("sweeps");
+    refused(&once(WANTED).await, 409, "idempotency_receipt_expired");
+    let other_key = shop.call_once("PUT", CURRENT, WANTED, "webhook-key-2").await;
+    assert_eq!(ok(&other_key, 200)["rotated"], true);
+}
+
+#[tokio::test]
+async fn a_receipt_is_for_the_same_key_holder() {
+    let server = TestServer::start();
+    let mut shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let first = ok(&shop.call_once("PUT", CURRENT, WANTED, "webhook-key-1").await, 201);
+    shop.key = Key::new();
+    let key = shop.key.thumbprint();
+    shop.token = shop.token_with(|claims| {
+        claims.cnf = Some(counterfoil_protocol::access_token::Confirmation { jkt: key });
+    });
+    let other = shop.call_once("PUT", CURRENT, WANTED, "webhook-key-1").await;
+    refused(&other, 409, "idempotency_key_dpop_mismatch");
+    let read = ok(&shop.call("GET", CURRENT, "").await, 200);
+    assert_eq!(read["subscription"], first["subscription"]);
+}
+
+#[tokio::test]
+async fn a_disconnect_can_be_repeated() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    put(&shop, WANTED).await;
+    let first = shop.call_once("DELETE", CURRENT, "", "disconnect-key").await;
+    server.clock.advance(3_000);
+    let again = shop.call_once("DELETE", CURRENT, "", "disconnect-key").await;
+    assert_eq!((again.status.as_u16(), again.body), (200, first.body));
+}
+
+#[tokio::test]
+async fn each_connection_has_its_own_subscription() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let other = Shop::connect(&server, "medusa", "Nordwind").await;
+    let (one, two) = (put(&shop, WANTED).await, put(&other, WANTED).await);
+    assert_ne!(one["subscription"]["id"], two["subscription"]["id"]);
+    assert_ne!(one["signingSecret"], two["signingSecret"]);
+    ok(&other.call("DELETE", CURRENT, "").await, 200);
+    let read = ok(&shop.call("GET", CURRENT, "").await, 200);
+    assert_eq!(read["subscription"]["active"], true);
+}
+
+#[tokio::test]
+async fn a_secret_for_single_links_at_every_connect() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "btcpay-server", "Nordwind").await;
+    let other = Shop::connect(&server, "btcpay-server", "Nordwind").await;
+    let mut seen = Vec::new();
+    for who in [&shop, &shop, &other] {
+        let body = ok(&who.call("POST", "webhook-secret", "{}").await, 200);
+        let secret = body["webhookSecret"]["secret"].as_str().expect("a secret").to_owned();
+        assert_eq!(body["webhookSecret"]["last4"], secret[secret.len() - 4..]);
+        assert!(!seen.contains(&secret));
+        seen.push(secret);
+    }
+    let once = async |key| shop.call_once("POST", "webhook-secret", "{}", key).await;
+    assert_eq!(once("secret-key-1").await.body, once("secret-key-1").await.body);
+    assert_ne!(once("secret-key-1").await.body, once("secret-key-2").await.body);
+    refused(&shop.call("POST", "webhook-secret", "[]").await, 400, "invalid_request");
+}
+
+#[tokio::test]
+async fn branding_and_settings() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "btcpay-server", "Nordwind Trading").await;
+    let branding = ok(&shop.call("GET", "branding", "").await, 200);
+    assert_eq!(branding["company"]["name"], "Nordwind Trading");
+    assert_eq!(branding["company"]["slug"], "nordwind-trading");
+    assert!(branding["makePaySettings"]["allowedPaymentMethods"].is_array());
+    ok(&shop.call("GET", "settings", "").await, 200);
+}
+
+#[tokio::test]
+async fn a_reset_keeps_and_names_them() {
+    let server = TestServer::start();
+    let mut shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let other = Shop::connect(&server, "medusa", "Nordwind").await;
+    let mut ids = vec![put(&shop, WANTED).await["subscription"]["id"].clone()];
+    put(&other, WANTED).await;
+    let first_grant = shop.grant_id().to_owned();
+    shop.approve("Sudwind").await;
+    ids.push(put(&shop, WANTED).await["subscription"]["id"].clone());
+    ids.sort_by_key(Value::to_string);
+
+    let store = &server.app.store;
+    let reset = Reset {
+        client_id: shop.claims.client_id.clone(),
+        idempotency: [1; 32],
+        token_hash: sha256(shop.token.as_bytes()),
+        key: shop.key.thumbprint(),
+        mutation_id: "m".to_owned(),
+        now: server.app.now(),
+    };
+    let body = store.reset(reset.clone()).await.expect("resets");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["preservedWebhookSubscriptionIds"], Value::Array(ids));
+    for grant in [&first_grant, shop.grant_id()] {
+        let kept = store.webhook_subscription(grant).await.expect("reads").expect("kept");
+        assert!(!kept.active);
+    }
+    refused(&shop.call("PUT", CURRENT, WANTED).await, 401, "invalid_token");
+    let untouched = ok(&other.call("GET", CURRENT, "").await, 200);
+    assert_eq!(untouched["subscription"]["active"], true);
+}
