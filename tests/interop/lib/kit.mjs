@@ -8,7 +8,7 @@ import { Server, until } from './processes.mjs';
  * Starts a server before this file's tests, then runs `prepare`, and stops the server after them. One hook for all:
  * the runner does not promise the order of several. The world is filled in when the tests run.
  */
-export function world({ companies = ['Nordwind Trading'], ...options } = {}, prepare = () => {}) {
+export function world({ companies = ['Nordwind Trading'], after: finish, ...options } = {}, prepare = () => {}) {
   const here = { companies };
   before(async () => {
     here.server = await Server.start(options);
@@ -17,7 +17,10 @@ export function world({ companies = ['Nordwind Trading'], ...options } = {}, pre
     here.browser = new Browser(here.merchant);
     await prepare();
   });
-  after(() => here.server?.stop());
+  after(async () => {
+    await here.server?.stop();
+    finish?.();
+  });
   return here;
 }
 

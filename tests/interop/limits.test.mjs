@@ -1,0 +1,72 @@
+// Rate limits: what is counted, by whom, and that others do not suffer.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { App } from './lib/app.mjs';
+import { Browser, readForms } from './lib/browser.mjs';
+import { ok, send } from './lib/http.mjs';
+import { world } from './lib/kit.mjs';
+import { Store } from './lib/native.mjs';
+
+const ALLOWED = 12;
+const here = world({
+  settings: `[limits]
+registrations_per_minute = ${ALLOWED}
+token_requests_per_minute = ${ALLOWED}
+pushed_requests_per_minute = ${ALLOWED}
+sign_in_failures_per_minute = 5
+`,
+});
+
+/** Sends until it is too much; answers how many got through. */
+async function exhaust(request) {
+  for (let sent = 0; sent < 4 * ALLOWED; sent += 1) {
+    const answer = await request(sent);
+    if (answer.status === 429) {
+      assert.match(answer.headers['retry-after'], /^[1-9]\d*$/);
+      if (answer.headers['content-type'].startsWith('application/json')) assert.match(answer.json.error, /^[a-z_]+$/);
+      return sent;
+    }
+  }
+  return assert.fail('nothing was too much');
+}
+
+const near = (sent) => assert.ok(sent >= ALLOWED && sent <= 2 * ALLOWED, `${sent} got through`);
+
+describe('too many', () => {
+  it('token requests of one client do not hinder another', async () => {
+    const [app, other] = [await App.register(here.server), await App.register(here.server, { name: 'Other' })];
+    const request = (client) => client.token({ grant_type: 'client_credentials' });
+    near(await exhaust(() => request(app)));
+    ok(await request(other));
+  });
+
+  it('pushed requests of one client do not hinder another', async () => {
+    const [app, other] = [await App.register(here.server), await App.register(here.server, { name: 'Other' })];
+    near(await exhaust(() => app.push(app.request().parameters)));
+    ok(await other.push(other.request().parameters), 201);
+  });
+
+  it('registrations are counted by the real address', async () => {
+    const shop = () => new Store(here.server, 'btcpay-server');
+    near(await exhaust((sent) => shop().register({ headers: {
+      'x-forwarded-for': `192.0.2.${sent}`, forwarded: `for=192.0.2.${sent}`,
+    } })));
+  });
+
+  it('guesses slow down, sign-ins do not', async () => {
+    const app = await App.register(here.server);
+    const attempt = async (person) => {
+      const guest = new Browser(person);
+      const page = await guest.visit(app.request().url);
+      const form = readForms(page.answer.text).find(({ fields }) => fields.some(({ name }) => name === 'password'));
+      const done = await guest.submit({ ...page, form }, form);
+      return done.answer;
+    };
+    for (let time = 0; time < 10; time += 1) assert.equal((await attempt(here.merchant)).status, 200);
+    const guess = { email: here.merchant.email, password: 'a wrong password' };
+    const sent = await exhaust(() => attempt(guess));
+    assert.ok(sent >= 5 && sent <= 10, `${sent} got through`);
+    assert.equal((await send(`${here.server.issuer}/healthz`)).status, 200);
+  });
+});

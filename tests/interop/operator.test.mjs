@@ -1,0 +1,181 @@
+// The operator's hand on a running server: keys that change, profiles of one's own, what is shown and what never is.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+
+import { Key } from './lib/dpop.mjs';
+import { challenged, ok, refused, send } from './lib/http.mjs';
+import { UNTHROTTLED, world } from './lib/kit.mjs';
+import { PLATFORMS, Store } from './lib/native.mjs';
+import { SERVER_BIN, Server, run, temporaryDirectory } from './lib/processes.mjs';
+
+const directory = temporaryDirectory();
+const profiles = join(directory.path, 'profiles');
+mkdirSync(profiles);
+writeFileSync(join(profiles, 'careful.toml'), `platform = "careful"
+name = "Careful shops"
+publisher = "Nobody"
+callback = "{site_url}/back"
+registration_id = true
+scopes = ["company:read", "makepay:payment-links:read", "makepay:payment-links:write"]
+token_algorithm = "ES256"
+require_nonce = true
+`);
+PLATFORMS.careful = {
+  algorithm: 'ES256', identified: true, version: {}, callback: (site) => `${site}/back`,
+  scopes: ['company:read', 'makepay:payment-links:read', 'makepay:payment-links:write'],
+};
+
+const here = world({ settings: `profiles_dir = ${JSON.stringify(profiles)}\n${UNTHROTTLED}`, after: directory.remove });
+
+async function connected(platform) {
+  const shop = new Store(here.server, platform);
+  await shop.connect(here.browser);
+  return shop;
+}
+
+describe('signing keys', () => {
+  it('change while the server runs, and what the old ones signed stays good', async () => {
+    const shops = [await connected('medusa'), await connected('wordpress')];
+    const kids = async () => ok(await send(`${here.server.issuer}/oauth/jwks.json`)).keys.map(({ kid }) => kid);
+    const before = await kids();
+    await here.server.operator(['key', 'rotate']);
+    for (const shop of shops) {
+      const { access_token: old } = shop.tokens;
+      ok(await shop.api('GET', 'payment-links'));
+      await shop.accept(await shop.refresh());
+      const kid = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
+      assert.notEqual(kid(shop.tokens.access_token), kid(old), shop.platform);
+      ok(await shop.api('GET', 'payment-links', { token: old }));
+    }
+    const after = await kids();
+    for (const kid of before) assert.ok(after.includes(kid), 'retired keys stay published');
+    assert.equal(new Set(after).size, after.length);
+    await here.server.restart();
+    for (const shop of shops) await shop.stillWorks();
+  });
+
+  it('are published without their private parts', async () => {
+    const { keys } = ok(await send(`${here.server.issuer}/oauth/jwks.json`));
+    assert.ok(keys.length >= 2);
+    for (const jwk of keys) {
+      for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) assert.ok(!(member in jwk), member);
+      assert.equal(jwk.use, 'sig');
+      assert.ok(['RS256', 'ES256'].includes(jwk.alg));
+    }
+  });
+});
+
+describe('a profile of the operator\'s own', () => {
+  it('may demand nonces', async () => {
+    const shop = new Store(here.server, 'careful');
+    const url = shop.at('/oauth/native/installations');
+    const answers = async (attempt, challenge = (answer) => refused(answer, 400, 'use_dpop_nonce')) => {
+      const first = await attempt(undefined);
+      challenge(first);
+      assert.equal(first.headers['www-authenticate']?.includes('Basic') ?? false, false);
+      return attempt(first.headers['dpop-nonce']);
+    };
+    const registered = await answers((nonce) => shop.register({ proof: shop.key.proof('POST', url, { nonce }) }));
+    shop.clientId = ok(registered, 201).client_id;
+    const grant = await shop.authorize(here.browser);
+    const token = shop.at('/oauth/token');
+    const redeem = (nonce) => shop.redeem(grant, { proof: shop.key.proof('POST', token, { nonce }) });
+    shop.tokens = ok(await answers(redeem));
+    const read = (nonce) => shop.api('GET', 'payment-links', { knobs: { nonce } });
+    ok(await answers(read, (answer) => challenged(answer, 'use_dpop_nonce')));
+    const stale = await answers(
+      (nonce) => read(nonce && `${nonce}x`), (answer) => challenged(answer, 'use_dpop_nonce'),
+    );
+    challenged(stale, 'use_dpop_nonce');
+  });
+
+  it('is listed beside those built in', async () => {
+    const { profiles: rows } = await here.server.operator(['profile', 'list', '--config', here.server.config]);
+    const names = rows.map(({ platform }) => platform).sort();
+    assert.deepEqual(names, ['btcpay-server', 'careful', 'medusa', 'wordpress']);
+  });
+});
+
+describe('what is shown', () => {
+  it('of a store is everything but its secrets', async () => {
+    const shop = await connected('wordpress');
+    const listed = await here.server.operator(['installation', 'list']);
+    const one = listed.installations.find(({ client_id: id }) => id === shop.clientId);
+    assert.equal(one.site_url, shop.site);
+    const shown = await here.server.operator(['installation', 'show', shop.clientId]);
+    for (const value of [listed, shown]) {
+      const text = JSON.stringify(value);
+      for (const secret of [
+        shop.registrationId, shop.tokens.refresh_token, shop.tokens.access_token,
+      ]) assert.ok(!text.includes(secret));
+    }
+  });
+
+  it('of an application is its secret, once', async () => {
+    const app = await here.server.app('Ledger', 'Nordwind Trading', {
+      redirectUris: ['https://app.example/cb'], scopes: ['company:read'],
+    });
+    assert.match(app.client_id, /^mco_app_/);
+    assert.match(app.client_secret, /^mco_sec_/);
+    const desk = await here.server.app('Desk', 'Nordwind Trading', {
+      redirectUris: ['https://app.example/cb'], scopes: ['company:read'], flags: ['--public'],
+    });
+    assert.ok(!desk.client_secret);
+  });
+
+  it('by check is that all is well', async () => {
+    const { ok: well } = await here.server.operator(['check', '--config', here.server.config]);
+    assert.equal(well, true);
+  });
+});
+
+describe('the command line', () => {
+  it('takes --data-dir before and after the command', async () => {
+    for (const args of [
+      ['--data-dir', here.server.dataDir, 'installation', 'list'],
+      ['installation', 'list', '--data-dir', here.server.dataDir],
+    ]) {
+      const { code, stdout, stderr } = await run(SERVER_BIN, [...args, '--json']);
+      assert.equal(code, 0, stderr);
+      assert.ok(Array.isArray(JSON.parse(stdout).installations));
+    }
+  });
+
+  it('refuses what cannot work', async () => {
+    const elsewhere = ['--data-dir', join(directory.path, 'other')];
+    for (const [name, args] of Object.entries({
+      'an issuer with a path': ['serve', '--issuer', 'https://pay.example/tenant', ...elsewhere],
+      'an issuer with a slash': ['serve', '--issuer', 'https://pay.example/', ...elsewhere],
+      'plain http abroad': ['serve', '--issuer', 'http://pay.example', ...elsewhere],
+      'an unknown company': [
+        '--data-dir', here.server.dataDir, 'app', 'add', '--name', 'X', '--company', 'Nobody', '--redirect-uri',
+        'https://x.example/cb',
+      ],
+      'an unknown command': ['dance', ...elsewhere],
+    })) {
+      const { code, stderr } = await run(SERVER_BIN, args);
+      assert.notEqual(code, 0, name);
+      assert.ok(stderr.length > 0 && !stderr.includes('panicked'), `${name}: ${stderr}`);
+    }
+  });
+
+  it('starts no second server on the same data', async () => {
+    const { code, stderr } = await run(SERVER_BIN, [
+      'serve', '--data-dir', here.server.dataDir, '--listen', `127.0.0.1:${new URL(here.server.issuer).port}`,
+      '--issuer', here.server.issuer,
+    ]);
+    assert.notEqual(code, 0, stderr);
+    assert.equal((await send(`${here.server.issuer}/healthz`)).status, 200);
+  });
+
+  it('keeps servers of different data apart', async () => {
+    const other = await Server.start();
+    const shop = await connected('wordpress');
+    const stranger = new Store(other, 'wordpress');
+    Object.assign(stranger, { clientId: shop.clientId, tokens: shop.tokens, key: new Key() });
+    assert.equal((await stranger.api('GET', 'payment-links', { key: shop.key })).status, 401);
+    await other.stop();
+  });
+});
