@@ -69,6 +69,8 @@ impl Places {
             .context(
                 "there is no home directory to keep the state in; name one with --state-dir",
             )?;
+        let state_dir = std::path::absolute(&state_dir)
+            .with_context(|| format!("{} is no path for the state", state_dir.display()))?;
         let api_socket = wishes
             .socket
             .clone()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub(crate) struct Trouble {
     /// Which trouble.
     pub(crate) code: Code,
-    /// One sentence for the merchant. Never holds anything secret, nor text that the server sent.
+    /// One sentence for the merchant. Never holds anything secret, and of what the server sent its codes alone.
     pub(crate) message: String,
     /// When to ask again, where that is known: seconds from the time of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
