@@ -43,7 +43,7 @@ macro_rules! every_story {
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,
                 by_revoked_access, of_another_grant, of_own_grants;
-            grants: own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
+            grants: connected_companies, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
                 redemptions, redemptions_refused, reuses, rotations, rotations_refused,
                 sole_clients_have_one_family, untouched_until_used;
             races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,

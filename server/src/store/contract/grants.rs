@@ -7,7 +7,7 @@ use crate::{
         recovery::{PERIOD, RecoveryRecord},
     },
     store::{
-        NewFamily,
+        NewFamily, Role,
         Written::{self, Done, Raced},
     },
 };
@@ -114,6 +114,24 @@ pub async fn sole_clients_have_one_family(world: World) {
     for (grant, family) in [(&acme, "one"), (&acme, "two"), (&bolt, "three")] {
         assert!(world.is_good(grant, family).await, "{family}");
     }
+}
+
+pub async fn connected_companies(world: World) {
+    world.store.add_app(app("app")).await.expect("adds");
+    world.store.add_app(app("other")).await.expect("adds");
+    world.store.add_membership("ann", "acme", Role::Member).await.expect("adds");
+    let check = async |client: &str, user: &str, expected: &[&str]| {
+        let connected = world.store.connected_companies(client, user).await.expect("reads");
+        assert_eq!(connected, expected, "{client} {user}");
+    };
+    let acme = world.authorized("one", "app", "acme").await;
+    world.authorized("two", "app", "bolt").await;
+    world.approved("unredeemed", "other", "acme", None).await;
+    check("app", "ann", &["acme"]).await;
+    check("app", "nobody", &[]).await;
+    check("other", "ann", &[]).await;
+    world.end_grant(&acme, EndReason::Withdrawn).await;
+    check("app", "ann", &[]).await;
 }
 
 pub async fn rotations(world: World) {
