@@ -50,14 +50,16 @@ impl App {
         let data = DataDir::open(&config.data_dir)?;
         let at_rest = data.at_rest_key(credentials, &*entropy)?;
         let keys = data.signing_keys(&*entropy, clock.now())?;
+        let replay = ReplayMemory::open(data.path(), data.had_database(), clock.now())
+            .map_err(|error| DataError::File { path: data.path().join("replay"), error })?;
         Ok(Self {
             uris: Uris::new(&config),
             store: Arc::new(data.store()?),
-            replay: ReplayMemory::default(),
+            replay,
             keys,
             vault: Vault::new(*at_rest),
             profiles: Profiles::load(config.profiles_dir.as_deref())?,
-            limits: Limits::default(),
+            limits: Limits::new(&config.limits, Arc::clone(&clock)),
             config,
             clock,
             entropy,

@@ -110,7 +110,7 @@ pub mod fixed {
         }
 
         fn monotonic(&self) -> Duration {
-            Duration::ZERO
+            Duration::from_secs(self.now().0.try_into().unwrap_or_default())
         }
     }
 

@@ -58,3 +58,12 @@ pub fn lock(directory: &Path) -> io::Result<File> {
     rustix::fs::flock(&directory, rustix::fs::FlockOperation::LockExclusive)?;
     Ok(directory)
 }
+
+/// Locks a directory as [`lock`] does, unless somebody else has: then nothing.
+pub fn try_lock(directory: &Path) -> io::Result<Option<File>> {
+    let directory = File::open(directory)?;
+    match rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        other => other.map(|()| Some(directory)).map_err(Into::into),
+    }
+}

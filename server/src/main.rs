@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod config;
 mod data;
+mod events;
 mod files;
 mod http;
 mod keys;

@@ -89,7 +89,7 @@ impl TestServer {
             keys: SigningKeys::open(&keys, &*entropy, clock.now()).expect("keys"),
             vault: Vault::new([7; 32]),
             profiles: Profiles::load(None).expect("profiles"),
-            limits: Limits::default(),
+            limits: Limits::new(&config.limits, Arc::clone(&clock) as _),
             clock: Arc::clone(&clock) as _,
             entropy,
             config,

@@ -7,7 +7,7 @@ use axum::{
 };
 use counterfoil_protocol::{error::ErrorBody, proof::ProofRefusal};
 
-use crate::{keys::KeyError, store::StoreError};
+use crate::{keys::KeyError, limits::RetryAfter, store::StoreError};
 
 /// The header that carries a nonce (RFC 9449 §8).
 pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -100,6 +100,15 @@ impl Refusal {
         let sentence = "The server could not do this now. Nothing was changed; try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", sentence)
             .caused_by(cause)
+    }
+}
+
+/// 429, and when to try again.
+impl From<RetryAfter> for Refusal {
+    fn from(limit: RetryAfter) -> Self {
+        let sentence = format!("There were too many requests. Try again in {} s.", limit.seconds);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", sentence)
+            .with_header(header::RETRY_AFTER, &limit.seconds.to_string())
     }
 }
 

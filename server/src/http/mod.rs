@@ -1,5 +1,6 @@
 //! The server on the wire: parse, ask the rules, store, render. No protocol decisions are made here.
 
+pub mod address;
 pub mod edge;
 pub mod error;
 pub mod extract;

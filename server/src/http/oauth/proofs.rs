@@ -10,6 +10,7 @@ use crate::{
     app::App,
     http::{error::Refusal, extract::single_header},
     oauth::nonce,
+    replay::Replayed,
 };
 
 /// How one endpoint wants its proofs.
@@ -66,9 +67,14 @@ impl App {
     /// Remembers a proof; a second use is refused. Call it when every other check has passed.
     pub fn remember_proof(&self, proof: &Proof, window: Window) -> Result<(), Refusal> {
         // One second more than the window: the proof's time and ours are both cut to whole seconds.
-        self.replay
-            .remember(proof, proof.iat + window.past + 1, self.now())
-            .map_err(|replayed| Refusal::bad_request("invalid_dpop_proof", replayed))
+        self.replay.remember(proof, proof.iat + window.past + 1, self.now()).map_err(|replayed| {
+            match replayed {
+                Replayed::Seen | Replayed::BeforeStart => {
+                    Refusal::bad_request("invalid_dpop_proof", replayed)
+                }
+                Replayed::NotRemembered => Refusal::server_error(replayed),
+            }
+        })
     }
 
     /// The answer to a proof that was refused.

@@ -1,15 +1,12 @@
 //! Signing in with an address and a password, and out.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     body::Body,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
+    extract::State,
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
     response::Response,
 };
 use counterfoil_protocol::secret::Secret;
@@ -22,7 +19,8 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{error::Refusal, extract::Parameters},
+    events,
+    http::{address::ClientAddress, error::Refusal, extract::Parameters},
     password,
     store::User,
 };
@@ -125,8 +123,8 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
     let again = |status, problem| {
         render_problem(app, headers, destination.as_ref(), &email, status, problem)
     };
-    let address = address(&parts);
-    if !may_try(app, &email, address) {
+    let ClientAddress(address) = ClientAddress::of(&parts.extensions);
+    if app.limits.check_sign_in(&email, address).is_err() {
         return Ok(again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
     }
     let user = app.store.user_by_email(&email).await?.filter(|user| user.disabled_at.is_none());
@@ -134,8 +132,8 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
     match (password::verify(stored, password).await, user) {
         (Ok(true), Some(user)) => go_on(app, headers, &user, destination.as_ref()).await,
         (Ok(_), _) => {
-            note_failure(app, &email, address);
-            tracing::info!(%address, "sign-in failed");
+            app.limits.note_sign_in_failure(&email, address);
+            events::sign_in_failed(address);
             Ok(again(StatusCode::FORBIDDEN, WRONG))
         }
         (Err(_busy), _) => Ok(again(StatusCode::SERVICE_UNAVAILABLE, BUSY)),
@@ -149,7 +147,7 @@ async fn go_on(
     destination: Option<&Destination>,
 ) -> Result<Response, Refusal> {
     let cookie = app.start_session(user, headers).await?;
-    tracing::info!(user_id = user.id, "signed in");
+    events::signed_in(&user.id);
     let mut response = frame::see_other(app, destination.map_or("/sign-in", Destination::as_str));
     append_cookies(&mut response, [cookie]);
     Ok(response)
@@ -216,18 +214,6 @@ fn append_cookies<const N: usize>(response: &mut Response, cookies: [Option<Head
     for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-}
-
-/// Whether another attempt may be made. Failures alone are counted, per account and per address.
-fn may_try(_app: &App, _email: &str, _address: IpAddr) -> bool {
-    true
-}
-
-fn note_failure(_app: &App, _email: &str, _address: IpAddr) {}
-
-fn address(parts: &Parts) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! One function per business event: a log line and a counter. No secret is an argument of any of them.
+//!
+//! Labels have few values, all of them ours; ids and thumbprints go into the log alone.
+
+use counterfoil_protocol::{encoding::base64url, jwk::Thumbprint};
+use metrics::counter;
+use tracing::{info, warn};
+
+use crate::oauth::grant::EndReason;
+
+const EVENTS: &str = "counterfoil_events_total";
+
+/// A store registered, or said more of itself. `change` is what that did.
+pub fn registered(client_id: &str, platform: &str, change: &'static str, key: &Thumbprint) {
+    counter!(EVENTS, "event" => "registered").increment(1);
+    info!(event = "registered", client_id, platform, change, key = short(key));
+}
+
+/// A person approved a client for a company.
+pub fn approved(client_id: &str, company_id: &str, user_id: &str) {
+    counter!(EVENTS, "event" => "approved").increment(1);
+    info!(event = "approved", client_id, company_id, user_id);
+}
+
+/// A person said no.
+pub fn denied(client_id: &str, user_id: &str) {
+    counter!(EVENTS, "event" => "denied").increment(1);
+    info!(event = "denied", client_id, user_id);
+}
+
+/// A code became tokens.
+pub fn code_redeemed(client_id: &str, grant_id: &str) {
+    counter!(EVENTS, "event" => "code_redeemed").increment(1);
+    info!(event = "code_redeemed", client_id, grant_id);
+}
+
+/// A refresh token was rotated.
+pub fn refreshed(client_id: &str, grant_id: &str) {
+    counter!(EVENTS, "event" => "refreshed").increment(1);
+    tracing::debug!(event = "refreshed", client_id, grant_id);
+}
+
+/// An answer was given again to a retry.
+pub fn answered_again(client_id: &str, what: &'static str) {
+    counter!(EVENTS, "event" => "answered_again").increment(1);
+    info!(event = "answered_again", client_id, what);
+}
+
+/// A token family ended.
+pub fn family_ended(client_id: &str, grant_id: &str, reason: EndReason) {
+    let reason = reason.as_str();
+    counter!("counterfoil_families_ended_total", "reason" => reason).increment(1);
+    warn!(event = "family_ended", client_id, grant_id, reason);
+}
+
+/// An installation got a new family for a proof of its key.
+pub fn recovered(client_id: &str, grant_id: &str) {
+    counter!(EVENTS, "event" => "recovered").increment(1);
+    warn!(event = "recovered", client_id, grant_id);
+}
+
+/// An installation was reset.
+pub fn reset(client_id: &str) {
+    counter!(EVENTS, "event" => "reset").increment(1);
+    info!(event = "reset", client_id);
+}
+
+/// A token was revoked by its client.
+pub fn revoked(client_id: &str, what: &'static str) {
+    counter!(EVENTS, "event" => "revoked").increment(1);
+    info!(event = "revoked", client_id, what);
+}
+
+/// A credential came with a proof by another key: somebody else has it, or a store lost its key.
+pub fn wrong_key(client_id: &str, key: &Thumbprint) {
+    counter!(EVENTS, "event" => "wrong_key").increment(1);
+    warn!(event = "wrong_key", client_id, key = short(key));
+}
+
+/// A person signed in.
+pub fn signed_in(user_id: &str) {
+    counter!(EVENTS, "event" => "signed_in").increment(1);
+    info!(event = "signed_in", user_id);
+}
+
+/// Somebody did not sign in. The address that was typed is not told: people type passwords there.
+pub fn sign_in_failed(from: std::net::IpAddr) {
+    counter!(EVENTS, "event" => "sign_in_failed").increment(1);
+    info!(event = "sign_in_failed", %from);
+}
+
+/// A rate limit was reached.
+pub fn limited(limit: &'static str) {
+    counter!("counterfoil_limited_total", "limit" => limit).increment(1);
+}
+
+/// Enough of a thumbprint to tell keys apart in a log.
+fn short(key: &Thumbprint) -> String {
+    base64url(&key.0[..9])
+}
