@@ -5,7 +5,7 @@ mod patch;
 use counterfoil_protocol::{UnixTime, callback::LocalHosts};
 use serde::{Deserialize, Serialize};
 
-pub use self::patch::{ArchiveRefusal, LinkPatch};
+pub use self::patch::LinkPatch;
 use super::{
     amount::Amount,
     json::Json,

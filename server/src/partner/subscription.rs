@@ -106,7 +106,9 @@ impl SubscriptionRequest {
             None => vec![DEFAULT_EVENTS.to_owned()],
             Some(list) => serde_json::from_str::<Vec<String>>(list.get())
                 .ok()
-                .filter(|list| (1..=32).contains(&list.len()) && list.iter().all(is_event))
+                .filter(|list| {
+                    (1..=32).contains(&list.len()) && list.iter().all(|name| is_event(name))
+                })
                 .ok_or_else(|| body.fault("events", must))?,
         };
         Ok(Self {
@@ -151,7 +153,7 @@ impl SubscriptionRequest {
     }
 }
 
-fn is_event(name: &String) -> bool {
+fn is_event(name: &str) -> bool {
     (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:*-".contains(&b))
 }

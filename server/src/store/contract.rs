@@ -7,6 +7,7 @@ pub mod clients;
 pub mod durability;
 pub mod ends;
 pub mod grants;
+pub mod partner;
 pub mod races;
 pub mod requests;
 mod world;
@@ -46,6 +47,9 @@ macro_rules! every_story {
             grants: connected_companies, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
                 redemptions, redemptions_refused, reuses, rotations, rotations_refused,
                 sole_clients_have_one_family, untouched_until_used;
+            partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
+                links_of_an_ended_grant, receipts, resets_disable_subscriptions, secrets, subscriptions,
+                subscriptions_of_many;
             races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,
                 redemptions_of_many, registrations, resets_of_many, rotations_of_many;
             requests: approvals_refused, approved, consents, denied, grants_of_companies, promotions,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint};
+use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint, token::REPLAYED_HEADER};
 use serde::Serialize;
 
 use super::challenge;
@@ -28,8 +28,6 @@ use crate::{
 
 /// How often a request is decided again because another was faster.
 pub(super) const ATTEMPTS: usize = 8;
-
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A request that passed the guard.
 pub(super) struct Call {
@@ -83,10 +81,10 @@ impl Call {
     pub(super) fn written(
         &self,
         write: PartnerWrite,
-        answer: impl FnOnce() -> Response,
+        response: impl FnOnce() -> Response,
     ) -> Result<Option<Response>, Refusal> {
         match write {
-            PartnerWrite::Done => Ok(Some(answer())),
+            PartnerWrite::Done => Ok(Some(response())),
             PartnerWrite::Raced => Ok(None),
             PartnerWrite::GrantEnded => {
                 let scheme = if self.key.is_some() { Scheme::Dpop } else { Scheme::Bearer };
@@ -116,8 +114,8 @@ impl Once<'_> {
             .map_err(|refusal| Refusal::new(StatusCode::CONFLICT, refusal.code(), refusal))?;
         let body =
             app.vault.open(Purpose::PartnerReceipt, sealed).map_err(Refusal::server_error)?;
-        let mut response = json(StatusCode::OK, body.to_vec());
-        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        let mut response = answer(StatusCode::OK, body.to_vec());
+        response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
         Ok(Some(response))
     }
 
@@ -144,7 +142,7 @@ pub(super) fn to_bytes(body: &impl Serialize) -> Result<Vec<u8>, Refusal> {
 }
 
 /// An answer of JSON that nobody keeps.
-pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
+pub(super) fn answer(status: StatusCode, body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, body).into_response()
 }

@@ -2,9 +2,9 @@
 
 use axum::{body::Body, http::StatusCode, response::Response};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::call::{ATTEMPTS, Call, json, overtaken, to_bytes};
+use super::call::{ATTEMPTS, Call, answer, overtaken, to_bytes};
 use crate::{
     app::App,
     http::{error::Refusal, extract::Parameters},
@@ -51,17 +51,7 @@ struct Changed<'a> {
     ok: bool,
     payment_link: LinkView<'a>,
     #[serde(flatten)]
-    archived: Option<Archived>,
-}
-
-/// What is said of an archived link: that nobody had begun to pay it, and nobody can any more.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Archived {
-    archive_eligibility: &'static str,
-    archived_with_no_session: bool,
-    latest_session: Option<()>,
-    session_creation_claimed: bool,
+    archived: Option<Value>,
 }
 
 /// `POST payment-links`.
@@ -83,15 +73,15 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
         payment_request_email_error: send_email.then_some("payment_request_email_not_supported"),
     })?;
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = once.answered().await? {
-            return Ok(answer);
+        if let Some(response) = once.answered().await? {
+            return Ok(response);
         }
         let (link, receipt) = (link.clone(), once.receipt(&body));
         let new = NewLink { link, needs_subscription, receipt, now: app.now() };
         let write = app.store.create_payment_link(new).await?;
-        let answer = || json(StatusCode::CREATED, body.clone());
-        if let Some(answer) = call.written(write, answer)? {
-            return Ok(answer);
+        let created = || answer(StatusCode::CREATED, body.clone());
+        if let Some(response) = call.written(write, created)? {
+            return Ok(response);
         }
     }
     Err(overtaken())
@@ -108,7 +98,7 @@ pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
         company_id: &call.holder.company.id,
         payment_links: links.iter().map(|link| link.view(base)).collect(),
     })?;
-    Ok(json(StatusCode::OK, body))
+    Ok(answer(StatusCode::OK, body))
 }
 
 /// `GET payment-links/{uid}`.
@@ -116,7 +106,7 @@ pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
     let link = own_link(&call).await?;
     let payment_link = link.view(checkout_base(&call.app));
     let body = to_bytes(&Found { company_id: &call.holder.company.id, payment_link })?;
-    Ok(json(StatusCode::OK, body))
+    Ok(answer(StatusCode::OK, body))
 }
 
 /// `PATCH payment-links/{uid}`.
@@ -126,36 +116,41 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
     let once = call.once(Keeping::PLAIN, text.as_bytes())?;
     let patch = LinkPatch::parse(&text, app.config.local_hosts()).map_err(malformed)?;
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = once.answered().await? {
-            return Ok(answer);
+        if let Some(response) = once.answered().await? {
+            return Ok(response);
         }
         let known = own_link(&call).await?;
         let link = match patch.clone().apply(&known, app.now()) {
             Ok(link) => link,
             Err(refusal) => {
                 let body = to_bytes(&json!({ "errorCode": refusal.code() }))?;
-                return Ok(json(StatusCode::CONFLICT, body));
+                return Ok(answer(StatusCode::CONFLICT, body));
             }
         };
         let body = to_bytes(&Changed {
             company_id: &call.holder.company.id,
             ok: true,
             payment_link: link.view(checkout_base(app)),
-            archived: patch.archive.then_some(Archived {
-                archive_eligibility: "no_session",
-                archived_with_no_session: true,
-                latest_session: None,
-                session_creation_claimed: false,
-            }),
+            archived: patch.archive.then(archived),
         })?;
         let receipt = once.receipt(&body);
         let change = LinkChange { link, receipt, now: app.now() };
         let write = app.store.change_payment_link(change).await?;
-        if let Some(answer) = call.written(write, || json(StatusCode::OK, body))? {
-            return Ok(answer);
+        if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
+            return Ok(response);
         }
     }
     Err(overtaken())
+}
+
+/// What is said of an archived link: that nobody had begun to pay it, and nobody can any more.
+fn archived() -> Value {
+    json!({
+        "archiveEligibility": "no_session",
+        "archivedWithNoSession": true,
+        "latestSession": null,
+        "sessionCreationClaimed": false,
+    })
 }
 
 /// The link that the path names, if this grant made it. Another's is as good as none.

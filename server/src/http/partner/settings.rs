@@ -3,7 +3,7 @@
 use axum::{body::Body, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
-use super::call::{Call, json, to_bytes};
+use super::call::{Call, answer, to_bytes};
 use crate::http::error::Refusal;
 
 /// What can be paid with.
@@ -16,7 +16,7 @@ pub(super) async fn branding(call: Call, _body: Body) -> Result<Response, Refusa
         "company": company(&call),
         "makePaySettings": { "allowedPaymentMethods": PAYMENT_METHODS },
     }))?;
-    Ok(json(StatusCode::OK, body))
+    Ok(answer(StatusCode::OK, body))
 }
 
 /// `GET settings`.
@@ -26,7 +26,7 @@ pub(super) async fn settings(call: Call, _body: Body) -> Result<Response, Refusa
         "company": company(&call),
         "settings": { "allowedPaymentMethods": PAYMENT_METHODS },
     }))?;
-    Ok(json(StatusCode::OK, body))
+    Ok(answer(StatusCode::OK, body))
 }
 
 fn company(call: &Call) -> Value {

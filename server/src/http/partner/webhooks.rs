@@ -5,7 +5,7 @@ use counterfoil_protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::json;
 
-use super::call::{ATTEMPTS, Call, json, overtaken, to_bytes};
+use super::call::{ATTEMPTS, Call, answer, overtaken, to_bytes};
 use crate::{
     app::App,
     http::error::Refusal,
@@ -50,7 +50,7 @@ pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
     let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
     let subscription = known.as_ref().map(Subscription::view);
     let body = to_bytes(&Found { company_id: &call.holder.company.id, subscription })?;
-    Ok(json(StatusCode::OK, body))
+    Ok(answer(StatusCode::OK, body))
 }
 
 /// `PUT webhook-subscriptions/current`.
@@ -62,8 +62,8 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
     let request = SubscriptionRequest::parse(&text, app.config.local_hosts())
         .map_err(|fault| Refusal::bad_request(fault.code(), &fault))?;
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = once.answered().await? {
-            return Ok(answer);
+        if let Some(response) = once.answered().await? {
+            return Ok(response);
         }
         let known = app.store.webhook_subscription(grant_id).await?;
         let rotated = known.is_some() && request.rotate_secret;
@@ -88,8 +88,8 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
         let change = SubscriptionChange { subscription, receipt, now: app.now() };
         let write = app.store.change_webhook_subscription(change).await?;
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-        if let Some(answer) = call.written(write, || json(status, body))? {
-            return Ok(answer);
+        if let Some(response) = call.written(write, || answer(status, body))? {
+            return Ok(response);
         }
     }
     Err(overtaken())
@@ -100,8 +100,8 @@ pub(super) async fn disable(call: Call, _body: Body) -> Result<Response, Refusal
     let app = &*call.app;
     let once = call.once(Keeping::PLAIN, b"")?;
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = once.answered().await? {
-            return Ok(answer);
+        if let Some(response) = once.answered().await? {
+            return Ok(response);
         }
         let known = app.store.webhook_subscription(&call.holder.grant_id).await?;
         let subscription = known.ok_or_else(|| {
@@ -122,8 +122,8 @@ pub(super) async fn disable(call: Call, _body: Body) -> Result<Response, Refusal
         let receipt = once.receipt(&body);
         let change = SubscriptionChange { subscription, receipt, now: app.now() };
         let write = app.store.change_webhook_subscription(change).await?;
-        if let Some(answer) = call.written(write, || json(StatusCode::OK, body))? {
-            return Ok(answer);
+        if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
+            return Ok(response);
         }
     }
     Err(overtaken())
@@ -136,8 +136,8 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
     let once = call.once(Keeping::SECRETS, text.as_bytes())?;
     let company = &call.holder.company.id;
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = once.answered().await? {
-            return Ok(answer);
+        if let Some(response) = once.answered().await? {
+            return Ok(response);
         }
         let (plain, secret) = new_secret(app);
         let body = to_bytes(&json!({
@@ -154,8 +154,8 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
             now: app.now(),
         };
         let write = app.store.change_webhook_secret(change).await?;
-        if let Some(answer) = call.written(write, || json(StatusCode::OK, body))? {
-            return Ok(answer);
+        if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
+            return Ok(response);
         }
     }
     Err(overtaken())

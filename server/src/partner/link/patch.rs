@@ -11,19 +11,31 @@ use crate::partner::{
 /// Everything that can be changed.
 const PATCHABLE: [&str; 5] = ["status", "returnUrl", "successUrl", "failureUrl", "metadata"];
 
-/// A change of a payment link; what is `None` stays.
+/// A change of a payment link.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkPatch {
     /// Puts the link away.
     pub archive: bool,
-    /// Another address, or none any more.
-    pub return_url: Option<Option<String>>,
-    /// Another address, or none any more.
-    pub success_url: Option<Option<String>>,
-    /// Another address, or none any more.
-    pub failure_url: Option<Option<String>>,
+    /// Where the payer's browser goes.
+    pub return_url: UrlChange,
+    /// Where it goes when paid.
+    pub success_url: UrlChange,
+    /// Where it goes when not.
+    pub failure_url: UrlChange,
     /// Other data in place of the store's own.
     pub metadata: Option<Json>,
+}
+
+/// A change of one URL.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum UrlChange {
+    /// It is not named.
+    #[default]
+    Keep,
+    /// It is `null`.
+    Remove,
+    /// Another one.
+    Set(String),
 }
 
 /// Why a link cannot be changed.
@@ -54,8 +66,9 @@ impl LinkPatch {
             return Err(body.fault(unknown, "left out: it cannot be changed"));
         }
         let url = |name: &str| match body.url(name, local)? {
-            None if !body.is_null(name) => Ok(None),
-            value => Ok(Some(value)),
+            Some(url) => Ok(UrlChange::Set(url)),
+            None if body.is_null(name) => Ok(UrlChange::Remove),
+            None => Ok(UrlChange::Keep),
         };
         let archive = match body.text("status")?.as_deref() {
             None => false,
@@ -92,8 +105,10 @@ impl LinkPatch {
             (&mut link.facts.success_url, self.success_url),
             (&mut link.facts.failure_url, self.failure_url),
         ] {
-            if let Some(value) = value {
-                *slot = value;
+            match value {
+                UrlChange::Keep => {}
+                UrlChange::Remove => *slot = None,
+                UrlChange::Set(url) => *slot = Some(url),
             }
         }
         if let Some(metadata) = self.metadata {

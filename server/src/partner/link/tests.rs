@@ -1,4 +1,4 @@
-use super::*;
+use super::{patch::ArchiveRefusal, *};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 

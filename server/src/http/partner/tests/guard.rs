@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use counterfoil_protocol::{UnixTime, encoding::base64url, scope::ScopeSet};
 
-use super::shop::{API, ISSUER, Key, Knobs, Shop, json, ok, refused};
+use super::shop::{API, Ath, ISSUER, Key, Knobs, Shop, json, ok, refused};
 use crate::{
     oauth::{grant::EndReason, installation::UNAPPROVED_LIFETIME},
     testing::{Answer, TestServer},
@@ -20,7 +20,7 @@ async fn get(shop: &Shop<'_>, change: impl FnOnce(&mut HeaderMap)) -> Answer {
 
 /// A request with another token and a right proof for that token.
 async fn with_token(shop: &Shop<'_>, scheme: &str, token: &str) -> Answer {
-    let knobs = Knobs { ath: Some(Some(token)), ..Knobs::default() };
+    let knobs = Knobs { ath: Ath::Of(token), ..Knobs::default() };
     let proof = shop.proof("GET", LINKS, &knobs);
     get(shop, |headers| {
         headers.insert(header::AUTHORIZATION, value(&format!("{scheme} {token}")));
@@ -222,8 +222,8 @@ async fn a_wrong_proof() {
         links(&Knobs { uri: Some("https://pay.example/oauth/token"), ..default() }),
         links(&Knobs { seconds_ahead: 301, ..default() }),
         links(&Knobs { seconds_ahead: -301, ..default() }),
-        links(&Knobs { ath: Some(None), ..default() }),
-        links(&Knobs { ath: Some(Some("another")), ..default() }),
+        links(&Knobs { ath: Ath::Absent, ..default() }),
+        links(&Knobs { ath: Ath::Of("another"), ..default() }),
         "x".to_owned(),
         String::new(),
     ] {

@@ -93,7 +93,19 @@ pub(super) struct Knobs<'a> {
     /// Who signs the proof.
     pub(super) signer: Option<&'a Key>,
     /// The token that the proof is for.
-    pub(super) ath: Option<Option<&'a str>>,
+    pub(super) ath: Ath<'a>,
+}
+
+/// The token that a proof names.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Ath<'a> {
+    /// The store's own.
+    #[default]
+    Own,
+    /// None.
+    Absent,
+    /// Another.
+    Of(&'a str),
 }
 
 impl<'a> Shop<'a> {
@@ -254,7 +266,11 @@ impl<'a> Shop<'a> {
             uri: &HttpUri::parse(&uri).expect("a URI"),
             iat: self.server.app.now() + knobs.seconds_ahead,
             jti: &format!("jti-{}", self.jti.fetch_add(1, Ordering::SeqCst)),
-            access_token: knobs.ath.unwrap_or(Some(&self.token)),
+            access_token: match knobs.ath {
+                Ath::Own => Some(&self.token),
+                Ath::Absent => None,
+                Ath::Of(token) => Some(token),
+            },
             nonce: knobs.nonce,
             successor: None,
         };
