@@ -120,12 +120,17 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
     let destination = destination(&form)?;
     let email = form.get("email").unwrap_or_default().trim().to_lowercase();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let again = |status, problem| {
-        render_problem(app, headers, destination.as_ref(), &email, status, problem)
+    let again = |status, problem, wait| {
+        let mut response = render(app, headers, destination.as_ref(), &email, Some(problem));
+        *response.status_mut() = status;
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        Ok(response)
     };
     let ClientAddress(address) = ClientAddress::of(&parts.extensions);
-    if app.limits.check_sign_in(&email, address).is_err() {
-        return Ok(again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+    if let Err(limit) = app.limits.check_sign_in(&email, address) {
+        return again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY, Some(limit.seconds));
     }
     let user = app.store.user_by_email(&email).await?.filter(|user| user.disabled_at.is_none());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
@@ -134,9 +139,9 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
         (Ok(_), _) => {
             app.limits.note_sign_in_failure(&email, address);
             events::sign_in_failed(address);
-            Ok(again(StatusCode::FORBIDDEN, WRONG))
+            again(StatusCode::FORBIDDEN, WRONG, None)
         }
-        (Err(_busy), _) => Ok(again(StatusCode::SERVICE_UNAVAILABLE, BUSY)),
+        (Err(_busy), _) => again(StatusCode::SERVICE_UNAVAILABLE, BUSY, Some(5)),
     }
 }
 
@@ -167,23 +172,6 @@ async fn end(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
 fn destination(form: &Parameters) -> Result<Option<Destination>, Refusal> {
     let wrong = || Refusal::invalid_request("The form leads to an address that is not ours.");
     form.get("continue").map(|text| Destination::parse(text).ok_or_else(wrong)).transpose()
-}
-
-fn render_problem(
-    app: &App,
-    headers: &HeaderMap,
-    destination: Option<&Destination>,
-    email: &str,
-    status: StatusCode,
-    problem: &str,
-) -> Response {
-    let mut response = render(app, headers, destination, email, Some(problem));
-    *response.status_mut() = status;
-    if status != StatusCode::FORBIDDEN {
-        let seconds = if status == StatusCode::TOO_MANY_REQUESTS { "60" } else { "5" };
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
-    }
-    response
 }
 
 fn render(

@@ -13,6 +13,7 @@ use counterfoil_protocol::{encoding::sha256, pkce::Challenge};
 use super::{back, client, refuse};
 use crate::{
     app::App,
+    events,
     http::{
         error::Refusal,
         extract::Parameters,
@@ -88,9 +89,8 @@ async fn approve(
         now,
     };
     match app.store.approve(approval).await? {
-        ApproveOutcome::Approved { grant_id } => {
-            let (client_id, company_id) = (&client.id, &company.id);
-            tracing::info!(client_id, company_id, grant_id, "approved");
+        ApproveOutcome::Approved { .. } => {
+            events::approved(&client.id, &company.id, &signed_in.user.id);
             let state = request.state.as_deref();
             Ok(back(app, &request.redirect_uri, state, &[("code", &text)]))
         }
@@ -105,7 +105,7 @@ async fn deny(app: &App, consent: &Consent, client: &Client) -> Result<Response,
     if !app.store.deny(&consent.hash, consent.pushed.as_ref(), app.now()).await? {
         return Err(decided("decided meanwhile"));
     }
-    tracing::info!(client_id = client.id, "denied");
+    events::denied(&client.id, &consent.user_id);
     if judge_again(request, client, app.now()) == Err(Fault::RedirectUriUnknown) {
         return Err(refuse(client, Fault::RedirectUriUnknown));
     }

@@ -77,6 +77,29 @@ async fn what_is_wrong_is_not_told() {
 }
 
 #[tokio::test]
+async fn guessing_is_slowed_and_success_is_free() {
+    let server = world().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.get("/sign-in").await;
+    let csrf = field(&page.body, "csrf");
+    let (email, wrong) = (("email", "anna@shop.example"), ("password", "wrong"));
+    let fields = [("csrf", csrf.as_str()), email, wrong];
+    for _ in 0..server.app.config.limits.sign_in_failures_per_minute {
+        assert_eq!(browser.post("/sign-in", &fields).await.status, StatusCode::FORBIDDEN);
+    }
+    let right = [("csrf", csrf.as_str()), email, ("password", PASSWORD)];
+    for fields in [fields, right] {
+        let answer = browser.post("/sign-in", &fields).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.header("retry-after"), "6");
+    }
+    later(&server, 60);
+    for _ in 0..20 {
+        assert_eq!(browser.post("/sign-in", &right).await.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
 async fn cookies_have_every_attribute() {
     let server = world().await;
     let mut browser = Browser::new(&server);
