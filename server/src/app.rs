@@ -66,6 +66,12 @@ impl App {
         })
     }
 
+    /// Draws the first random number, which takes some 25 ms, so that no request waits for it. The keys were set up when
+    /// they were opened.
+    pub fn warm_up(&self) {
+        self.entropy.fill(&mut [0]);
+    }
+
     /// The time now.
     #[must_use]
     pub fn now(&self) -> UnixTime {

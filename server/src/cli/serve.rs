@@ -1,20 +1,31 @@
 //! `serve`: the server itself.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::{Router, routing::get};
 use ipnet::IpNet;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::interval,
 };
 
 use crate::{
     app::App,
     clock,
     config::{Config, Overrides},
-    http, serving,
+    http,
+    serving::{self, tls::Tls},
 };
+
+/// How often what has passed its time is removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The bounds of the histogram of request times, in seconds.
+const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -62,26 +73,97 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let metrics = PrometheusBuilder::new()
+        .set_buckets(&REQUEST_SECONDS)
+        .context("the histogram's bounds")?
+        .install_recorder()?;
+    let (listener, metrics_listener) = (
+        bind(config.listen).await?,
+        match config.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        },
+    );
+    let tls = match (&config.tls_certificate, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some(Arc::new(Tls::open(certificate, key)?)),
+        _ => None,
+    };
+    let limits = serving::Limits::new(&config.limits);
+    let app = App::open(config, super::operator::credentials().as_deref(), clock::system())?;
+    let app = Arc::new(app);
+    app.warm_up();
+    if let Some(tls) = &tls {
+        reload_on_hangup(Arc::clone(tls))?;
+    }
+    tokio::spawn(sweep(Arc::clone(&app), metrics.clone()));
+    if let Some(listener) = metrics_listener {
+        let stop = stop.clone();
+        let routes = metrics_routes(metrics);
+        tokio::spawn(
+            async move { serving::run(listener, None, routes, limits, stopped(stop)).await },
+        );
+    }
+    tracing::info!(address = %listener.local_addr()?, issuer = app.config.issuer, "listening");
+    serving::run(listener, tls, http::router(app), limits, stopped(stop)).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Turns true at SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listen = config.listen;
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let limits = serving::Limits::new(&config.limits);
-    let credentials = super::operator::credentials();
-    let app = App::open(config, credentials.as_deref(), clock::system())?;
-    // The first random number takes some 25 ms; no request shall wait for it.
-    app.entropy.fill(&mut [0]);
-    let app = Arc::new(app);
-    let shutdown = async move {
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
-    };
-    tracing::info!(address = %listener.local_addr()?, issuer = app.config.issuer, "listening");
-    serving::run(listener, http::router(app), limits, shutdown).await;
-    tracing::info!("stopped");
+        let _ = stop.send(true);
+    });
+    Ok(stopping)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender goes away only after it has sent.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Takes up a renewed certificate at SIGHUP.
+fn reload_on_hangup(tls: Arc<Tls>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("certificate re-read"),
+                Err(error) => {
+                    tracing::error!(%error, "certificate not re-read; going on with the old one")
+                }
+            }
+        }
+    });
     Ok(())
+}
+
+fn metrics_routes(metrics: PrometheusHandle) -> Router {
+    Router::new().route("/metrics", get(async move || metrics.render()))
+}
+
+/// Removes what has passed its time, for ever.
+async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
+    let mut turns = interval(SWEEP_INTERVAL);
+    loop {
+        turns.tick().await;
+        if let Err(error) = app.store.sweep(app.now()).await {
+            tracing::error!(%error, "the store was not swept");
+        }
+        app.limits.sweep();
+        metrics.run_upkeep();
+    }
 }

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
+use crate::serving::TooSlow;
 
 /// The most parameters of a form or query.
 const MAX_PARAMETERS: usize = 64;
@@ -140,6 +141,11 @@ pub async fn bytes(parts: &Parts, body: Body, limit: usize) -> Result<Vec<u8>, R
             "invalid_request",
             format!("The body must be at most {limit} bytes."),
         )),
+        Err(error) if is_too_slow(&*error) => Err(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "invalid_request",
+            "The body took too long to arrive.",
+        )),
         Err(error) => Err(Refusal::invalid_request("The body broke off.").caused_by(error)),
     }
 }
@@ -158,6 +164,11 @@ pub fn single_header<'a>(
         .to_str()
         .map(Some)
         .map_err(|_| Refusal::invalid_request(format!("The header {name} is malformed.")))
+}
+
+fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(<dyn std::error::Error>::is::<TooSlow>)
 }
 
 fn media_type(headers: &HeaderMap) -> Result<String, Refusal> {

@@ -3,6 +3,7 @@
 //! axum's own server has no time limit for a request's head, so connections are served through hyper.
 
 mod body;
+mod stall;
 pub mod tls;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -11,13 +12,15 @@ use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
 use tower::ServiceExt as _;
 
-use self::body::WithDeadline;
+pub use self::body::TooSlow;
+use self::{body::WithDeadline, stall::Impatient, tls::Tls};
 use crate::config;
 
 /// How long to wait before accepting again when the system is out of files or memory.
@@ -30,6 +33,7 @@ pub struct Limits {
     head: usize,
     head_time: Duration,
     body_time: Duration,
+    write_time: Duration,
     shutdown_time: Duration,
 }
 
@@ -42,20 +46,32 @@ impl Limits {
             head: limits.head,
             head_time: Duration::from_secs(limits.head_seconds),
             body_time: Duration::from_secs(limits.body_seconds),
+            write_time: Duration::from_secs(limits.write_seconds),
             shutdown_time: Duration::from_secs(limits.shutdown_seconds),
         }
     }
 }
 
+/// What every connection is given.
+#[derive(Clone)]
+struct Service {
+    app: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    stopping: watch::Receiver<()>,
+}
+
 /// Serves until `shutdown`; then lets requests under way finish, as long as the limits say.
 pub async fn run(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     app: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopping) = watch::channel(());
+    let service = Service { app, limits, tls, stopping };
     let mut shutdown = pin!(shutdown);
     loop {
         // A slot first: connections beyond the limit wait in the system's queue.
@@ -67,24 +83,21 @@ pub async fn run(
             () = &mut shutdown => break,
             accepted = accepted => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
+        match accepted {
+            Ok((stream, peer)) => {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    service.accept(stream, peer).await;
+                    drop(slot);
+                });
             }
-        };
-        let (app, stopping) = (app.clone(), stopping.clone());
-        tokio::spawn(async move {
-            connection(stream, peer, app, limits, stopping).await;
-            drop(slot);
-        });
+            Err(error) => pause_after(&error).await,
+        }
     }
-    drop(listener);
-    drop(stopping);
+    drop((listener, service));
     let _ = stop.send(());
     if timeout(limits.shutdown_time, stop.closed()).await.is_err() {
-        tracing::warn!("requests were still under way");
+        tracing::warn!("some requests were still under way");
     }
 }
 
@@ -98,34 +111,44 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    app: Router,
-    limits: Limits,
-    mut stopping: watch::Receiver<()>,
-) {
-    // Answers are small and written at once; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(|body| WithDeadline::new(body, limits.body_time));
-        request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().oneshot(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_buf_size(limits.head)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Service {
+    async fn accept(mut self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are small and written at once; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = self.tls.take() else { return self.serve(stream, peer).await };
+        match timeout(self.limits.head_time, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended");
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr) {
+        let Self { app, limits, mut stopping, .. } = self;
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(|body| WithDeadline::new(body, limits.body_time));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            app.clone().oneshot(request)
+        });
+        // The time for a head runs from the answer before, so it bounds idle connections as well.
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_time)
+            .max_buf_size(limits.head)
+            .serve_connection(TokioIo::new(Impatient::new(stream, limits.write_time)), answer);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            _ = stopping.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
