@@ -4,7 +4,7 @@
 
 use counterfoil_protocol::{encoding::base64url, jwk::Thumbprint};
 use metrics::counter;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::oauth::grant::EndReason;
 

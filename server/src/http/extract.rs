@@ -70,12 +70,6 @@ impl Parameters {
     pub fn all(&self, name: &str) -> Vec<String> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
     }
-
-    /// Whether there is no parameter at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Reads a form body. The query must be empty: parameters are never merged from two places (RFC 6749 §3.2).

@@ -70,8 +70,6 @@ pub enum EndReason {
     Reset,
     /// The client asked (RFC 7009).
     Revoked,
-    /// A company's administrator withdrew it.
-    Withdrawn,
 }
 
 impl EndReason {
@@ -84,7 +82,6 @@ impl EndReason {
             Self::RefreshReuse => "refresh_reuse",
             Self::Reset => "reset",
             Self::Revoked => "revoked",
-            Self::Withdrawn => "withdrawn",
         }
     }
 }

@@ -115,6 +115,19 @@ pub enum Change {
     Rekey,
 }
 
+impl Change {
+    /// The word in logs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Refresh => "known",
+            Self::Rekey => "rekeyed",
+            Self::Stage(_) => "staged",
+        }
+    }
+}
+
 /// Why a registration of a known store was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IdentityRefusal {

@@ -37,6 +37,7 @@ pub async fn introspect(
     let (parts, body) = request.into_parts();
     let form = extract::form(&parts, body, app.config.limits.body).await?;
     let client = app.authenticate_client(&parts.headers, &form).await?;
+    app.limits.check_introspection(&client.id)?;
     let token = Secret::new(form.require("token")?);
     let rule = Rule {
         method: "POST",

@@ -34,6 +34,7 @@ pub async fn push(
     let (parts, body) = request.into_parts();
     let form = extract::form(&parts, body, app.config.limits.body).await?;
     let client = app.authenticate_client(&parts.headers, &form).await?;
+    app.limits.check_push(&client.id)?;
     if form.get("request_uri").is_some() {
         return Err(Refusal::invalid_request("request_uri cannot be pushed."));
     }

@@ -12,6 +12,7 @@ use counterfoil_protocol::access_token::Claims;
 
 use crate::{
     app::App,
+    events,
     http::{error::Refusal, extract},
     oauth::{client::Client, grant::EndReason, refresh_token::RefreshToken},
 };
@@ -24,6 +25,7 @@ pub async fn revoke(
     let (parts, body) = request.into_parts();
     let form = extract::form(&parts, body, app.config.limits.body).await?;
     let client = app.authenticate_client(&parts.headers, &form).await?;
+    app.limits.check_token(&client.id)?;
     let token = form.require("token")?;
     if let Some(refresh_token) = RefreshToken::parse(token, app.vault.refresh_token_key()) {
         revoke_refresh_token(&app, &client, refresh_token).await?;
@@ -42,6 +44,7 @@ async fn revoke_refresh_token(
     if family.grant.client_id != client.id {
         return Ok(());
     }
+    events::revoked(&client.id, "refresh_token");
     if client.installation().is_some() {
         app.store.end_grant(&family.grant.id, EndReason::Revoked, app.now()).await?;
     } else {
@@ -57,5 +60,6 @@ async fn revoke_access_token(app: &App, client: &Client, claims: &Claims) -> Res
         return Ok(());
     };
     app.store.revoke_access(jti, claims.exp).await?;
+    events::revoked(&client.id, "access_token");
     Ok(())
 }

@@ -22,6 +22,7 @@ use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint, proof::Proof, toke
 use super::proofs::Rule;
 use crate::{
     app::App,
+    events,
     http::{
         error::Refusal,
         extract::{self, DPOP, IDEMPOTENCY_KEY, Parameters},
@@ -67,6 +68,7 @@ pub async fn token(
         ));
     }
     let client = app.authenticate_client(&parts.headers, &form).await?;
+    app.limits.check_token(&client.id)?;
     let profile =
         client.installation().and_then(|installation| app.profiles.get(&installation.platform));
     let idempotency_key = idempotency_key(&parts.headers, profile)?;
@@ -148,11 +150,9 @@ impl TokenRequest<'_> {
 
     /// The refusal for a proof that is absent or signed by another key. Nothing is consumed by it.
     fn wrong_key(&self) -> Refusal {
-        tracing::warn!(
-            client_id = self.client.id,
-            key = self.key().map(ToString::to_string),
-            "wrong key"
-        );
+        if let Some(key) = self.key() {
+            events::wrong_key(&self.client.id, key);
+        }
         Refusal::bad_request(
             "invalid_dpop_proof",
             "The proof is not signed by the key that this credential is bound to.",

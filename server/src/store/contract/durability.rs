@@ -44,7 +44,7 @@ pub async fn two_at_the_same_place(world: World) {
     assert!(command.is_good(&grant, "family").await);
     assert_eq!(command.installation("shop").await.key, Some(key("key")));
 
-    command.end_grant(&grant, EndReason::Withdrawn).await;
+    command.end_grant(&grant, EndReason::Revoked).await;
     assert!(!world.is_good(&grant, "family").await);
     assert_eq!(world.rotate(world.rotation("family", 1, 2)).await, Written::Raced);
     assert!(command.store.release("shop").await.expect("releases"));

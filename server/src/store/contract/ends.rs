@@ -40,7 +40,7 @@ pub async fn by_end_of_grant(world: World) {
     let grant = standing(&world).await;
     world.approved("pending", "shop", "acme", Some((Slot::Current, "key"))).await;
     for _ in 0..2 {
-        world.end_grant(&grant, EndReason::Withdrawn).await;
+        world.end_grant(&grant, EndReason::Revoked).await;
         world.advance(1);
     }
     check(&world, &grant, Ended).await;
@@ -124,6 +124,6 @@ pub async fn of_own_grants(world: World) {
     let own = world.store.own_grant("app", "acme", "own", &scope, world.now());
     let own = own.await.expect("makes").id;
     assert_eq!(world.standing(&own, None).await, Good);
-    world.end_grant(&own, EndReason::Withdrawn).await;
+    world.end_grant(&own, EndReason::Revoked).await;
     assert_eq!(world.standing(&own, None).await, Ended);
 }

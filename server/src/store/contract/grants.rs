@@ -84,7 +84,7 @@ pub async fn redemptions_refused(world: World) {
     assert_eq!(world.store.family(&family_id("family")).await.expect("reads"), None);
     assert_eq!(grant(&world, &grant_id).await.redeemed_at, None);
 
-    world.end_grant(&grant_id, EndReason::Withdrawn).await;
+    world.end_grant(&grant_id, EndReason::Revoked).await;
     assert_eq!(world.redeem(attempt("code")).await, Raced);
     assert_eq!(world.store.redeemed_grant("shop").await.expect("reads"), None);
 }
@@ -130,7 +130,7 @@ pub async fn connected_companies(world: World) {
     check("app", "ann", &["acme"]).await;
     check("app", "nobody", &[]).await;
     check("other", "ann", &[]).await;
-    world.end_grant(&acme, EndReason::Withdrawn).await;
+    world.end_grant(&acme, EndReason::Revoked).await;
     check("app", "ann", &[]).await;
 }
 
@@ -176,7 +176,7 @@ pub async fn rotations_refused(world: World) {
     world.end_family("family", EndReason::Revoked).await;
     assert_eq!(world.rotate(world.rotation("family", 2, 3)).await, Raced);
     world.connected("next", "shop", "acme", "key").await;
-    world.end_grant(&grant_id, EndReason::Withdrawn).await;
+    world.end_grant(&grant_id, EndReason::Revoked).await;
     assert_eq!(world.rotate(world.rotation("next", 1, 2)).await, Raced);
 }
 
@@ -192,7 +192,7 @@ pub async fn untouched_until_used(world: World) {
     assert!(!redeemed(&world, "ended").await.untouched);
 
     world.connected("withdrawn", "shop", "acme", "key").await;
-    world.end_grant(&grant_id, EndReason::Withdrawn).await;
+    world.end_grant(&grant_id, EndReason::Revoked).await;
     assert!(!redeemed(&world, "withdrawn").await.untouched);
 }
 
@@ -211,7 +211,7 @@ pub async fn own_grants(world: World) {
     let made = grant(&world, "first").await;
     assert_eq!((made.company_id.as_str(), made.redeemed_at), ("acme", Some(world.now())));
     assert_eq!(world.store.granted_scope("first").await.expect("reads"), scope());
-    world.end_grant("first", EndReason::Withdrawn).await;
+    world.end_grant("first", EndReason::Revoked).await;
     assert_eq!(own("app", "fourth").await, "fourth");
 }
 
@@ -299,7 +299,7 @@ pub async fn recovery_refused(world: World) {
     assert_eq!(recover(attempt(1)).await, Raced);
     assert!(world.is_good(&grant, "family").await);
 
-    world.end_grant(&grant, EndReason::Withdrawn).await;
+    world.end_grant(&grant, EndReason::Revoked).await;
     assert_eq!(recover(attempt(0)).await, Raced);
     assert_eq!(world.store.family(&family_id("recovered")).await.expect("reads"), None);
     let since = world.now() - PERIOD;

@@ -140,7 +140,7 @@ pub async fn holders(world: World) {
     assert!(world.holder("jti", "shop", &grant, "family shop").await.is_some());
     world.end_family("family shop", EndReason::Revoked).await;
     assert_eq!(world.holder("jti", "shop", &grant, "family shop").await, None);
-    world.end_grant(&other, EndReason::Withdrawn).await;
+    world.end_grant(&other, EndReason::Revoked).await;
     assert_eq!(world.holder("jti", "other", &other, "family other").await, None);
 
     world.store.add_app(app("partner")).await.expect("adds");
@@ -181,7 +181,7 @@ pub async fn links_of_an_ended_grant(world: World) {
     let grant = world.shop("shop").await;
     let made = link(&world, "one", &grant);
     assert_eq!(world.create(made.clone(), None, false).await, PartnerWrite::Done);
-    world.end_grant(&grant, EndReason::Withdrawn).await;
+    world.end_grant(&grant, EndReason::Revoked).await;
     let late = link(&world, "two", &grant);
     assert_eq!(world.create(late, Some("key"), false).await, PartnerWrite::GrantEnded);
     let change = archived(&world, &made);

@@ -195,7 +195,7 @@ pub async fn ends_against_rotations(world: World) {
             let (world, family, grant) = (world.clone(), family.clone(), grant.clone());
             async move {
                 if racer == RACERS / 2 {
-                    world.end_grant(&grant, EndReason::Withdrawn).await;
+                    world.end_grant(&grant, EndReason::Revoked).await;
                 } else {
                     world.rotate(world.rotation(&family, 1, 2)).await;
                 }

@@ -108,6 +108,7 @@ impl Grants for Sqlite {
         .await
     }
 
+    #[cfg(test)]
     async fn grant(&self, id: &str) -> Result<Option<Grant>> {
         self.read(|db| {
             let sql = format!("{GRANT} grants.id = ?");

@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     app::App,
+    events,
     http::{
+        address::ClientAddress,
         error::Refusal,
         extract::{self, DPOP, DPOP_PREVIOUS},
         oauth::proofs::Rule,
@@ -37,6 +39,7 @@ pub async fn register(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
+    app.limits.check_registration(ClientAddress::of(&parts.extensions).0)?;
     let body = extract::json_object(&parts, body, app.config.limits.body).await?;
     let platform = text(&body, "platform")?.ok_or_else(|| missing("platform"))?;
     let profile = app
@@ -61,7 +64,10 @@ pub async fn register(
             }
         }
         let answer = answer(&registration, profile, &fitting);
+        let (client_id, change) =
+            (registration.installation.client_id.clone(), registration.change.word());
         if app.store.register(registration).await? == RegisterOutcome::Done {
+            events::registered(&client_id, &profile.platform, change, &proof.thumbprint);
             return Ok(answer);
         }
     }

@@ -14,6 +14,7 @@ use counterfoil_protocol::{
 use crate::{
     app::App,
     clock::Entropy,
+    events,
     http::{
         error::Refusal,
         extract::{DPOP, IDEMPOTENCY_KEY, Parameters, single_header},
@@ -62,6 +63,7 @@ pub async fn reset(State(app): State<Arc<App>>, request: Request) -> Result<Resp
         now: app.now(),
     };
     let body = app.store.reset(reset).await?;
+    events::reset(client_id);
     Ok(answer(body, false))
 }
 

@@ -8,6 +8,7 @@ use super::{
     issue::{Issued, Subject},
 };
 use crate::{
+    events,
     http::error::Refusal,
     oauth::{
         code::{self, Code, Decision, Presented, Refused},
@@ -46,17 +47,18 @@ impl TokenRequest<'_> {
                 Decision::Redeem => {
                     let (issued, redemption) = self.redemption(&code, text)?;
                     if self.app.store.redeem_code(redemption).await? == Written::Done {
+                        events::code_redeemed(&self.client.id, &code.grant.id);
                         return Ok(answer(issued.body, false));
                     }
                 }
                 Decision::Replay(receipt) => {
-                    return Ok(answer(
-                        self.open_receipt(receipt, text, Purpose::CodeReceipt)?,
-                        true,
-                    ));
+                    let body = self.open_receipt(receipt, text, Purpose::CodeReceipt)?;
+                    events::answered_again(&self.client.id, "code");
+                    return Ok(answer(body, true));
                 }
                 Decision::EndFamily(family) => {
                     self.app.store.end_family(&family, EndReason::CodeReuse, presented.now).await?;
+                    events::family_ended(&self.client.id, &code.grant.id, EndReason::CodeReuse);
                     return Err(Refusal::invalid_grant(
                         "the code was used before: what it gave has ended",
                     ));

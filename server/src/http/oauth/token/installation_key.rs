@@ -7,6 +7,7 @@ use axum::{
 
 use super::{ATTEMPTS, TokenRequest, answer, issue::Subject};
 use crate::{
+    events,
     http::error::Refusal,
     oauth::{
         grant::Grant,
@@ -66,11 +67,7 @@ impl TokenRequest<'_> {
                     if let Some(body) =
                         self.recover(&grant, recoveries.len(), key, idempotency).await?
                     {
-                        tracing::info!(
-                            client_id = self.client.id,
-                            grant_id = grant.id,
-                            "recovered by key"
-                        );
+                        events::recovered(&self.client.id, &grant.id);
                         return Ok(answer(body, false));
                     }
                 }

@@ -8,6 +8,7 @@ use super::{
     issue::{Issued, Subject},
 };
 use crate::{
+    events,
     http::error::Refusal,
     oauth::{
         grant::{EndReason, Family},
@@ -56,21 +57,26 @@ impl TokenRequest<'_> {
                     }
                     let (issued, rotation) = self.rotation(&family, &scope, next, text.expose())?;
                     if self.app.store.rotate_refresh_token(rotation).await? == Written::Done {
+                        events::refreshed(&self.client.id, &family.grant.id);
                         return Ok(answer(issued.body, false));
                     }
                 }
                 Decision::Replay(receipt) => {
-                    return match self.open_receipt(receipt, text.expose(), Purpose::RefreshReceipt)
-                    {
-                        Ok(body) => Ok(answer(body, true)),
-                        Err(refusal) => Err(refusal),
-                    };
+                    let body =
+                        self.open_receipt(receipt, text.expose(), Purpose::RefreshReceipt)?;
+                    events::answered_again(&self.client.id, "refresh");
+                    return Ok(answer(body, true));
                 }
                 Decision::EndFamily => {
                     self.app
                         .store
                         .end_family(&family.id, EndReason::RefreshReuse, presented.now)
                         .await?;
+                    events::family_ended(
+                        &self.client.id,
+                        &family.grant.id,
+                        EndReason::RefreshReuse,
+                    );
                     return Err(
                         self.answer_gone("the refresh token was used before: its family has ended")
                     );

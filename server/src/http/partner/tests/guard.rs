@@ -361,7 +361,7 @@ async fn what_a_token_rests_on() {
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
-    store.end_grant(shop.grant_id(), EndReason::Withdrawn, now).await.expect("ends");
+    store.end_grant(shop.grant_id(), EndReason::Revoked, now).await.expect("ends");
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;

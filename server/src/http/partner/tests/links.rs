@@ -275,7 +275,7 @@ async fn a_grant_that_ends_takes_no_more() {
     let server = TestServer::start();
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
     let now = server.app.now();
-    server.app.store.end_grant(shop.grant_id(), EndReason::Withdrawn, now).await.expect("ends");
+    server.app.store.end_grant(shop.grant_id(), EndReason::Revoked, now).await.expect("ends");
     refused(&shop.call("POST", "payment-links", ORDER).await, 401, "invalid_token");
     let links = server.app.store.payment_links(shop.grant_id(), 100).await.expect("reads");
     assert!(links.is_empty());
