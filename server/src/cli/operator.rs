@@ -15,6 +15,7 @@ use crate::{
     clock::{self, Entropy},
     config::Config,
     data::DataDir,
+    replay::ReplayMemory,
     store::{Accounts as _, Company, Sqlite},
 };
 
@@ -38,6 +39,10 @@ impl Operator {
         let data = DataDir::open(&config.data_dir)?;
         data.at_rest_key(credentials().as_deref(), &*entropy)?;
         data.signing_keys(&*entropy, clock.now())?;
+        if !data.had_database() {
+            // A server that finds the database made, and no replay memory, must think that it was lost.
+            drop(ReplayMemory::open(data.path(), false, clock.now())?);
+        }
         let store = data.store()?;
         Ok(Self { config, store, entropy, now: clock.now(), json })
     }
