@@ -2,7 +2,7 @@
 //!
 //! Labels have few values, all of them ours; ids and thumbprints go into the log alone.
 
-use counterfoil_protocol::{encoding::base64url, jwk::Thumbprint};
+use counterfoil_protocol::jwk::Thumbprint;
 use metrics::counter;
 use tracing::{debug, info, warn};
 
@@ -13,7 +13,7 @@ const EVENTS: &str = "counterfoil_events_total";
 /// A store registered, or said more of itself. `change` is what that did.
 pub fn registered(client_id: &str, platform: &str, change: &'static str, key: &Thumbprint) {
     counter!(EVENTS, "event" => "registered").increment(1);
-    info!(event = "registered", client_id, platform, change, key = short(key));
+    info!(event = "registered", client_id, platform, change, %key);
 }
 
 /// A person approved a client for a company.
@@ -74,7 +74,7 @@ pub fn revoked(client_id: &str, what: &'static str) {
 /// A credential came with a proof by another key: somebody else has it, or a store lost its key.
 pub fn wrong_key(client_id: &str, key: &Thumbprint) {
     counter!(EVENTS, "event" => "wrong_key").increment(1);
-    warn!(event = "wrong_key", client_id, key = short(key));
+    warn!(event = "wrong_key", client_id, %key);
 }
 
 /// A person signed in.
@@ -92,9 +92,4 @@ pub fn sign_in_failed(from: std::net::IpAddr) {
 /// A rate limit was reached.
 pub fn limited(limit: &'static str) {
     counter!("counterfoil_limited_total", "limit" => limit).increment(1);
-}
-
-/// Enough of a thumbprint to tell keys apart in a log.
-fn short(key: &Thumbprint) -> String {
-    base64url(&key.0[..9])
 }

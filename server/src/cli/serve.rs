@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Du
 use anyhow::Context as _;
 use axum::{Router, routing::get};
 use ipnet::IpNet;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -26,6 +26,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The bounds of the histogram of request times, in seconds.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
+
+/// The bounds of the histogram of requests that share a commit.
+const COMMIT_REQUESTS: [f64; 6] = [1.0, 2.0, 4.0, 16.0, 64.0, 256.0];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -74,9 +77,11 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = stop_signal()?;
+    let commits = Matcher::Full("counterfoil_store_commit_requests".to_owned());
     let metrics = PrometheusBuilder::new()
         .set_buckets(&REQUEST_SECONDS)
-        .context("the histogram's bounds")?
+        .and_then(|builder| builder.set_buckets_for_metric(commits, &COMMIT_REQUESTS))
+        .context("the histograms' bounds")?
         .install_recorder()?;
     let (listener, metrics_listener) = (
         bind(config.listen).await?,

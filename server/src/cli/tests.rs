@@ -1,1 +1,120 @@
+use clap::CommandFactory as _;
 
+use super::*;
+
+fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from([&["counterfoil-server"], arguments].concat())
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_data_directory_goes_before_or_after_the_command() {
+    for arguments in [
+        ["--data-dir", "d", "--config", "c", "--json", "company", "add", "n"],
+        ["company", "--data-dir", "d", "--config", "c", "--json", "add", "n"],
+        ["company", "add", "n", "--json", "--config", "c", "--data-dir", "d"],
+    ] {
+        let cli = parse(&arguments).expect("parses");
+        assert_eq!(cli.data_dir, Some(PathBuf::from("d")));
+        assert_eq!(cli.config, Some(PathBuf::from("c")));
+        assert!(cli.json);
+    }
+}
+
+#[test]
+fn every_command_that_scripts_hold_on_to() {
+    for line in [
+        "serve --issuer https://pay.example --listen 0.0.0.0:443 --data-dir d --config f",
+        "serve --trusted-proxy 10.0.0.0/8 --trusted-proxy 192.0.2.1",
+        "serve --tls-certificate c --tls-key k --log-format json",
+        "company add Shop",
+        "user add --email a@b --company Shop --role admin --password-stdin",
+        "app add --name N --company Shop --redirect-uri https://a.example/cb --scope x,y --scope z",
+        "app add --name N --company Shop --redirect-uri http://127.0.0.1/cb --scope x --public",
+        "app add --name N --company Shop --resource-server",
+        "profile list",
+        "profile check file.toml",
+        "key rotate",
+        "key rotate --algorithm RS256",
+        "installation list",
+        "installation show mco_app_x",
+        "installation release mco_app_x",
+        "check",
+    ] {
+        parse(&line.split(' ').collect::<Vec<_>>()).map(drop).expect(line);
+    }
+}
+
+#[test]
+fn no_command_takes_a_secret_as_an_argument() {
+    for line in [
+        "user add --email a@b --company Shop --password secret",
+        "user add --email a@b --company Shop --password-stdin=secret",
+        "app add --name N --company Shop --client-secret secret",
+        "app add --name N --company Shop --public --resource-server",
+        "key rotate --algorithm none",
+    ] {
+        assert!(parse(&line.split(' ').collect::<Vec<_>>()).is_err(), "{line}");
+    }
+}
+
+/// Runs a command line on a data directory of its own.
+struct Shell(tempfile::TempDir);
+
+impl Shell {
+    fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let data = self.0.path().join("data");
+        let data = ["--data-dir", data.to_str().expect("text")];
+        let cli = parse(&[&data, arguments].concat()).map_err(|error| error.to_string())?;
+        match execute(cli) {
+            Ok(code) if code == ExitCode::SUCCESS => Ok(()),
+            Ok(_) => Err("not well".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    }
+
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], words: &str) {
+        let error = self.run(arguments).expect_err(words);
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn companies_applications_and_keys() {
+    let shell = Shell(tempfile::tempdir().expect("a directory"));
+    shell.run(&["check"]).expect("nothing is there yet, and that is well");
+    shell.run(&["company", "add", "Shop"]).expect("adds");
+    shell.refuses(&["company", "add", "Shop"], "there is a company \"Shop\" already");
+    shell.refuses(&["company", "add", "a\nb"], "no control characters");
+    let app = ["app", "add", "--name", "Till", "--company", "Shop"];
+    let with = |more: &[&'static str]| [&app, more].concat();
+    shell
+        .run(&with(&["--redirect-uri", "https://a.example/cb", "--scope", "company:read"]))
+        .expect("adds");
+    shell.run(&with(&["--resource-server"])).expect("adds");
+    shell.refuses(&with(&["--scope", "company:reed"]), "there is no scope \"company:reed\"");
+    shell.refuses(
+        &with(&["--scope", "company:read", "--public"]),
+        "needs at least one --redirect-uri",
+    );
+    shell.refuses(&with(&[]), "needs at least one --scope");
+    shell.refuses(&with(&["--redirect-uri", "http://a.example/cb"]), "invalid value");
+    shell.refuses(
+        &["app", "add", "--name", "Till", "--company", "None", "--scope", "company:read"],
+        "there is no company",
+    );
+    shell.refuses(&["user", "add", "--email", "a@b", "--company", "Shop"], "--password-stdin");
+    shell.run(&["key", "rotate", "--algorithm", "ES256"]).expect("rotates");
+    shell.run(&["installation", "list"]).expect("lists");
+    shell.refuses(&["installation", "show", "mco_app_x"], "there is no installation");
+    shell.refuses(&["installation", "release", "mco_app_x"], "there is no installation");
+    shell.run(&["check"]).expect("all is well");
+    std::fs::remove_file(shell.0.path().join("data/keys/at-rest.key")).expect("removes");
+    shell.refuses(&["company", "add", "Two"], "Restore the key from its backup");
+    assert!(shell.run(&["check"]).is_err());
+}

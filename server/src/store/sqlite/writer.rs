@@ -29,6 +29,9 @@ impl Writer {
                 while let Ok(first) = waiting.recv() {
                     let mut batch = Vec::new();
                     let outcome = run_together(&mut connection, &mut batch, first, &waiting);
+                    let size = u16::try_from(batch.len()).unwrap_or(u16::MAX);
+                    metrics::histogram!("counterfoil_store_commit_requests")
+                        .record(f64::from(size));
                     for job in batch {
                         job.settle(&outcome);
                     }
