@@ -94,7 +94,7 @@ struct Signer {
     /// The protected header, encoded once: it is the same for every token.
     header: String,
     kid: String,
-    signer: Box<dyn JwsSigner>,
+    private: Box<dyn JwsSigner>,
 }
 
 impl SigningKeys {
@@ -150,7 +150,7 @@ impl Loaded {
             let path = directory.join(format!("{}.pem", record.kid));
             let unreadable = |reason: String| KeyError::Unreadable { path: path.clone(), reason };
             let pem = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
-            let (signer, jwk) = load(&record, &pem).map_err(unreadable)?;
+            let (private, jwk) = load(&record, &pem).map_err(unreadable)?;
             let key = VerificationKey::from_jwk(&jwk)
                 .ok_or_else(|| unreadable("not a key we verify with".to_owned()))?;
             verification.push((Some(record.kid.clone()), key));
@@ -158,7 +158,7 @@ impl Loaded {
                 let alg = if record.alg == "RS256" { "RS256" } else { "ES256" };
                 let header = json!({ "typ": access_token::TYPE, "alg": alg, "kid": record.kid });
                 let header = base64url(header.to_string().as_bytes());
-                loaded.signers.insert(alg, Signer { header, kid: record.kid.clone(), signer });
+                loaded.signers.insert(alg, Signer { header, kid: record.kid.clone(), private });
             }
             loaded.records.push((record, jwk));
         }
@@ -175,7 +175,7 @@ impl Loaded {
             .ok_or_else(|| signing(&"no key for this algorithm"))?;
         let payload = serde_json::to_vec(claims).map_err(|error| signing(&error))?;
         let mut token = format!("{}.{}", key.header, base64url(&payload));
-        let signature = key.signer.sign(token.as_bytes()).map_err(|error| signing(&error))?;
+        let signature = key.private.sign(token.as_bytes()).map_err(|error| signing(&error))?;
         token.push('.');
         token.push_str(&base64url(&signature));
         Ok((token, &key.kid))
@@ -258,10 +258,10 @@ fn generate(algorithm: Algorithm) -> Result<Vec<u8>, josekit::JoseError> {
     })
 }
 
-fn load(
-    record: &KeyRecord,
-    pem: &[u8],
-) -> Result<(Box<dyn JwsSigner>, Map<String, Value>), String> {
+/// A private key to sign with, and its public half as a JWK.
+type Pair = (Box<dyn JwsSigner>, Map<String, Value>);
+
+fn load(record: &KeyRecord, pem: &[u8]) -> Result<Pair, String> {
     let text = |error: josekit::JoseError| error.to_string();
     let (signer, mut jwk): (Box<dyn JwsSigner>, Jwk) = match record.alg.as_str() {
         "ES256" => {

@@ -15,7 +15,7 @@ use counterfoil_protocol::encoding::sha256;
 use crate::{clock::Clock, config, events};
 
 /// The time in which a quota is used up and refilled.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 
 /// Keys a limit remembers. Beyond it new keys share one bucket, so that a flood of keys costs no memory.
 const MAX_KEYS: usize = 100_000;
@@ -121,13 +121,13 @@ impl Limit {
     }
 
     fn look(&self, key: Key, now: Duration) -> Result<(), RetryAfter> {
-        let (_, full_at) = self.bucket(&self.buckets(), key, now);
+        let (_, full_at) = bucket(&self.buckets(), key, now);
         self.judge(full_at, now)
     }
 
     fn take(&self, key: Key, now: Duration) -> Result<(), RetryAfter> {
         let mut buckets = self.buckets();
-        let (key, full_at) = self.bucket(&buckets, key, now);
+        let (key, full_at) = bucket(&buckets, key, now);
         self.judge(full_at, now)?;
         buckets.insert(key, full_at + self.interval);
         Ok(())
@@ -135,15 +135,8 @@ impl Limit {
 
     fn charge(&self, key: Key, now: Duration) {
         let mut buckets = self.buckets();
-        let (key, full_at) = self.bucket(&buckets, key, now);
+        let (key, full_at) = bucket(&buckets, key, now);
         buckets.insert(key, full_at + self.interval);
-    }
-
-    /// The bucket of a key: its own, or the one that keys beyond the limit share.
-    fn bucket(&self, buckets: &HashMap<Key, Duration>, key: Key, now: Duration) -> (Key, Duration) {
-        let known = buckets.get(&key);
-        let key = if known.is_none() && buckets.len() >= MAX_KEYS { Key::default() } else { key };
-        (key, buckets.get(&key).copied().unwrap_or_default().max(now))
     }
 
     fn judge(&self, full_at: Duration, now: Duration) -> Result<(), RetryAfter> {
@@ -158,6 +151,13 @@ impl Limit {
     fn buckets(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Duration>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bucket of a key: its own, or the one that keys beyond the limit share.
+fn bucket(buckets: &HashMap<Key, Duration>, key: Key, now: Duration) -> (Key, Duration) {
+    let known = buckets.get(&key);
+    let key = if known.is_none() && buckets.len() >= MAX_KEYS { Key::default() } else { key };
+    (key, buckets.get(&key).copied().unwrap_or_default().max(now))
 }
 
 fn text_key(text: &str) -> Key {

@@ -44,7 +44,7 @@ pub struct Add {
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         let Self::Add(add) = self;
-        operator.wait(add.run(operator))?
+        operator::wait(add.run(operator))?
     }
 }
 
@@ -83,10 +83,10 @@ impl Add {
         let mut text = format!("client_id:     {}", app.id);
         if let Some(secret) = &secret {
             value["client_secret"] = secret.expose().into();
-            text += &format!(
-                "\nclient_secret: {}\nThe secret is shown this once; only its hash is kept.",
-                secret.expose()
-            );
+            let shown = secret.expose();
+            text.push_str("\nclient_secret: ");
+            text.push_str(shown);
+            text.push_str("\nThe secret is shown this once; only its hash is kept.");
         }
         operator.answer(&value, &text)
     }

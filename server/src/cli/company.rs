@@ -21,7 +21,7 @@ impl Command {
         let Self::Add { name } = self;
         let company = Company { id: operator.entropy.id("mco_company_"), name };
         let (id, name) = (company.id.clone(), company.name.clone());
-        if !operator.wait(operator.store.add_company(company, operator.now))?? {
+        if !operator::wait(operator.store.add_company(company, operator.now))?? {
             bail!("there is a company {name:?} already");
         }
         operator.answer(

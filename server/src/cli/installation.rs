@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use counterfoil_protocol::encoding::base64url;
 use serde_json::{Value, json};
 
-use super::operator::{Operator, moment};
+use super::operator::{self, Operator, moment};
 use crate::{
     oauth::{client::Client, installation::Installation},
     store::{Clients as _, Grants as _},
@@ -16,19 +16,19 @@ pub enum Command {
     List,
     /// Shows one store's registration.
     Show {
-        /// Its client id: mco_app_…
+        /// Its client id: `mco_app_…`
         client_id: String,
     },
     /// Forgets a registration and ends its connection, so that the store can register anew.
     Release {
-        /// Its client id: mco_app_…
+        /// Its client id: `mco_app_…`
         client_id: String,
     },
 }
 
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        operator.wait(async {
+        operator::wait(async {
             match self {
                 Self::List => list(operator).await,
                 Self::Show { client_id } => show(operator, &client_id).await,

@@ -27,7 +27,7 @@ use crate::config::{self, Config, LogFormat, Overrides};
 #[derive(Parser)]
 #[command(name = "counterfoil-server", version, about, propagate_version = true)]
 struct Cli {
-    /// Settings, a TOML file. Every setting is also a variable: COUNTERFOIL_LISTEN, COUNTERFOIL_LIMITS_BODY, …
+    /// Settings, a TOML file. Every setting is also a variable: `COUNTERFOIL_LISTEN`, `COUNTERFOIL_LIMITS_BODY`, …
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The directory of everything the server keeps.

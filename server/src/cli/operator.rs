@@ -47,11 +47,6 @@ impl Operator {
         Ok(Self { config, store, entropy, now: clock.now(), json })
     }
 
-    /// Waits for the store.
-    pub fn wait<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<T> {
-        Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
-    }
-
     /// The company with a name or id.
     pub async fn company(&self, name: &str) -> anyhow::Result<Company> {
         self.store.company(name).await?.ok_or_else(|| {
@@ -65,6 +60,11 @@ impl Operator {
     pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
         answer(self.json, value, text)
     }
+}
+
+/// Waits for the store.
+pub fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
 }
 
 /// The directory of the credentials that systemd hands over.

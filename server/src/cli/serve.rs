@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often what has passed its time is removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The bounds of the histogram of request times, in seconds.
 const REQUEST_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
@@ -32,7 +32,7 @@ const COMMIT_REQUESTS: [f64; 6] = [1.0, 2.0, 4.0, 16.0, 64.0, 256.0];
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The public origin of this server: https://pay.example
+    /// The public origin of this server, as in `https://pay.example`
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// Where to listen: 127.0.0.1:8480
@@ -148,7 +148,7 @@ fn reload_on_hangup(tls: Arc<Tls>) -> anyhow::Result<()> {
             match tls.reload() {
                 Ok(()) => tracing::info!("certificate re-read"),
                 Err(error) => {
-                    tracing::error!(%error, "certificate not re-read; going on with the old one")
+                    tracing::error!(%error, "certificate not re-read; going on with the old one");
                 }
             }
         }

@@ -8,7 +8,7 @@ use counterfoil_protocol::secret::Secret;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::operator::Operator;
+use super::operator::{self, Operator};
 use crate::{
     password,
     store::{Accounts as _, Role, User},
@@ -51,7 +51,7 @@ impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         let Self::Add(add) = self;
         let password = add.password_stdin.then(|| read_password(io::stdin())).transpose()?;
-        operator.wait(add.run(operator, password))?
+        operator::wait(add.run(operator, password))?
     }
 }
 

@@ -76,15 +76,14 @@ pub struct Overrides {
 
 /// Reads the settings and checks them.
 pub fn load(
-    overrides: Overrides,
+    mut overrides: Overrides,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
     let mut variables: BTreeMap<String, String> =
         environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     let named = variables.remove(CONFIG_VARIABLE).filter(|path| !path.is_empty());
-    let file = overrides.config.clone().or(named.map(PathBuf::from));
-    let (config, mut issuer_given) = match &file {
-        Some(path) => read_file(path)?,
+    let (config, mut issuer_given) = match overrides.config.take().or(named.map(PathBuf::from)) {
+        Some(path) => read_file(&path)?,
         None => (Config::default(), false),
     };
     issuer_given |= variables.contains_key("COUNTERFOIL_ISSUER") || overrides.issuer.is_some();

@@ -100,19 +100,19 @@ async fn a_head_too_long_is_refused() {
 #[tokio::test]
 async fn requests_under_way_finish_and_new_ones_are_not_taken() {
     let (arrived, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (arrives, released) = (Arc::clone(&arrived), Arc::clone(&release));
+    let (tell, wait) = (Arc::clone(&arrived), Arc::clone(&release));
     let app = Router::new().route(
         "/",
         axum::routing::get(async move || {
-            arrives.notify_one();
-            released.notified().await;
+            tell.notify_one();
+            wait.notified().await;
             StatusCode::NO_CONTENT
         }),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
+    let (stop, told) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async move { drop(told.await) };
     let server = tokio::spawn(run(listener, None, app, limits(), shutdown));
     let mut client = TcpStream::connect(address).await.expect("connects");
     client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("writes");
