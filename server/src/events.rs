@@ -37,7 +37,7 @@ pub fn code_redeemed(client_id: &str, grant_id: &str) {
 /// A refresh token was rotated.
 pub fn refreshed(client_id: &str, grant_id: &str) {
     counter!(EVENTS, "event" => "refreshed").increment(1);
-    tracing::debug!(event = "refreshed", client_id, grant_id);
+    debug!(event = "refreshed", client_id, grant_id);
 }
 
 /// An answer was given again to a retry.

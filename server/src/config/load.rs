@@ -87,7 +87,7 @@ pub fn load(
         None => (Config::default(), false),
     };
     issuer_given |= variables.contains_key("COUNTERFOIL_ISSUER") || overrides.issuer.is_some();
-    let mut config = with_variables(config, variables)?;
+    let mut config = with_variables(&config, variables)?;
     overrides.apply(&mut config);
     if !issuer_given && config.listen.ip().is_loopback() {
         config.issuer = format!("http://{}", config.listen);
@@ -107,10 +107,10 @@ fn read_file(path: &Path) -> Result<(Config, bool), ConfigError> {
 }
 
 fn with_variables(
-    config: Config,
+    config: &Config,
     variables: BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
-    let mut tree = serde_json::to_value(&config).expect("settings are JSON");
+    let mut tree = serde_json::to_value(config).expect("settings are JSON");
     for (variable, text) in variables {
         let slot = setting(&mut tree, PREFIX, &variable)
             .ok_or_else(|| ConfigError::UnknownVariable(variable.clone()))?;
