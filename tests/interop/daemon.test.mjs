@@ -11,6 +11,7 @@ const REGISTER = 'POST /oauth/native/installations';
 const RESET = 'DELETE /oauth/native/installations';
 const LINKS = '/v1/api/makepay/payment-links';
 const LIFETIME = 6;
+const MANY = 500;
 
 const create = (daemon, amount = '12.50') => daemon.local(
   'POST', LINKS, { json: { payload: { amount, fiatCurrency: 'EUR' } } },
@@ -208,6 +209,7 @@ for (const make of LANDS) {
       await until('three more token requests', () => short.proxy.count(TOKEN) >= asked + 3);
       await works(daemon);
       await stateIs(daemon, 'connected');
+      await short.retire(daemon);
     });
 
     it('finishes a refresh that kill -9 cut off', async () => {
@@ -219,8 +221,10 @@ for (const make of LANDS) {
       await daemon.launch();
       await stateIs(daemon, 'connected');
       await works(daemon);
-      await until('the next refresh', () => short.proxy.count(TOKEN) > 4);
+      const asked = short.proxy.count(TOKEN);
+      await until('the next refresh', () => short.proxy.count(TOKEN) > asked);
       await works(daemon);
+      await short.retire(daemon);
     });
 
     it('is killed with the answer on its way, again and again', async () => {
@@ -234,19 +238,36 @@ for (const make of LANDS) {
         assert.equal((await daemon.status()).state, 'connected');
       }
       await works(daemon);
+      await short.retire(daemon);
     });
 
     it('refreshes once for many who ask at once', async () => {
       const daemon = await short.connected();
-      const ended = Date.now() / 1000 + LIFETIME + 1;
-      const hold = short.proxy.hold(TOKEN);
-      await until('the token has ended', () => Date.now() / 1000 > ended);
+      const askedFor = async (calls) => {
+        const asked = short.proxy.count(TOKEN);
+        for (const answer of await Promise.all(calls())) ok(answer);
+        return short.proxy.count(TOKEN) - asked;
+      };
+      const many = () => Array.from({ length: MANY }, () => daemon.local('GET', LINKS));
+      const theTokenEnds = (since) => until('the token has ended', () => Date.now() > since + (LIFETIME + 1) * 1000);
+
+      await daemon.kill();
+      await theTokenEnds(Date.now());
       const before = short.proxy.count(TOKEN);
-      const calls = Array.from({ length: 200 }, () => daemon.local('GET', LINKS));
+      await daemon.launch();
+      await askedFor(many);
+      assert.equal(short.proxy.count(TOKEN) - before, 1, 'of a daemon that comes back');
+
+      const hold = short.proxy.hold(TOKEN, 'request');
+      await theTokenEnds(Date.now());
       await hold.arrived;
-      hold.release();
-      for (const answer of await Promise.all(calls)) ok(answer);
-      assert.ok(short.proxy.count(TOKEN) - before <= 1, `${short.proxy.count(TOKEN) - before} refreshes`);
+      const during = await askedFor(() => {
+        const calls = many();
+        hold.release();
+        return calls;
+      });
+      assert.equal(during, 0, 'while one is on its way');
+      await short.retire(daemon);
     });
   });
 }

@@ -50,6 +50,12 @@ class Land {
     return daemon;
   }
 
+  /** Stops a daemon, so that its refreshes are not counted any more. */
+  async retire(daemon) {
+    this.daemons.splice(this.daemons.indexOf(daemon), 1);
+    await daemon.stop();
+  }
+
   async stop() {
     for (const daemon of this.daemons) await (daemon.process.running ? daemon.stop() : daemon.directory.remove());
     await this.server?.stop();

@@ -26,18 +26,30 @@ export class Proxy {
     this.#losses.push(...Array(times).fill(line));
   }
 
-  /** Holds the next answer to `line`; `arrived` resolves once the server gave it, `release` lets it go. */
-  hold(line) {
-    const hold = { line };
+  /**
+   * Holds the next answer to `line`, or with `phase` "request" the request before the server sees it. `arrived`
+   * resolves once it is held, `release` lets it go.
+   */
+  hold(line, phase = 'answer') {
+    const hold = { line, phase };
     hold.arrived = new Promise((resolve) => { hold.arrive = resolve; });
     hold.released = new Promise((resolve) => { hold.release = resolve; });
     this.#holds.push(hold);
     return hold;
   }
 
-  #forward(incoming, outgoing) {
+  async #pass(line, phase) {
+    const hold = this.#holds.find((one) => one.line === line && one.phase === phase && !one.taken);
+    if (!hold) return;
+    hold.taken = true;
+    hold.arrive();
+    await hold.released;
+  }
+
+  async #forward(incoming, outgoing) {
     const line = `${incoming.method} ${incoming.url.split('?')[0]}`;
     this.#counts[line] = this.count(line) + 1;
+    await this.#pass(line, 'request');
     const { hostname, port } = new URL(this.target);
     const onward = httpRequest({
       host: hostname, port, method: incoming.method, path: incoming.url, headers: incoming.rawHeaders, agent: false,
@@ -48,12 +60,7 @@ export class Proxy {
       const chunks = [];
       answer.once('error', fail);
       for await (const chunk of answer) chunks.push(chunk);
-      const hold = this.#holds.find((one) => one.line === line && !one.taken);
-      if (hold) {
-        hold.taken = true;
-        hold.arrive();
-        await hold.released;
-      }
+      await this.#pass(line, 'answer');
       const lost = this.#losses.indexOf(line);
       if (lost >= 0) {
         this.#losses.splice(lost, 1);
