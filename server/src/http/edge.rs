@@ -36,13 +36,6 @@ async fn pass(State(app): State<Arc<App>>, mut request: Request, next: Next) -> 
     count(&method, route, status, app.clock.monotonic().saturating_sub(began));
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // The names are joined without spaces by the router; some clients split at ", ".
-    if let Some(allow) = headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok()) {
-        let spaced = allow.split(',').map(str::trim).collect::<Vec<_>>().join(", ");
-        if let Ok(value) = HeaderValue::from_str(&spaced) {
-            headers.insert(header::ALLOW, value);
-        }
-    }
     response
 }
 

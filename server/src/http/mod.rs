@@ -8,6 +8,7 @@ pub mod health;
 pub mod oauth;
 pub mod pages;
 pub mod partner;
+mod threshold;
 
 use std::sync::Arc;
 
@@ -34,5 +35,6 @@ pub fn router(app: Arc<App>) -> Router {
                 "This address does not take this method; see Allow.",
             )
         });
-    edge::around(routes, &app).with_state(app)
+    let routes = edge::around(routes, &app).with_state(Arc::clone(&app));
+    threshold::around(routes, app)
 }

@@ -193,5 +193,5 @@ fn back(app: &App, callback: &str, state: Option<&str>, answer: &[(&str, &str)])
     let mut parameters = answer.to_vec();
     parameters.extend(state.map(|state| ("state", state)));
     parameters.push(("iss", &app.config.issuer));
-    see_other(app, &with_parameters(callback, &parameters))
+    see_other(&with_parameters(callback, &parameters))
 }

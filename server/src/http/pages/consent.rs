@@ -117,7 +117,7 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         scopes: request.scope.iter().map(scopes::in_words).collect(),
         leads_to: origin_of(&request.redirect_uri),
     };
-    Ok(frame::page(app, StatusCode::OK, &template, Some(&request.redirect_uri)))
+    Ok(frame::page(StatusCode::OK, &template, Some(&request.redirect_uri)))
 }
 
 fn store<'a>(app: &'a App, client: &'a Client, slot: Slot) -> Asker<'a> {

@@ -42,7 +42,7 @@ pub fn in_place(app: &App, headers: &HeaderMap, refusal: Refusal) -> Response {
         code: &refusal.code,
         detail: &detail,
     };
-    let mut response = frame::page(app, refusal.status, &template, None);
+    let mut response = frame::page(refusal.status, &template, None);
     for (name, value) in refusal.headers {
         response.headers_mut().append(name, value);
     }

@@ -30,16 +30,11 @@ impl<'a> Frame<'a> {
 
 /// Renders a page. `leads_to` is the callback to which its form may lead in the end.
 #[must_use]
-pub fn page(
-    app: &App,
-    status: StatusCode,
-    template: &impl Template,
-    leads_to: Option<&str>,
-) -> Response {
+pub fn page(status: StatusCode, template: &impl Template, leads_to: Option<&str>) -> Response {
     match template.render() {
         Ok(html) => {
             let mut response = (status, Html(html)).into_response();
-            harden(app, response.headers_mut(), leads_to);
+            harden(response.headers_mut(), leads_to);
             response
         }
         Err(error) => Refusal::server_error(error).into_response(),
@@ -48,16 +43,16 @@ pub fn page(
 
 /// A redirect after a form, or to a callback: 303, so that nothing posted is posted on (RFC 9700 §4.12).
 #[must_use]
-pub fn see_other(app: &App, location: &str) -> Response {
+pub fn see_other(location: &str) -> Response {
     let Ok(location) = HeaderValue::try_from(location) else {
         return Refusal::server_error("a redirect to something that is no URI").into_response();
     };
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-    harden(app, response.headers_mut(), None);
+    harden(response.headers_mut(), None);
     response
 }
 
-fn harden(app: &App, headers: &mut HeaderMap, leads_to: Option<&str>) {
+fn harden(headers: &mut HeaderMap, leads_to: Option<&str>) {
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
@@ -69,9 +64,6 @@ fn harden(app: &App, headers: &mut HeaderMap, leads_to: Option<&str>) {
     set(header::REFERRER_POLICY, "same-origin");
     set(header::CACHE_CONTROL, "no-store");
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    if app.config.issuer.starts_with("https://") {
-        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
 }
 
 fn content_security_policy(leads_to: Option<&str>) -> String {

@@ -37,7 +37,7 @@ pub async fn show(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Ref
     let link = app.store.payment_link(uid).await?;
     let payment = link.as_ref().map(Payment::of);
     let status = if payment.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    Ok(frame::page(&app, status, &PaymentPage { frame: Frame::new(&app), payment }, None))
+    Ok(frame::page(status, &PaymentPage { frame: Frame::new(&app), payment }, None))
 }
 
 impl<'a> Payment<'a> {

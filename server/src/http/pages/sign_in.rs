@@ -82,7 +82,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
                 csrf: form::token(&app, &signed_in.cookie),
                 email: &signed_in.user.email,
             };
-            frame::page(&app, StatusCode::OK, &template, None)
+            frame::page(StatusCode::OK, &template, None)
         }
         Ok(None) => ask(&app, &headers, None),
         Err(refusal) => in_place(&app, &headers, refusal),
@@ -153,7 +153,7 @@ async fn go_on(
 ) -> Result<Response, Refusal> {
     let cookie = app.start_session(user, headers).await?;
     events::signed_in(&user.id);
-    let mut response = frame::see_other(app, destination.map_or("/sign-in", Destination::as_str));
+    let mut response = frame::see_other(destination.map_or("/sign-in", Destination::as_str));
     append_cookies(&mut response, [cookie]);
     Ok(response)
 }
@@ -164,7 +164,7 @@ async fn end(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
     let destination = destination(&form)?;
     app.end_session(&parts.headers).await?;
     let mut response =
-        frame::see_other(app, destination.as_ref().map_or("/sign-in", Destination::as_str));
+        frame::see_other(destination.as_ref().map_or("/sign-in", Destination::as_str));
     append_cookies(&mut response, [Cookie::Session.clear(app)]);
     Ok(response)
 }
@@ -191,7 +191,7 @@ fn render(
         email,
         problem,
     };
-    let mut response = frame::page(app, StatusCode::OK, &template, None);
+    let mut response = frame::page(StatusCode::OK, &template, None);
     if is_new {
         append_cookies(&mut response, [Cookie::Visit.set(app, &visit, None)]);
     }
