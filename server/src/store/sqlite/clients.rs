@@ -24,6 +24,39 @@ const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.requi
     installation.staged_redirect_uri, installation.staged_at, installation.registered_at, installation.approved_at
     FROM client LEFT JOIN installation ON installation.client_id = client.id";
 
+/// The most rows that one write of a sweep removes.
+const PORTION: u16 = 500;
+
+/// A code is kept longer than it lives, for the retry of its exchange, and so is the family that it gave.
+const KEPT: i64 = 2 * 24 * 3600;
+
+/// What has passed its time, and for how many seconds it is kept after that.
+const EXPIRED: [(&str, i64); 7] = [
+    (
+        "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM pushed_request WHERE hash IN (SELECT hash FROM pushed_request WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM consent WHERE hash IN (SELECT hash FROM consent WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    ("DELETE FROM code WHERE hash IN (SELECT hash FROM code WHERE expires_at <= ? LIMIT ?)", KEPT),
+    ("DELETE FROM family WHERE id IN (SELECT id FROM family WHERE expires_at <= ? LIMIT ?)", KEPT),
+    (
+        "DELETE FROM revoked_access WHERE jti IN (SELECT jti FROM revoked_access WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM partner_receipt WHERE (grant_id, idempotency) IN
+      (SELECT grant_id, idempotency FROM partner_receipt WHERE forgotten_at <= ? LIMIT ?)",
+        0,
+    ),
+];
+
 #[async_trait]
 impl Clients for Sqlite {
     async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>> {
@@ -96,30 +129,15 @@ impl Clients for Sqlite {
     }
 
     async fn sweep(&self, now: UnixTime) -> Result<()> {
-        self.write(move |db| {
-            let lapsed: Vec<String> = db
-                .prepare_cached("SELECT client_id FROM installation WHERE approved_at IS NULL AND registered_at <= ?")?
-                .query_map([now.0 - UNAPPROVED_LIFETIME], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            for client_id in lapsed {
-                forget(db, &client_id)?;
-            }
-            // A day more than each could still matter: a receipt of a code is kept that long.
-            let past = now.0 - 2 * 24 * 3600;
-            for sql in [
-                "DELETE FROM session WHERE expires_at < ?",
-                "DELETE FROM pushed_request WHERE expires_at < ?",
-                "DELETE FROM consent WHERE expires_at < ?",
-                "DELETE FROM code WHERE expires_at < ?",
-                "DELETE FROM family WHERE expires_at < ?",
-                "DELETE FROM revoked_access WHERE expires_at < ?",
-            ] {
-                db.prepare_cached(sql)?.execute([past])?;
-            }
-            db.prepare_cached("DELETE FROM partner_receipt WHERE forgotten_at <= ?")?.execute([now.0])?;
-            Ok(())
-        })
-        .await
+        // In portions, each a write of its own: everybody else's writes wait behind it.
+        while self.write(move |db| forget_lapsed(db, now)).await? == usize::from(PORTION) {}
+        for (sql, kept) in EXPIRED {
+            let delete = move |db: &Connection| {
+                Ok(db.prepare_cached(sql)?.execute(params![now.0 - kept, PORTION])?)
+            };
+            while self.write(delete).await? == usize::from(PORTION) {}
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +266,19 @@ fn disable_subscriptions(db: &Connection, client_id: &str, now: UnixTime) -> Res
     Ok(ids)
 }
 
+/// Forgets installations that nobody approved in time; answers how many.
+fn forget_lapsed(db: &Connection, now: UnixTime) -> Result<usize> {
+    let sql = "SELECT client_id FROM installation WHERE approved_at IS NULL AND registered_at <= ? LIMIT ?";
+    let lapsed: Vec<String> = db
+        .prepare_cached(sql)?
+        .query_map(params![now.0 - UNAPPROVED_LIFETIME, PORTION], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for client_id in &lapsed {
+        forget(db, client_id)?;
+    }
+    Ok(lapsed.len())
+}
+
 fn forget(db: &Connection, client_id: &str) -> Result<bool> {
     db.prepare_cached("DELETE FROM installation WHERE client_id = ?")?.execute([client_id])?;
     let removed = db
@@ -311,4 +342,46 @@ fn installation(row: &Row<'_>) -> rusqlite::Result<Installation> {
         registered_at: time(row, 20)?,
         approved_at: time_opt(row, 21)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+    const TABLES: [&str; 4] = ["installation", "pushed_request", "consent", "session"];
+
+    fn counts(store: &Sqlite) -> Vec<i64> {
+        let count = |db: &Connection, table: &str| {
+            Ok(db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
+        };
+        store.read(|db| TABLES.iter().map(|table| count(db, table)).collect()).expect("counts")
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_requests_is_gone_when_it_has_expired() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Sqlite::open(directory.path()).expect("opens");
+        let flood = format!(
+            "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3 * {PORTION} + 1)"
+        );
+        let script = format!(
+            "INSERT INTO user VALUES ('ann', 'a@b', 'x', 0, NULL);
+             {flood} INSERT INTO client (id, kind, name, scopes, created_at) SELECT i, 'native', 'x', 'x', 0 FROM n;
+             {flood} INSERT INTO installation (client_id, identity, platform, site_url, redirect_uri, plugin_version, registered_at)
+             SELECT i, CAST(i AS BLOB), 'wordpress', 'x', 'x', 'x', {registered} FROM n;
+             INSERT INTO client (id, kind, name, scopes, created_at) VALUES ('app', 'app', 'x', 'x', 0);
+             {flood} INSERT INTO pushed_request (hash, client_id, request, expires_at)
+             SELECT CAST(i AS BLOB), 'app', 'x', {now} - (i > 1) FROM n;
+             {flood} INSERT INTO consent (hash, session_hash, user_id, client_id, request, expires_at)
+             SELECT CAST(i AS BLOB), x'00', 'ann', 'app', 'x', {now} - (i > 1) FROM n;
+             {flood} INSERT INTO session SELECT CAST(i AS BLOB), 'ann', 0, {now} - (i > 1) FROM n;",
+            registered = NOW.0 - UNAPPROVED_LIFETIME,
+            now = NOW.0 + 1,
+        );
+        store.write(move |db| Ok(db.execute_batch(&script)?)).await.expect("fills");
+        assert_eq!(counts(&store), [i64::from(3 * PORTION + 1); 4]);
+        store.sweep(NOW).await.expect("sweeps");
+        assert_eq!(counts(&store), [0, 1, 1, 1]);
+    }
 }
