@@ -12,7 +12,7 @@ use axum::{
 use counterfoil_protocol::encoding::sha256;
 use serde_json::json;
 
-use super::proofs::Rule;
+use super::proofs::{Rule, counted_as};
 use crate::{
     app::App,
     http::{
@@ -34,7 +34,6 @@ pub async fn push(
     let (parts, body) = request.into_parts();
     let form = extract::form(&parts, body, app.config.limits.body).await?;
     let client = app.authenticate_client(&parts.headers, &form).await?;
-    app.limits.check_push(&client.id)?;
     if form.get("request_uri").is_some() {
         return Err(Refusal::invalid_request("request_uri cannot be pushed."));
     }
@@ -49,6 +48,7 @@ pub async fn push(
     if proof.is_none() && (client.installation().is_some() || client.require_nonce) {
         return Err(Refusal::bad_request("invalid_dpop_proof", "A DPoP proof is required."));
     }
+    app.limits.check_push(&counted_as(&client, proof.as_ref()))?;
     let now = app.now();
     let context = Context {
         client: &client,

@@ -1,5 +1,7 @@
 //! Proofs at the OAuth endpoints: one header, judged, and remembered only when all else is settled.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, HeaderName};
 use counterfoil_protocol::{
     proof::{self, Expectation, NonceRule, Proof, ProofRefusal, Window},
@@ -9,7 +11,7 @@ use counterfoil_protocol::{
 use crate::{
     app::App,
     http::{error::Refusal, extract::single_header},
-    oauth::nonce,
+    oauth::{client::Client, nonce},
     replay::Replayed,
 };
 
@@ -26,6 +28,16 @@ pub struct Rule<'a> {
     pub nonce_required: bool,
     /// The access token that is presented with it.
     pub access_token: Option<&'a str>,
+}
+
+/// What a client's requests are counted under. The id of a store is no secret, so strangers could use up its quota: a
+/// store's requests are counted under its id and the key that signs them.
+#[must_use]
+pub fn counted_as<'a>(client: &'a Client, proof: Option<&Proof>) -> Cow<'a, str> {
+    match (client.installation(), proof) {
+        (Some(_), Some(proof)) => Cow::Owned(format!("{} {}", client.id, proof.thumbprint)),
+        _ => Cow::Borrowed(&client.id),
+    }
 }
 
 impl App {

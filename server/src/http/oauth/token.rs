@@ -19,7 +19,7 @@ use axum::{
 };
 use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint, proof::Proof, token};
 
-use super::proofs::Rule;
+use super::proofs::{Rule, counted_as};
 use crate::{
     app::App,
     events,
@@ -68,12 +68,12 @@ pub async fn token(
         ));
     }
     let client = app.authenticate_client(&parts.headers, &form).await?;
-    app.limits.check_token(&client.id)?;
     let profile =
         client.installation().and_then(|installation| app.profiles.get(&installation.platform));
     let idempotency_key = idempotency_key(&parts.headers, profile)?;
     let nonce_required = client.require_nonce || grant_type == token::INSTALLATION_KEY;
     let proof = judge_proof(&app, &parts.headers, &client, nonce_required)?;
+    app.limits.check_token(&counted_as(&client, proof.as_ref()))?;
     let resource_required = profile.is_some_and(|profile| profile.resource_required);
     request::judge_resource(&form.all("resource"), &app.uris.resource, resource_required)
         .map_err(|fault| Refusal::bad_request(fault.code(), fault))?;
