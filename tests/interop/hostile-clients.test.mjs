@@ -91,8 +91,11 @@ describe('a client', () => {
 describe('introspection', () => {
   it('needs a secret', async () => {
     const { access_token: token } = await honest();
-    refused(await post('introspect', { token }, {}), 401, 'invalid_client');
-    refused(await post('introspect', { token, client_id: desk.id }, {}), 401, 'invalid_client');
+    for (const form of [{ token }, { token, client_id: app.id }, { token, client_id: desk.id }]) {
+      const answer = await post('introspect', form, {});
+      refused(answer, 401, 'invalid_client');
+      assert.match(answer.headers['www-authenticate'], /^Basic realm=/i);
+    }
     refused(await post('introspect', {}), 400, 'invalid_request');
     const { active, client_id: id } = ok(await app.introspect(token));
     assert.deepEqual([active, id], [true, app.id]);

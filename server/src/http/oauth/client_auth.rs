@@ -19,6 +19,9 @@ use crate::{
 /// Compared with when a client has no secret or is unknown, so that both take the same time.
 const NO_SECRET: [u8; 32] = [0; 32];
 
+/// How to authenticate.
+pub(super) const BASIC_CHALLENGE: &str = "Basic realm=\"counterfoil\"";
+
 struct Presented {
     client_id: String,
     secret: Option<Secret>,
@@ -100,11 +103,7 @@ fn invalid_client(basic: bool, cause: &str) -> Refusal {
         "The client is unknown, or its authentication failed.",
     )
     .caused_by(cause);
-    if basic {
-        refusal.with_header(header::WWW_AUTHENTICATE, "Basic realm=\"counterfoil\"")
-    } else {
-        refusal
-    }
+    if basic { refusal.with_header(header::WWW_AUTHENTICATE, BASIC_CHALLENGE) } else { refusal }
 }
 
 #[cfg(test)]

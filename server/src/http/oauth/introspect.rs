@@ -18,7 +18,7 @@ use counterfoil_protocol::{
 };
 use serde_json::{Map, Value, json};
 
-use super::proofs::Rule;
+use super::{client_auth::BASIC_CHALLENGE, proofs::Rule};
 use crate::{
     app::App,
     http::{
@@ -36,7 +36,7 @@ pub async fn introspect(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let form = extract::form(&parts, body, app.config.limits.body).await?;
-    let client = app.authenticate_client(&parts.headers, &form).await?;
+    let client = app.authenticate_client(&parts.headers, &form).await.map_err(challenged)?;
     app.limits.check_introspection(&client.id)?;
     let token = Secret::new(form.require("token")?);
     let rule = Rule {
@@ -50,7 +50,7 @@ pub async fn introspect(
     if !client.is_confidential() && proof.is_none() {
         let sentence = "Introspection needs a client secret; a public client may ask about its own tokens with a DPoP proof of their key.";
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", sentence)
-            .with_header(header::WWW_AUTHENTICATE, "Basic realm=\"counterfoil\""));
+            .with_header(header::WWW_AUTHENTICATE, BASIC_CHALLENGE));
     }
     if let Some(proof) = &proof {
         app.remember_proof(proof, rule.window)?;
@@ -58,6 +58,16 @@ pub async fn introspect(
     let members = describe(&app, &client, proof.as_ref(), &token).await?;
     let body = members.map_or_else(|| json!({ "active": false }), Value::Object);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+/// Who asks without credentials is told which are taken (RFC 7662 §2.3).
+fn challenged(refusal: Refusal) -> Refusal {
+    let unchallenged = refusal.status == StatusCode::UNAUTHORIZED && refusal.headers.is_empty();
+    if unchallenged {
+        refusal.with_header(header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
+    } else {
+        refusal
+    }
 }
 
 async fn describe(
