@@ -60,7 +60,7 @@ pub struct Redeemed {
 }
 
 /// A code exchange, as far as it matters here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Presented<'a> {
     /// The client that presents the code.
     pub client_id: &'a str,

@@ -1,6 +1,8 @@
 //! Access tokens at the partner API: how they are presented (RFC 6750 §2.1, RFC 9449 §7.1) and what they must say
 //! (RFC 9068 §4).
 
+use std::fmt;
+
 use counterfoil_protocol::{UnixTime, access_token::Claims, encoding::from_base64url_exact};
 
 /// How far ahead another machine's clock may be, in seconds. `exp` is exact: it is our own clock that wrote it.
@@ -26,13 +28,19 @@ impl Scheme {
     }
 }
 
-/// A token as it was presented.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A token as it was presented. Its `Debug` leaves the token out.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Presented<'a> {
     /// The scheme, in any case.
     pub scheme: Scheme,
     /// The token.
     pub token: &'a str,
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
 }
 
 /// What is wrong with an `Authorization` header.
