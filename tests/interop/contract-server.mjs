@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// A small server that keeps the native-integration contract and shares no code with counterfoil-server: what a
-// client must get along with when it cannot choose its server. State lives in memory.
+// A small server that keeps the contract of native integrations as plugins in the field rely on it, and shares no code
+// with counterfoil-server: what a client must get along with when it cannot choose its server. State lives in memory.
 //
 //   node tests/interop/contract-server.mjs --port 0 [--token-lifetime SECONDS] [--origin URL]
 //

@@ -18,6 +18,8 @@ const create = (daemon, amount = '12.50') => daemon.local(
 );
 const stateIs = (daemon, wanted) => until(`state ${wanted}`, async () => (await daemon.status()).state === wanted);
 
+const theTokenEnds = (since) => until('the token has ended', () => Date.now() > since + (LIFETIME + 1) * 1000);
+
 /** A daemon that works: it answers from the store's own grant. */
 async function works(daemon) {
   const { uid } = ok(await create(daemon), 201).paymentLink;
@@ -227,6 +229,22 @@ for (const make of LANDS) {
       await short.retire(daemon);
     });
 
+    it('takes an answer again whose access token has ended, and refreshes on', async () => {
+      const daemon = await short.connected();
+      const lost = short.proxy.hold(TOKEN);
+      await lost.arrived;
+      await daemon.kill();
+      lost.release();
+      await theTokenEnds(Date.now());
+      const again = short.proxy.hold(TOKEN, 'request');
+      await daemon.launch();
+      await again.arrived;
+      const call = daemon.local('GET', LINKS);
+      again.release();
+      ok(await call);
+      await short.retire(daemon);
+    });
+
     it('is killed with the answer on its way, again and again', async () => {
       const daemon = await short.connected();
       for (let time = 0; time < 8; time += 1) {
@@ -249,7 +267,6 @@ for (const make of LANDS) {
         return short.proxy.count(TOKEN) - asked;
       };
       const many = () => Array.from({ length: MANY }, () => daemon.local('GET', LINKS));
-      const theTokenEnds = (since) => until('the token has ended', () => Date.now() > since + (LIFETIME + 1) * 1000);
 
       await daemon.kill();
       await theTokenEnds(Date.now());

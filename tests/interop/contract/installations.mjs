@@ -1,4 +1,4 @@
-// Registration and reset of native installations: the contract's sections 3 and 4.
+// Registration and reset of native installations.
 import { randomUUID } from 'node:crypto';
 import { Refusal, random, sha256 } from './proofs.mjs';
 

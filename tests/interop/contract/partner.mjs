@@ -1,4 +1,4 @@
-// The partner API below /api/partner/v1/makepay: the contract's section 8.
+// The partner API below /api/partner/v1/makepay.
 import { randomUUID } from 'node:crypto';
 import { Refusal, random, sha256 } from './proofs.mjs';
 

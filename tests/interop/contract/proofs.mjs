@@ -1,4 +1,4 @@
-// DPoP proofs as the contract's section 2 judges them, and the RS256 key that signs access tokens.
+// DPoP proofs, judged as plugins in the field make them, and the RS256 key that signs access tokens.
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 
 export const sha256 = (data) => createHash('sha256').update(data).digest('base64url');

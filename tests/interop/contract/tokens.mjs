@@ -1,4 +1,4 @@
-// Authorization, consent and the token endpoint: the contract's sections 5 and 6.
+// Authorization, consent and the token endpoint.
 import { randomUUID } from 'node:crypto';
 import { Refusal, random, sha256 } from './proofs.mjs';
 
