@@ -112,7 +112,6 @@ CREATE TABLE grants (
     scope TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     redeemed_at INTEGER,
-    last_redeemed_at INTEGER,
     revoked_at INTEGER,
     revoked_reason TEXT
 ) STRICT, WITHOUT ROWID;
@@ -159,7 +158,9 @@ CREATE TABLE family (
     refreshed_at INTEGER NOT NULL,
     expires_at INTEGER,
     revoked_at INTEGER,
-    revoked_reason TEXT
+    revoked_reason TEXT,
+    -- Whether the merchant has approved anew since it was ended by reuse.
+    settled INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX family_by_grant ON family (grant_id);
@@ -178,6 +179,8 @@ CREATE TABLE recovery (
     idempotency BLOB NOT NULL,
     family BLOB NOT NULL,
     at INTEGER NOT NULL,
+    -- Whether a family had ended by reuse, and the merchant had not approved anew since.
+    after_reuse INTEGER NOT NULL,
     receipt BLOB NOT NULL,
     receipt_kid TEXT NOT NULL,
     PRIMARY KEY (client_id, idempotency)

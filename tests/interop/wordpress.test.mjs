@@ -195,4 +195,18 @@ describe('a family that was lost', () => {
     refused(fourth, [400, 429], ['invalid_grant', 'too_many_requests']);
     await shop.stillWorks();
   });
+
+  it('comes back once after its token was used twice, and then when the merchant approves', async () => {
+    const shop = await connected();
+    await shop.accept(await withNonce(shop));
+    const used = shop.tokens.refresh_token;
+    for (let time = 0; time < 2; time += 1) await shop.accept(await shop.refresh());
+    refused(await shop.refresh(used), 400, 'invalid_grant');
+    refused(await shop.refresh(), 400, 'invalid_grant');
+    await shop.accept(await withNonce(shop));
+    refused(await withNonce(shop), 400, 'key_in_two_places');
+    await shop.stillWorks();
+    await shop.accept(await shop.redeem(await shop.authorize(here.browser)));
+    await shop.accept(await withNonce(shop));
+  });
 });

@@ -27,6 +27,8 @@ pub struct RecoveryRecord {
     pub receipt: Receipt,
     /// Whether the family it gave still stands and its first refresh token is unused.
     pub untouched: bool,
+    /// Whether a family had ended by reuse before it, and the merchant has not approved anew since.
+    pub after_reuse: bool,
 }
 
 /// What to do with a request for recovery.
@@ -80,8 +82,7 @@ pub fn decide<'a>(
             Decision::Refuse(RecoveryRefusal::ReceiptGone)
         };
     }
-    let after_reuse =
-        reuses.last().map_or(0, |first| recoveries.iter().filter(|r| r.at >= *first).count());
+    let after_reuse = recoveries.iter().filter(|recovery| recovery.after_reuse).count();
     if !reuses.is_empty() && after_reuse >= LIMIT_AFTER_REUSE {
         return Decision::Refuse(RecoveryRefusal::KeyInTwoPlaces);
     }
@@ -102,7 +103,13 @@ mod tests {
             kid: String::new(),
             given_at: UnixTime(at),
         };
-        RecoveryRecord { idempotency: [idempotency; 32], at: UnixTime(at), receipt, untouched }
+        RecoveryRecord {
+            idempotency: [idempotency; 32],
+            at: UnixTime(at),
+            receipt,
+            untouched,
+            after_reuse: false,
+        }
     }
 
     #[test]
@@ -123,7 +130,8 @@ mod tests {
     fn after_reuse_one_more_and_then_the_merchant() {
         let before = [record(1, 10, false)];
         assert_eq!(decide(&before, &[UnixTime(20)], &[2; 32], true), Decision::Recover);
-        let after = [record(2, 30, false), record(1, 10, false)];
+        let after =
+            [RecoveryRecord { after_reuse: true, ..record(2, 20, false) }, record(1, 20, false)];
         assert_eq!(
             decide(&after, &[UnixTime(20)], &[3; 32], true),
             Decision::Refuse(RecoveryRefusal::KeyInTwoPlaces)

@@ -219,6 +219,10 @@ pub async fn reuses(world: World) {
     world.register("shop", "key").await;
     world.connected("first", "shop", "acme", "key").await;
     let reuses = || async { world.store.reuses("shop").await.expect("reads") };
+    let after_reuse = || async {
+        let recoveries = world.store.recoveries("shop", world.now() - PERIOD).await.expect("reads");
+        recoveries.iter().map(|recovery| recovery.after_reuse).collect::<Vec<_>>()
+    };
     let end = |family: &'static str, reason| world.end_family(family, reason);
     world.advance(10);
     end("first", EndReason::Revoked).await;
@@ -233,15 +237,31 @@ pub async fn reuses(world: World) {
     assert_eq!(reuses().await, [first_reuse]);
     let recovery = world.recovery("recovered", "shop", &grant, 0);
     assert_eq!(world.store.recover(recovery).await.expect("recovers"), Done);
+    assert_eq!(after_reuse().await, [true]);
     world.advance(10);
     end("recovered", EndReason::RefreshReuse).await;
     assert_eq!(reuses().await, [world.now(), first_reuse]);
     assert_eq!(world.store.reuses("other").await.expect("reads"), []);
 
     // An approval that was redeemed makes a fresh start, for whatever company it is.
-    world.advance(10);
     world.connected("fresh", "shop", "bolt", "key").await;
-    assert_eq!(reuses().await, []);
+    assert_eq!((reuses().await, after_reuse().await), (vec![], vec![false]));
+
+    // All of it within one second: before, after, and after the merchant.
+    let bolt = world.connected("early", "shop", "bolt", "key").await;
+    let recover = async |name, counted| {
+        let recovery = world.recovery(name, "shop", &bolt, counted);
+        assert_eq!(world.store.recover(recovery).await.expect("recovers"), Done);
+    };
+    recover("before", 1).await;
+    end("before", EndReason::RefreshReuse).await;
+    recover("after", 2).await;
+    assert_eq!(reuses().await, [world.now()]);
+    let mut told = after_reuse().await;
+    told.sort_unstable();
+    assert_eq!(told, [false, false, true]);
+    world.connected("late", "shop", "bolt", "key").await;
+    assert_eq!((reuses().await, after_reuse().await), (vec![], vec![false; 3]));
 }
 
 pub async fn recoveries(world: World) {
@@ -261,6 +281,7 @@ pub async fn recoveries(world: World) {
         at,
         receipt: receipt(name, at),
         untouched,
+        after_reuse: false,
     };
     assert_eq!(listed().await, []);
     let start = world.now();

@@ -168,12 +168,15 @@ impl Grants for Sqlite {
 
     async fn reuses(&self, client_id: &str) -> Result<Vec<UnixTime>> {
         self.read(|db| {
-            let sql = "SELECT family.revoked_at FROM grants JOIN family ON family.grant_id = grants.id
+            let sql =
+                "SELECT family.revoked_at FROM grants JOIN family ON family.grant_id = grants.id
                        WHERE grants.client_id = ?1 AND family.revoked_reason = ?2
-                       AND family.revoked_at > (SELECT coalesce(max(last_redeemed_at), 0) FROM grants WHERE client_id = ?1)
-                       ORDER BY 1 DESC";
+                       AND NOT family.settled ORDER BY 1 DESC";
             let reason = EndReason::RefreshReuse.as_str();
-            let times = db.prepare_cached(sql)?.query_map(params![client_id, reason], |row| time(row, 0))?.collect::<rusqlite::Result<_>>()?;
+            let times = db
+                .prepare_cached(sql)?
+                .query_map(params![client_id, reason], |row| time(row, 0))?
+                .collect::<rusqlite::Result<_>>()?;
             Ok(times)
         })
     }
@@ -181,12 +184,12 @@ impl Grants for Sqlite {
     async fn recoveries(&self, client_id: &str, since: UnixTime) -> Result<Vec<RecoveryRecord>> {
         self.read(|db| {
             let sql = "SELECT recovery.idempotency, recovery.at, recovery.receipt, recovery.receipt_kid,
-                       family.generation = 1 AND family.revoked_at IS NULL FROM recovery JOIN family ON family.id = recovery.family
+                       family.generation = 1 AND family.revoked_at IS NULL, recovery.after_reuse FROM recovery JOIN family ON family.id = recovery.family
                        WHERE recovery.client_id = ? AND recovery.at > ? ORDER BY recovery.at DESC";
             let record = |row: &Row<'_>| {
                 let (idempotency, at) = (row.get(0)?, time(row, 1)?);
                 let receipt = Receipt { idempotency: Some(idempotency), sealed: row.get(2)?, kid: row.get(3)?, given_at: at };
-                Ok(RecoveryRecord { idempotency, at, receipt, untouched: row.get(4)? })
+                Ok(RecoveryRecord { idempotency, at, receipt, untouched: row.get(4)?, after_reuse: row.get(5)? })
             };
             let records = db.prepare_cached(sql)?.query_map(params![client_id, since.0], record)?.collect::<rusqlite::Result<_>>()?;
             Ok(records)
@@ -265,11 +268,25 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
                       AND client_id = (SELECT client_id FROM grants WHERE id = ?3)";
         let reason = EndReason::Replaced.as_str();
         db.prepare_cached(others)?.execute(params![now.0, reason, family.grant_id])?;
+        settle_reuses(db, &family.grant_id)?;
     }
     insert_family(db, family, *now)?;
-    let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), last_redeemed_at = ?1, scope = ?2 WHERE id = ?3";
+    let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), scope = ?2 WHERE id = ?3";
     db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
     Ok(Written::Done)
+}
+
+/// The merchant has approved anew: what was used twice before counts no longer. Told by marks and not by time, of which
+/// one second can hold all.
+fn settle_reuses(db: &Connection, grant_id: &str) -> Result<()> {
+    let families = "UPDATE family SET settled = 1 WHERE revoked_reason = ?1 AND NOT settled AND grant_id IN
+                    (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?2))";
+    let reason = EndReason::RefreshReuse.as_str();
+    db.prepare_cached(families)?.execute(params![reason, grant_id])?;
+    let recoveries = "UPDATE recovery SET after_reuse = 0
+                      WHERE client_id = (SELECT client_id FROM grants WHERE id = ?)";
+    db.prepare_cached(recoveries)?.execute([grant_id])?;
+    Ok(())
 }
 
 /// Ends every family of the client that has this grant.
@@ -299,14 +316,17 @@ fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
     // What no longer counts goes, and its Idempotency-Key is free again.
     db.prepare_cached("DELETE FROM recovery WHERE client_id = ? AND at <= ?")?
         .execute(params![client_id, since])?;
-    let sql = "INSERT INTO recovery (client_id, idempotency, family, at, receipt, receipt_kid) VALUES (?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO recovery (client_id, idempotency, family, at, receipt, receipt_kid, after_reuse) VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+               EXISTS (SELECT 1 FROM family JOIN grants ON grants.id = family.grant_id
+               WHERE grants.client_id = ?1 AND family.revoked_reason = ?7 AND NOT family.settled))";
     db.prepare_cached(sql)?.execute(params![
         client_id,
         idempotency,
         family.id,
         now.0,
         receipt.sealed,
-        receipt.kid
+        receipt.kid,
+        EndReason::RefreshReuse.as_str()
     ])?;
     Ok(Written::Done)
 }
