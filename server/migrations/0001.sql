@@ -242,7 +242,7 @@ CREATE TABLE partner_receipt (
     given_at INTEGER NOT NULL,
     forgotten_at INTEGER NOT NULL,
     PRIMARY KEY (grant_id, idempotency)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX partner_receipt_by_end ON partner_receipt (forgotten_at);
 

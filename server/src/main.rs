@@ -19,6 +19,8 @@ mod serving;
 mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tidy;
 mod vault;
 
 use std::process::ExitCode;

@@ -225,10 +225,10 @@ impl Profile {
             Some(text) if !text.is_empty() => Ok(text.to_owned()),
             _ => Err(ProfileRefusal::Missing(name.to_owned())),
         };
-        let registration_id = match self.registration_id {
-            true => Some(required("registrationId", members.registration_id)?),
-            false => None,
-        };
+        let registration_id = self
+            .registration_id
+            .then(|| required("registrationId", members.registration_id))
+            .transpose()?;
         let site_url = required("siteUrl", members.site_url)?;
         let redirect_uri = required("redirectUri", members.redirect_uri)?;
         let dpop_jkt = required("dpopJkt", members.dpop_jkt)?;

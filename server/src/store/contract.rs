@@ -22,6 +22,7 @@ pub struct Place {
     /// Opens a store there, with all that is remembered; several may be open at a time.
     pub open: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
     /// What must outlive the stores.
+    #[expect(dead_code, reason = "held, not read")]
     pub keep: Box<dyn Any + Send + Sync>,
 }
 

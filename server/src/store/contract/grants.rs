@@ -99,8 +99,12 @@ pub async fn sole_clients_have_one_family(world: World) {
     assert!(!world.is_good(&acme, "first").await);
     assert!(world.is_good(&acme, "second").await);
 
+    // Of two approvals that wait, the one that is redeemed first ends the other.
+    let late = world.approved("late", "shop", "acme", CURRENT).await;
     let bolt = world.connected("third", "shop", "bolt", "key").await;
     assert!(!world.is_good(&acme, "second").await);
+    let late = world.redemption("late", new_family("late", &late, Some("key")), true);
+    assert_eq!(world.redeem(late).await, Raced);
     assert!(grant(&world, &acme).await.revoked_at.is_some());
     assert!(world.is_good(&bolt, "third").await);
     let standing = world.store.redeemed_grant("shop").await.expect("reads");

@@ -17,7 +17,7 @@ use crate::{
     store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result, StoreError},
 };
 
-const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
+pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
     client.company_id, client.secret_hash, client.redirect_uris, client.resource_server,
     installation.platform, installation.site_url, installation.redirect_uri, installation.plugin_version,
     installation.platform_version, installation.key, installation.staged_key, installation.staged_site_url,

@@ -33,7 +33,7 @@ macro_rules! standing {
 }
 pub(super) use standing;
 
-const FAMILY: &str = concat!(
+pub(super) const FAMILY: &str = concat!(
     "SELECT ", grant_columns!(), ", family.id, family.scope, family.resource, family.key, family.generation,
     family.token_hash, family.receipt, family.receipt_idempotency, family.receipt_kid, family.refreshed_at,
     family.expires_at, family.revoked_at
@@ -41,13 +41,35 @@ const FAMILY: &str = concat!(
     WHERE family.id = ?"
 );
 
-const CODE: &str = concat!(
+pub(super) const CODE: &str = concat!(
     "SELECT ", grant_columns!(), ", code.hash, code.redirect_uri, code.challenge, code.scope, code.resource, code.key,
     code.user_id, code.expires_at, code.revoked_at, code.redeemed_at, code.receipt, code.receipt_idempotency,
     code.receipt_kid, code.family, family.key, family.generation, family.revoked_at
     FROM code JOIN grants ON grants.id = code.grant_id JOIN company ON company.id = grants.company_id
     LEFT JOIN family ON family.id = code.family WHERE code.hash = ?"
 );
+
+pub(super) const STANDING: &str = concat!("SELECT 1 FROM grants ", standing!());
+
+/// Ends every family of the client that has the grant ?3.
+pub(super) const END_FAMILIES_BESIDE: &str =
+    "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN
+     (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?3))";
+
+/// Ends the other grants of the client that has the grant ?3.
+pub(super) const END_OTHER_GRANTS: &str =
+    "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND id <> ?3
+     AND client_id = (SELECT client_id FROM grants WHERE id = ?3)";
+
+/// Marks as settled what ended for the reason ?1, of the client that has the grant ?2.
+pub(super) const SETTLE: &str =
+    "UPDATE family SET settled = 1 WHERE revoked_reason = ?1 AND NOT settled AND grant_id IN
+     (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?2))";
+
+pub(super) const REUSES: &str =
+    "SELECT family.revoked_at FROM grants JOIN family ON family.grant_id = grants.id
+     WHERE grants.client_id = ?1 AND family.revoked_reason = ?2
+     AND NOT family.settled ORDER BY 1 DESC";
 
 const GRANT: &str = concat!(
     "SELECT ",
@@ -168,13 +190,9 @@ impl Grants for Sqlite {
 
     async fn reuses(&self, client_id: &str) -> Result<Vec<UnixTime>> {
         self.read(|db| {
-            let sql =
-                "SELECT family.revoked_at FROM grants JOIN family ON family.grant_id = grants.id
-                       WHERE grants.client_id = ?1 AND family.revoked_reason = ?2
-                       AND NOT family.settled ORDER BY 1 DESC";
             let reason = EndReason::RefreshReuse.as_str();
             let times = db
-                .prepare_cached(sql)?
+                .prepare_cached(REUSES)?
                 .query_map(params![client_id, reason], |row| time(row, 0))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(times)
@@ -219,8 +237,8 @@ impl Grants for Sqlite {
         now: UnixTime,
     ) -> Result<AccessStanding> {
         self.read(|db| {
-            let sql = concat!("SELECT 1 FROM grants ", standing!());
-            let good = db.prepare_cached(sql)?.exists(params![jti, grant_id, family, now.0])?;
+            let good =
+                db.prepare_cached(STANDING)?.exists(params![jti, grant_id, family, now.0])?;
             Ok(if good { AccessStanding::Good } else { AccessStanding::Ended })
         })
     }
@@ -264,10 +282,8 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     }
     if *sole {
         end_families_beside(db, &family.grant_id, *now)?;
-        let others = "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND id <> ?3
-                      AND client_id = (SELECT client_id FROM grants WHERE id = ?3)";
         let reason = EndReason::Replaced.as_str();
-        db.prepare_cached(others)?.execute(params![now.0, reason, family.grant_id])?;
+        db.prepare_cached(END_OTHER_GRANTS)?.execute(params![now.0, reason, family.grant_id])?;
         settle_reuses(db, &family.grant_id)?;
     }
     insert_family(db, family, *now)?;
@@ -279,10 +295,8 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
 /// The merchant has approved anew: what was used twice before counts no longer. Told by marks and not by time, of which
 /// one second can hold all.
 fn settle_reuses(db: &Connection, grant_id: &str) -> Result<()> {
-    let families = "UPDATE family SET settled = 1 WHERE revoked_reason = ?1 AND NOT settled AND grant_id IN
-                    (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?2))";
     let reason = EndReason::RefreshReuse.as_str();
-    db.prepare_cached(families)?.execute(params![reason, grant_id])?;
+    db.prepare_cached(SETTLE)?.execute(params![reason, grant_id])?;
     let recoveries = "UPDATE recovery SET after_reuse = 0
                       WHERE client_id = (SELECT client_id FROM grants WHERE id = ?)";
     db.prepare_cached(recoveries)?.execute([grant_id])?;
@@ -291,9 +305,11 @@ fn settle_reuses(db: &Connection, grant_id: &str) -> Result<()> {
 
 /// Ends every family of the client that has this grant.
 fn end_families_beside(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
-    let sql = "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN
-               (SELECT id FROM grants WHERE client_id = (SELECT client_id FROM grants WHERE id = ?3))";
-    db.prepare_cached(sql)?.execute(params![now.0, EndReason::Replaced.as_str(), grant_id])?;
+    db.prepare_cached(END_FAMILIES_BESIDE)?.execute(params![
+        now.0,
+        EndReason::Replaced.as_str(),
+        grant_id
+    ])?;
     Ok(())
 }
 

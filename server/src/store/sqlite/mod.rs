@@ -9,6 +9,8 @@ mod columns;
 mod grants;
 mod integrity;
 mod partner;
+#[cfg(test)]
+mod plans;
 mod requests;
 mod schema;
 mod writer;

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-const HOLDER: &str = concat!(
+pub(super) const HOLDER: &str = concat!(
     "SELECT client.require_nonce, installation.platform, company.id, company.name FROM grants
      JOIN client ON client.id = grants.client_id JOIN company ON company.id = grants.company_id
      LEFT JOIN installation ON installation.client_id = client.id ",

@@ -128,21 +128,15 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
         .prepare_cached(standing)?
         .query_row(params![client_id, company_id], |row| row.get(0))
         .optional()?;
-    let grant_id = match standing {
-        Some(id) => id,
-        None => {
-            let sql = "INSERT INTO grants (id, client_id, company_id, user_id, scope, created_at) VALUES (?, ?, ?, ?, ?, ?)";
-            let id = approval.new_grant_id.clone();
-            db.prepare_cached(sql)?.execute(params![
-                id,
-                client_id,
-                company_id,
-                user_id,
-                code.scope.to_string(),
-                now.0
-            ])?;
-            id
-        }
+    let grant_id = if let Some(id) = standing {
+        id
+    } else {
+        let sql = "INSERT INTO grants (id, client_id, company_id, user_id, scope, created_at) VALUES (?, ?, ?, ?, ?, ?)";
+        let id = approval.new_grant_id.clone();
+        let scope = code.scope.to_string();
+        db.prepare_cached(sql)?
+            .execute(params![id, client_id, company_id, user_id, scope, now.0])?;
+        id
     };
     let sql = "INSERT INTO code (hash, grant_id, user_id, redirect_uri, challenge, scope, resource, key, expires_at)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";

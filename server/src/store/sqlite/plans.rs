@@ -1,0 +1,64 @@
+//! How SQLite goes about the statements that must stay fast when there are millions of rows: by an index, never by
+//! reading a whole table.
+
+use rusqlite::Connection;
+
+use super::{clients, grants, partner, schema};
+
+#[track_caller]
+fn check(db: &Connection, sql: &str) {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+    let wanted = statement.parameter_count();
+    let nothing = std::iter::repeat_n(rusqlite::types::Null, wanted);
+    let steps: Vec<String> = statement
+        .query_map(rusqlite::params_from_iter(nothing), |row| row.get(3))
+        .expect("a plan")
+        .collect::<rusqlite::Result<_>>()
+        .expect("a plan");
+    assert!(!steps.is_empty());
+    for step in &steps {
+        assert!(!step.starts_with("SCAN"), "{sql}\n{steps:#?}");
+    }
+}
+
+#[test]
+fn no_table_is_read_whole() {
+    let mut db = Connection::open_in_memory().expect("memory");
+    schema::migrate(&mut db).expect("migrates");
+    for sql in [
+        grants::CODE,
+        grants::END_FAMILIES_BESIDE,
+        grants::END_OTHER_GRANTS,
+        grants::FAMILY,
+        grants::REUSES,
+        grants::SETTLE,
+        grants::STANDING,
+        partner::HOLDER,
+        &format!("{} WHERE client.id = ?", clients::SELECT),
+        &format!("{} WHERE installation.identity = ?", clients::SELECT),
+        "SELECT id FROM grants WHERE client_id = ? AND company_id = ? AND revoked_at IS NULL",
+        "SELECT client_id FROM installation WHERE approved_at IS NULL AND registered_at <= ?",
+    ] {
+        check(&db, sql);
+    }
+}
+
+/// The rows that go with a row that is deleted are found by an index too.
+#[test]
+fn every_cascade_has_an_index() {
+    let mut db = Connection::open_in_memory().expect("memory");
+    schema::migrate(&mut db).expect("migrates");
+    let cascades =
+        "SELECT m.name, f.\"from\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f
+                    WHERE m.type = 'table' AND f.on_delete = 'CASCADE'";
+    let mut statement = db.prepare(cascades).expect("a statement");
+    let children: Vec<(String, String)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("tables")
+        .collect::<rusqlite::Result<_>>()
+        .expect("tables");
+    assert!(children.len() >= 8, "{children:?}");
+    for (table, column) in children {
+        check(&db, &format!("DELETE FROM {table} WHERE {column} = ?"));
+    }
+}
