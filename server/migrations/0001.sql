@@ -142,7 +142,8 @@ CREATE TABLE code (
 CREATE INDEX code_by_grant ON code (grant_id);
 CREATE INDEX code_by_expiry ON code (expires_at);
 
--- One row a chain of refresh tokens.
+-- One row a chain of refresh tokens. `successor` is the family that took over when the key was rotated; it has the
+-- receipt of that until it is refreshed.
 CREATE TABLE family (
     id BLOB PRIMARY KEY NOT NULL,
     grant_id TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
@@ -160,7 +161,8 @@ CREATE TABLE family (
     revoked_at INTEGER,
     revoked_reason TEXT,
     -- Whether the merchant has approved anew since it was ended by reuse.
-    settled INTEGER NOT NULL DEFAULT 0
+    settled INTEGER NOT NULL DEFAULT 0,
+    successor BLOB
 ) STRICT;
 
 CREATE INDEX family_by_grant ON family (grant_id);

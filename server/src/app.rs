@@ -98,6 +98,8 @@ pub struct Uris {
     pub par: HttpUri,
     /// `/oauth/native/installations`.
     pub installations: HttpUri,
+    /// `/oauth/native/installations/key`.
+    pub installation_key: HttpUri,
     /// `/oauth/introspect`.
     pub introspect: HttpUri,
     /// The one resource we serve.
@@ -116,6 +118,7 @@ impl Uris {
             token: uri("/oauth/token"),
             par: uri("/oauth/par"),
             installations: uri("/oauth/native/installations"),
+            installation_key: uri("/oauth/native/installations/key"),
             introspect: uri("/oauth/introspect"),
             resource: config.resource(),
         }

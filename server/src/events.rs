@@ -59,6 +59,12 @@ pub fn recovered(client_id: &str, grant_id: &str) {
     warn!(event = "recovered", client_id, grant_id);
 }
 
+/// An installation took a new key, without the merchant: the old one vouched for it.
+pub fn key_rotated(client_id: &str, grant_id: &str, from: &Thumbprint, to: &Thumbprint) {
+    counter!(EVENTS, "event" => "key_rotated").increment(1);
+    warn!(event = "key_rotated", client_id, grant_id, %from, %to);
+}
+
 /// An installation was reset.
 pub fn reset(client_id: &str) {
     counter!(EVENTS, "event" => "reset").increment(1);

@@ -6,10 +6,18 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
 use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
+};
+use counterfoil_protocol::{
+    jwk::{PublicKey, Thumbprint},
+    proof::Signer,
 };
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
@@ -50,6 +58,40 @@ pub struct TestServer {
     pub clock: Arc<FixedClock>,
     router: Router,
     _data: TempDir,
+}
+
+/// A key that signs proofs.
+pub struct Key {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl Key {
+    /// A new one.
+    pub fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let point = pair.public_key().as_ref().try_into().expect("an uncompressed point");
+        Self { public: PublicKey::from_uncompressed(point).expect("on the curve"), pair }
+    }
+
+    /// Its name.
+    pub fn thumbprint(&self) -> Thumbprint {
+        self.public.thumbprint()
+    }
+}
+
+impl Signer for Key {
+    type Error = ();
+
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "ECDSA draws a nonce of its own")]
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], ()> {
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| ())?;
+        signature.as_ref().try_into().map_err(|_| ())
+    }
 }
 
 /// An answer, read to its end.

@@ -30,6 +30,8 @@ pub enum Purpose {
     RefreshReceipt,
     /// The answer of a recovery, kept for its retry; keyed by the at-rest key and the idempotency key.
     RecoveryReceipt,
+    /// The answer of a key rotation, kept for its retry; keyed by the refresh token that was presented.
+    KeyRotationReceipt,
     /// Webhook signing secrets, which must be readable again.
     WebhookSecret,
     /// Answers of the partner API, kept for their retry; some hold a signing secret.
@@ -42,6 +44,7 @@ impl Purpose {
             Self::CodeReceipt => b"counterfoil receipt code v1",
             Self::RefreshReceipt => b"counterfoil receipt refresh v1",
             Self::RecoveryReceipt => b"counterfoil receipt recovery v1",
+            Self::KeyRotationReceipt => b"counterfoil receipt key-rotation v1",
             Self::WebhookSecret => b"counterfoil webhook secret v1",
             Self::PartnerReceipt => b"counterfoil receipt partner v1",
         }

@@ -24,7 +24,7 @@ pub const DPOP_PREVIOUS: HeaderName = HeaderName::from_static("dpop-previous");
 /// The header that names a request, so that its retry is recognised.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Parameters of a form or query, each name at most once but `resource` (RFC 6749 §3.1, RFC 8707 §2).
+/// Parameters of a form, a query or a flat JSON object, each name at most once but `resource` (RFC 6749 §3.1, RFC 8707 §2).
 /// Empty values are left out: they count as absent.
 ///
 /// Its `Debug` leaves the values out: codes, tokens and passwords are among them.
@@ -84,9 +84,7 @@ impl fmt::Debug for Parameters {
 
 /// Reads a form body. The query must be empty: parameters are never merged from two places (RFC 6749 §3.2).
 pub async fn form(parts: &Parts, body: Body, limit: usize) -> Result<Parameters, Refusal> {
-    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-        return Err(Refusal::invalid_request("Parameters belong in the body, not in the URL."));
-    }
+    refuse_query(parts)?;
     if media_type(&parts.headers)? != "application/x-www-form-urlencoded" {
         return Err(Refusal::invalid_request(
             "The body must be application/x-www-form-urlencoded.",
@@ -102,6 +100,32 @@ pub async fn json_object(
     limit: usize,
 ) -> Result<Map<String, Value>, Refusal> {
     strict_object(&json_bytes(parts, body, limit).await?)
+}
+
+/// Reads a JSON object with strings of these names and nothing else. The query must be empty, as for a form.
+pub async fn json_parameters(
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+    names: &[&str],
+) -> Result<Parameters, Refusal> {
+    refuse_query(parts)?;
+    let mut parameters = Vec::new();
+    for (name, value) in json_object(parts, body, limit).await? {
+        match value {
+            Value::String(value) if names.contains(&name.as_str()) => {
+                parameters.push((name, value));
+            }
+            _ => {
+                let names = names.join(" and ");
+                return Err(Refusal::invalid_request(format!(
+                    "The members of the body are {names} alone, and they are strings."
+                )));
+            }
+        }
+    }
+    parameters.retain(|(_, value)| !value.is_empty());
+    Ok(Parameters(parameters))
 }
 
 /// Reads a JSON object as strictly, but gives its text, in which no number has been rounded.
@@ -168,6 +192,13 @@ pub fn single_header<'a>(
         .to_str()
         .map(Some)
         .map_err(|_| Refusal::invalid_request(format!("The header {name} is malformed.")))
+}
+
+fn refuse_query(parts: &Parts) -> Result<(), Refusal> {
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Refusal::invalid_request("Parameters belong in the body, not in the URL."));
+    }
+    Ok(())
 }
 
 fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {

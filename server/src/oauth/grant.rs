@@ -36,12 +36,15 @@ pub struct Family {
     pub generation: u32,
     /// SHA-256 of the newest refresh token.
     pub token_hash: [u8; 32],
-    /// The answer that brought the newest refresh token, for a retry with its predecessor.
+    /// The answer that brought the newest refresh token, for a retry with its predecessor. That of the first one is
+    /// kept here when it came with a rotated key.
     pub receipt: Option<Receipt>,
     /// When it ends unless it is used.
     pub expires_at: Option<UnixTime>,
     /// When it was ended.
     pub revoked_at: Option<UnixTime>,
+    /// The family that took its place when the key was rotated.
+    pub successor: Option<[u8; 16]>,
 }
 
 /// An answer that holds tokens, kept for the retry of the request that earned it.
@@ -62,6 +65,8 @@ pub struct Receipt {
 pub enum EndReason {
     /// A code was used twice.
     CodeReuse,
+    /// The key was rotated, and a family bound to the new one took its place.
+    KeyRotated,
     /// Another approval took its place.
     Replaced,
     /// A refresh token was used again after its time.
@@ -78,6 +83,7 @@ impl EndReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CodeReuse => "code_reuse",
+            Self::KeyRotated => "key_rotated",
             Self::Replaced => "replaced",
             Self::RefreshReuse => "refresh_reuse",
             Self::Reset => "reset",

@@ -6,6 +6,7 @@ pub mod code;
 pub mod consent;
 pub mod grant;
 pub mod installation;
+pub mod key_rotation;
 pub mod nonce;
 pub mod profile;
 pub mod recovery;

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod durability;
 pub mod ends;
 pub mod grants;
+pub mod key_rotations;
 pub mod partner;
 pub mod races;
 pub mod requests;
@@ -48,6 +49,8 @@ macro_rules! every_story {
             grants: connected_companies, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
                 redemptions, redemptions_refused, reuses, rotations, rotations_refused,
                 sole_clients_have_one_family, untouched_until_used;
+            key_rotations: against_recoveries_and_approvals, against_refreshes, of_many, refused, rotated,
+                the_old_key_opens_nothing;
             partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
                 links_of_an_ended_grant, receipts, resets_disable_subscriptions, secrets, subscriptions,
                 subscriptions_of_many;

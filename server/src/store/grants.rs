@@ -80,6 +80,25 @@ pub struct Recovery {
     pub now: UnixTime,
 }
 
+/// A key rotation, to be written.
+#[derive(Clone, Debug)]
+pub struct KeyRotation {
+    /// The installation.
+    pub client_id: String,
+    /// The family that ends.
+    pub ended: [u8; 16],
+    /// Its generation as it was read.
+    pub generation: u32,
+    /// The key of that family, in force for the installation as it was read.
+    pub old_key: Thumbprint,
+    /// The family that follows, bound to the new key.
+    pub family: NewFamily,
+    /// The answer, kept for a retry until the first refresh token of the new family is used.
+    pub receipt: Receipt,
+    /// The time now.
+    pub now: UnixTime,
+}
+
 /// Whether a conditional write was the one that won.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Written {
@@ -148,8 +167,12 @@ pub trait Grants: Send + Sync {
     /// The recoveries of an installation since `since`, newest first.
     async fn recoveries(&self, client_id: &str, since: UnixTime) -> Result<Vec<RecoveryRecord>>;
 
-    /// Gives a new family for a proof of the key, if no recovery was given meanwhile.
+    /// Gives a new family for a proof of the key, if that is still in force and no recovery was given meanwhile.
     async fn recover(&self, recovery: Recovery) -> Result<Written>;
+
+    /// Puts a new key and a family bound to it in the place of an installation's key and family, if both are still as
+    /// they were read. All that the old key could still open ends with it: a code on its way, a staged key.
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Written>;
 
     /// Revokes one access token until it would have expired anyway.
     async fn revoke_access(&self, jti: &str, expires_at: UnixTime) -> Result<()>;

@@ -15,7 +15,9 @@ mod sqlite;
 pub use self::{
     accounts::{Accounts, Company, Membership, Role, Session, User},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
-    grants::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Rotation, Written},
+    grants::{
+        AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
+    },
     partner::{
         Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, SecretChange,
         SubscriptionChange,

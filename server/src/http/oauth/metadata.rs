@@ -52,7 +52,7 @@ fn document(app: &App) -> ServerMetadata {
         pushed_authorization_request_endpoint: Some(at("/oauth/par")),
         revocation_endpoint: Some(at("/oauth/revoke")),
         introspection_endpoint: Some(at("/oauth/introspect")),
-        native_installation_key_endpoint: None,
+        native_installation_key_endpoint: Some(at("/oauth/native/installations/key")),
         scopes_supported: scopes(app),
         response_types_supported: words(&["code"]),
         response_modes_supported: words(&["query"]),

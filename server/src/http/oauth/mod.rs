@@ -31,6 +31,7 @@ pub fn routes() -> Router<Arc<App>> {
             "/oauth/native/installations",
             post(installations::register).delete(installations::reset),
         )
+        .route("/oauth/native/installations/key", post(installations::rotate_key))
         .route("/oauth/par", post(par::push))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/token", post(token::token))

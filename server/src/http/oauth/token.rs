@@ -6,7 +6,7 @@
 mod authorization_code;
 mod client_credentials;
 mod installation_key;
-mod issue;
+pub(super) mod issue;
 mod refresh_token;
 
 use std::sync::Arc;
@@ -34,17 +34,20 @@ use crate::{
     },
 };
 
+/// The length from which an `Idempotency-Key` counts as hard to guess: 256 bits in base64url.
+pub(super) const UNGUESSABLE: usize = 43;
+
 /// How often a credential is judged again because somebody else was faster.
-const ATTEMPTS: usize = 4;
+pub(super) const ATTEMPTS: usize = 4;
 
 /// A token request whose client and proof are good. Nothing has been consumed.
-struct TokenRequest<'a> {
-    app: &'a App,
-    form: &'a Parameters,
-    client: &'a Client,
-    profile: Option<&'a Profile>,
-    proof: Option<&'a Proof>,
-    idempotency_key: Option<&'a str>,
+pub(super) struct TokenRequest<'a> {
+    pub(super) app: &'a App,
+    pub(super) form: &'a Parameters,
+    pub(super) client: &'a Client,
+    pub(super) profile: Option<&'a Profile>,
+    pub(super) proof: Option<&'a Proof>,
+    pub(super) idempotency_key: Option<&'a str>,
 }
 
 /// Answers a token request.
@@ -93,7 +96,7 @@ pub async fn token(
     }
 }
 
-fn idempotency_key<'a>(
+pub(super) fn idempotency_key<'a>(
     headers: &'a HeaderMap,
     profile: Option<&Profile>,
 ) -> Result<Option<&'a str>, Refusal> {
@@ -134,7 +137,7 @@ impl TokenRequest<'_> {
         self.proof.map(|proof| &proof.thumbprint)
     }
 
-    fn idempotency(&self) -> Option<[u8; 32]> {
+    pub(super) fn idempotency(&self) -> Option<[u8; 32]> {
         self.idempotency_key.map(|key| sha256(key.as_bytes()))
     }
 
@@ -143,7 +146,7 @@ impl TokenRequest<'_> {
     }
 
     /// Remembers the proof: every check that changes nothing has passed, and something is about to be consumed.
-    fn spend_proof(&self) -> Result<(), Refusal> {
+    pub(super) fn spend_proof(&self) -> Result<(), Refusal> {
         self.proof
             .map_or(Ok(()), |proof| self.app.remember_proof(proof, self.client.proof_window()))
     }
@@ -161,7 +164,7 @@ impl TokenRequest<'_> {
 
     /// `invalid_grant` for a credential that was good once: a native client that sent a key hears that the answer
     /// can no longer be had.
-    fn answer_gone(&self, cause: &str) -> Refusal {
+    pub(super) fn answer_gone(&self, cause: &str) -> Refusal {
         let refusal = Refusal::invalid_grant(cause);
         if self.is_native() && self.idempotency_key.is_some() {
             return refusal
@@ -172,7 +175,7 @@ impl TokenRequest<'_> {
 }
 
 /// A token answer: the bytes as they were first given, never cached.
-fn answer(body: Vec<u8>, replayed: bool) -> Response {
+pub(super) fn answer(body: Vec<u8>, replayed: bool) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

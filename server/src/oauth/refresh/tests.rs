@@ -37,6 +37,7 @@ fn family() -> Family {
         receipt: Some(receipt(None)),
         expires_at: None,
         revoked_at: None,
+        successor: None,
     }
 }
 

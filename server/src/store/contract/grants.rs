@@ -44,6 +44,7 @@ pub async fn redemptions(world: World) {
         receipt: None,
         expires_at: None,
         revoked_at: None,
+        successor: None,
     };
     assert_eq!(family(&world, "family").await, expected);
     let given = Redeemed {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite,
     columns::{key_opt, scope, time, time_opt, unreadable},
+    key_rotation,
 };
 use crate::{
     oauth::{
@@ -12,7 +13,10 @@ use crate::{
         grant::{EndReason, Family, Grant, Receipt},
         recovery::{PERIOD, RecoveryRecord},
     },
-    store::{AccessStanding, Grants, NewFamily, Recovery, Redemption, Result, Rotation, Written},
+    store::{
+        AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Result, Rotation,
+        Written,
+    },
 };
 
 /// The columns of a grant, with its company's name; `grant_row` reads them.
@@ -36,7 +40,7 @@ pub(super) use standing;
 pub(super) const FAMILY: &str = concat!(
     "SELECT ", grant_columns!(), ", family.id, family.scope, family.resource, family.key, family.generation,
     family.token_hash, family.receipt, family.receipt_idempotency, family.receipt_kid, family.refreshed_at,
-    family.expires_at, family.revoked_at
+    family.expires_at, family.revoked_at, family.successor
     FROM family JOIN grants ON grants.id = family.grant_id JOIN company ON company.id = grants.company_id
     WHERE family.id = ?"
 );
@@ -218,6 +222,10 @@ impl Grants for Sqlite {
         self.write(move |db| recover(db, &recovery)).await
     }
 
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Written> {
+        self.write(move |db| key_rotation::rotate(db, &rotation)).await
+    }
+
     async fn revoke_access(&self, jti: &str, expires_at: UnixTime) -> Result<()> {
         let jti = jti.to_owned();
         self.write(move |db| {
@@ -286,7 +294,7 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
         db.prepare_cached(END_OTHER_GRANTS)?.execute(params![now.0, reason, family.grant_id])?;
         settle_reuses(db, &family.grant_id)?;
     }
-    insert_family(db, family, *now)?;
+    insert_family(db, family, None, *now)?;
     let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), scope = ?2 WHERE id = ?3";
     db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
     Ok(Written::Done)
@@ -319,16 +327,18 @@ fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
     let given: i64 = db
         .prepare_cached("SELECT count(*) FROM recovery WHERE client_id = ? AND at > ?")?
         .query_row(params![client_id, since], |row| row.get(0))?;
-    let stands =
-        "SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL AND redeemed_at IS NOT NULL";
+    // The key as well: it may have been rotated since the proof was judged.
+    let stands = "SELECT 1 FROM grants JOIN installation ON installation.client_id = grants.client_id
+                  WHERE grants.id = ? AND revoked_at IS NULL AND redeemed_at IS NOT NULL AND installation.key = ?";
+    let key = family.key.map(|key| key.0);
     if usize::try_from(given) != Ok(*counted)
-        || !db.prepare_cached(stands)?.exists([&family.grant_id])?
+        || !db.prepare_cached(stands)?.exists(params![family.grant_id, key])?
     {
         return Ok(Written::Raced);
     }
     // Families alone: an approval whose code is still on its way is not undone by a daemon that helps itself.
     end_families_beside(db, &family.grant_id, *now)?;
-    insert_family(db, family, *now)?;
+    insert_family(db, family, None, *now)?;
     // What no longer counts goes, and its Idempotency-Key is free again.
     db.prepare_cached("DELETE FROM recovery WHERE client_id = ? AND at <= ?")?
         .execute(params![client_id, since])?;
@@ -347,9 +357,14 @@ fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
     Ok(Written::Done)
 }
 
-fn insert_family(db: &Connection, family: &NewFamily, now: UnixTime) -> Result<()> {
-    let sql = "INSERT INTO family (id, grant_id, scope, resource, key, generation, token_hash, created_at, refreshed_at, expires_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?7, ?8)";
+pub(super) fn insert_family(
+    db: &Connection,
+    family: &NewFamily,
+    receipt: Option<&Receipt>,
+    now: UnixTime,
+) -> Result<()> {
+    let sql = "INSERT INTO family (id, grant_id, scope, resource, key, generation, token_hash, receipt, receipt_idempotency, receipt_kid,
+               created_at, refreshed_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?10, ?11)";
     db.prepare_cached(sql)?.execute(params![
         family.id,
         family.grant_id,
@@ -357,6 +372,9 @@ fn insert_family(db: &Connection, family: &NewFamily, now: UnixTime) -> Result<(
         family.resource,
         family.key.map(|key| key.0),
         family.token_hash,
+        receipt.map(|r| &r.sealed),
+        receipt.and_then(|r| r.idempotency.as_ref()),
+        receipt.map(|r| &r.kid),
         now.0,
         family.expires_at.map(|t| t.0)
     ])?;
@@ -397,6 +415,7 @@ fn family(row: &Row<'_>) -> rusqlite::Result<Family> {
         receipt: receipt(row, 12, Some(time(row, 15)?))?,
         expires_at: time_opt(row, 16)?,
         revoked_at: time_opt(row, 17)?,
+        successor: row.get(18)?,
     })
 }
 

@@ -8,6 +8,7 @@ mod clients;
 mod columns;
 mod grants;
 mod integrity;
+mod key_rotation;
 mod partner;
 #[cfg(test)]
 mod plans;

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{ATTEMPTS, TokenRequest, answer, issue::Subject};
+use super::{ATTEMPTS, TokenRequest, UNGUESSABLE, answer, issue::Subject};
 use crate::{
     events,
     http::error::Refusal,
@@ -16,9 +16,6 @@ use crate::{
     store::{NewFamily, Recovery, Written},
     vault::Purpose,
 };
-
-/// The receipt is sealed with the `Idempotency-Key`, so it must be hard to guess: 43 characters of base64url.
-const MIN_KEY_LENGTH: usize = 43;
 
 impl TokenRequest<'_> {
     pub(super) async fn installation_key(&self) -> Result<Response, Refusal> {
@@ -35,13 +32,13 @@ impl TokenRequest<'_> {
         if !registered {
             return Err(self.wrong_key());
         }
-        let key =
-            self.idempotency_key.filter(|key| key.len() >= MIN_KEY_LENGTH).ok_or_else(|| {
-                Refusal::bad_request(
-                    "invalid_idempotency_key",
-                    "Recovery needs an Idempotency-Key with 43 random characters.",
-                )
-            })?;
+        // The receipt is sealed with it.
+        let key = self.idempotency_key.filter(|key| key.len() >= UNGUESSABLE).ok_or_else(|| {
+            Refusal::bad_request(
+                "invalid_idempotency_key",
+                "Recovery needs an Idempotency-Key with 43 random characters.",
+            )
+        })?;
         let idempotency = self.idempotency().unwrap_or_default();
         let mut proof_is_spent = false;
         for _ in 0..ATTEMPTS {

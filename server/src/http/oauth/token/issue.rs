@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What an access token is made for.
-pub(super) struct Subject<'a> {
+pub(in crate::http::oauth) struct Subject<'a> {
     /// The grant it rests on.
     pub grant: &'a Grant,
     /// The family it comes from; none for client credentials.
@@ -33,7 +33,7 @@ pub(super) struct Subject<'a> {
 }
 
 /// An answer with tokens, as bytes, and the `kid` that signed.
-pub(super) struct Issued {
+pub(in crate::http::oauth) struct Issued {
     /// The body.
     pub body: Vec<u8>,
     /// The signing key.
@@ -44,7 +44,7 @@ pub(super) struct Issued {
 
 impl TokenRequest<'_> {
     /// Makes an access token and, for a family, the refresh token of `generation`.
-    pub(super) fn issue(
+    pub(in crate::http::oauth) fn issue(
         &self,
         subject: &Subject<'_>,
         generation: Option<u32>,
@@ -95,7 +95,12 @@ impl TokenRequest<'_> {
     }
 
     /// The receipt of an answer, sealed with the credential that earned it.
-    pub(super) fn receipt(&self, issued: &Issued, credential: &str, purpose: Purpose) -> Receipt {
+    pub(in crate::http::oauth) fn receipt(
+        &self,
+        issued: &Issued,
+        credential: &str,
+        purpose: Purpose,
+    ) -> Receipt {
         Receipt {
             idempotency: self.idempotency(),
             sealed: vault::seal_with(
@@ -110,7 +115,7 @@ impl TokenRequest<'_> {
     }
 
     /// Opens a receipt. One whose signing key is no longer published cannot be given again.
-    pub(super) fn open_receipt(
+    pub(in crate::http::oauth) fn open_receipt(
         &self,
         receipt: &Receipt,
         credential: &str,

@@ -2,10 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
 use axum::{
     body::Body,
     http::{Request, StatusCode, header},
@@ -13,9 +9,8 @@ use axum::{
 use counterfoil_protocol::{
     access_token::{Claims, Confirmation},
     encoding::{base64url, sha256},
-    jwk::{PublicKey, Thumbprint},
     pkce::Challenge,
-    proof::{Draft, Signer},
+    proof::Draft,
     scope::ScopeSet,
     uri::HttpUri,
 };
@@ -34,40 +29,10 @@ use crate::{
     testing::{Answer, TestServer},
 };
 
+pub(super) use crate::testing::Key;
+
 pub(super) const ISSUER: &str = "https://pay.example";
 pub(super) const API: &str = "/api/partner/v1/makepay";
-
-/// A key that signs proofs.
-pub(super) struct Key {
-    pair: EcdsaKeyPair,
-    public: PublicKey,
-}
-
-impl Key {
-    pub(super) fn new() -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-        let point = pair.public_key().as_ref().try_into().expect("an uncompressed point");
-        Self { public: PublicKey::from_uncompressed(point).expect("on the curve"), pair }
-    }
-
-    pub(super) fn thumbprint(&self) -> Thumbprint {
-        self.public.thumbprint()
-    }
-}
-
-impl Signer for Key {
-    type Error = ();
-
-    fn public_key(&self) -> &PublicKey {
-        &self.public
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "ECDSA draws a nonce of its own")]
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], ()> {
-        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| ())?;
-        signature.as_ref().try_into().map_err(|_| ())
-    }
-}
 
 /// A connected store.
 pub(super) struct Shop<'a> {
