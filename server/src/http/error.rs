@@ -39,6 +39,10 @@ pub struct Cause {
 impl Refusal {
     /// A refusal with a code and a sentence.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers give a literal, a text or an error, as they have it"
+    )]
     pub fn new(status: StatusCode, code: impl Into<String>, description: impl ToString) -> Self {
         let description = Some(description.to_string());
         Self { status, code: code.into(), description, cause: None, headers: Vec::new() }
@@ -68,6 +72,10 @@ impl Refusal {
 
     /// Adds what the log shall say.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers give a literal, a text or an error, as they have it"
+    )]
     pub fn caused_by(mut self, cause: impl ToString) -> Self {
         self.cause = Some(cause.to_string());
         self
