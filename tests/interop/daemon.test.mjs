@@ -1,6 +1,6 @@
 // The daemon against two servers that share no code: connect, call, refresh, lose answers, die, come back, disconnect.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 
 import { ok } from './lib/http.mjs';
 import { LANDS } from './lib/lands.mjs';
@@ -202,6 +202,7 @@ for (const make of LANDS) {
   describe(`against ${land.name}, with tokens of ${LIFETIME} s`, () => {
     const short = make();
     before(() => short.start({ accessToken: LIFETIME }));
+    afterEach(() => short.retire());
     after(() => short.stop());
 
     it('refreshes by itself, over lost answers', async () => {
@@ -211,7 +212,6 @@ for (const make of LANDS) {
       await until('three more token requests', () => short.proxy.count(TOKEN) >= asked + 3);
       await works(daemon);
       await stateIs(daemon, 'connected');
-      await short.retire(daemon);
     });
 
     it('finishes a refresh that kill -9 cut off', async () => {
@@ -226,7 +226,6 @@ for (const make of LANDS) {
       const asked = short.proxy.count(TOKEN);
       await until('the next refresh', () => short.proxy.count(TOKEN) > asked);
       await works(daemon);
-      await short.retire(daemon);
     });
 
     it('takes an answer again whose access token has ended, and refreshes on', async () => {
@@ -242,7 +241,6 @@ for (const make of LANDS) {
       const call = daemon.local('GET', LINKS);
       again.release();
       ok(await call);
-      await short.retire(daemon);
     });
 
     it('is killed with the answer on its way, again and again', async () => {
@@ -256,7 +254,6 @@ for (const make of LANDS) {
         assert.equal((await daemon.status()).state, 'connected');
       }
       await works(daemon);
-      await short.retire(daemon);
     });
 
     it('refreshes once for many who ask at once', async () => {
@@ -284,7 +281,6 @@ for (const make of LANDS) {
         return calls;
       });
       assert.equal(during, 0, 'while one is on its way');
-      await short.retire(daemon);
     });
   });
 }

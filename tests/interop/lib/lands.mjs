@@ -50,14 +50,13 @@ class Land {
     return daemon;
   }
 
-  /** Stops a daemon, so that its refreshes are not counted any more. */
-  async retire(daemon) {
-    this.daemons.splice(this.daemons.indexOf(daemon), 1);
-    await daemon.stop();
+  /** Stops the daemons, so that their refreshes are not counted any more. */
+  async retire() {
+    for (const daemon of this.daemons.splice(0)) await (daemon.process.running ? daemon.stop() : daemon.directory.remove());
   }
 
   async stop() {
-    for (const daemon of this.daemons) await (daemon.process.running ? daemon.stop() : daemon.directory.remove());
+    await this.retire();
     await this.server?.stop();
     await this.proxy.stop();
   }
