@@ -4,6 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
+import { App } from './lib/app.mjs';
+import { Browser } from './lib/browser.mjs';
 import { Key } from './lib/dpop.mjs';
 import { challenged, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
@@ -177,5 +179,28 @@ describe('the command line', () => {
     Object.assign(stranger, { clientId: shop.clientId, tokens: shop.tokens, key: new Key() });
     assert.equal((await stranger.api('GET', 'payment-links', { key: shop.key })).status, 401);
     await other.stop();
+  });
+});
+
+describe('a company', () => {
+  it('that is closed takes every connection with it, and its applications', async () => {
+    const [shop, other] = [new Store(here.server, 'wordpress'), await connected('wordpress')];
+    await here.server.company('Closing Co');
+    const person = await here.server.person('last@closing.example', 'Closing Co');
+    const browser = new Browser(person);
+    await shop.connect(browser);
+    const app = await App.register(here.server, { company: 'Closing Co' });
+    const { access_token: own } = ok(await app.token({ grant_type: 'client_credentials' }));
+    const pending = await shop.authorize(browser);
+    const closed = await here.server.operator(['company', 'close', 'Closing Co']);
+    assert.deepEqual([closed.closed, closed.connections_ended], [true, 2]);
+    challenged(await shop.api('GET', 'payment-links'), 'invalid_token');
+    refused(await shop.refresh(), 400, 'invalid_grant');
+    refused(await shop.redeem(pending), 400, 'invalid_grant');
+    refused(await app.token({ grant_type: 'client_credentials' }), 401, 'invalid_client');
+    const bearer = { token: own, scheme: 'Bearer', proof: null };
+    refused(await shop.api('GET', 'payment-links', bearer), 401, 'invalid_token');
+    assert.equal((await browser.reachConsent(shop.request().url)).answer.status, 403);
+    await other.stillWorks();
   });
 });

@@ -1,4 +1,4 @@
-//! `company add`.
+//! `company add` and `close`.
 
 use anyhow::bail;
 use serde_json::json;
@@ -14,19 +14,40 @@ pub enum Command {
         #[arg(value_parser = operator::name)]
         name: String,
     },
+    /// Closes a company: every connection to it ends, and nobody can approve for it any more.
+    Close {
+        /// Its name or id.
+        company: String,
+    },
 }
 
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let Self::Add { name } = self;
-        let company = Company { id: operator.entropy.id("mco_company_"), name };
-        let (id, name) = (company.id.clone(), company.name.clone());
-        if !operator::wait(operator.store.add_company(company, operator.now))?? {
-            bail!("there is a company {name:?} already");
+        match self {
+            Self::Add { name } => add(operator, name),
+            Self::Close { company } => close(operator, &company),
         }
-        operator.answer(
-            &json!({ "company_id": id, "name": name }),
-            &format!("company {name:?} added: {id}"),
-        )
     }
+}
+
+fn add(operator: &Operator, name: String) -> anyhow::Result<()> {
+    let company = Company { id: operator.entropy.id("mco_company_"), name };
+    let (id, name) = (company.id.clone(), company.name.clone());
+    if !operator::wait(operator.store.add_company(company, operator.now))?? {
+        bail!("there is a company {name:?} already");
+    }
+    operator.answer(
+        &json!({ "company_id": id, "name": name }),
+        &format!("company {name:?} added: {id}"),
+    )
+}
+
+fn close(operator: &Operator, name: &str) -> anyhow::Result<()> {
+    let company = operator::wait(operator.company(name))??;
+    let ended = operator::wait(operator.store.close_company(&company.id, operator.now))??;
+    let Some(ended) = ended else { bail!("{name:?} was closed meanwhile") };
+    operator.answer(
+        &json!({ "company_id": company.id, "name": company.name, "closed": true, "connections_ended": ended }),
+        &format!("company {:?} closed; connections ended: {ended}", company.name),
+    )
 }

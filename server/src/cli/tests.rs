@@ -32,6 +32,7 @@ fn every_command_that_scripts_hold_on_to() {
         "serve --trusted-proxy 10.0.0.0/8 --trusted-proxy 192.0.2.1",
         "serve --tls-certificate c --tls-key k --log-format json",
         "company add Shop",
+        "company close Shop",
         "user add --email a@b --company Shop --role admin --password-stdin",
         "app add --name N --company Shop --redirect-uri https://a.example/cb --scope x,y --scope z",
         "app add --name N --company Shop --redirect-uri http://127.0.0.1/cb --scope x --public",

@@ -63,6 +63,8 @@ pub struct Receipt {
 /// Why a family or a grant was ended, as audited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EndReason {
+    /// The company was closed.
+    Closed,
     /// A code was used twice.
     CodeReuse,
     /// The key was rotated, and a family bound to the new one took its place.
@@ -82,6 +84,7 @@ impl EndReason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Closed => "company_closed",
             Self::CodeReuse => "code_reuse",
             Self::KeyRotated => "key_rotated",
             Self::Replaced => "replaced",

@@ -76,6 +76,10 @@ pub trait Accounts: Send + Sync {
     /// Finds an open company by its name or id.
     async fn company(&self, name_or_id: &str) -> Result<Option<Company>>;
 
+    /// Closes a company, by its name or id, and ends every grant of it. Answers how many; nothing when there is no such
+    /// company, or it was closed before.
+    async fn close_company(&self, name_or_id: &str, now: UnixTime) -> Result<Option<usize>>;
+
     /// Adds a person, or finds that the address is known: then false, and nothing is changed.
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool>;
 

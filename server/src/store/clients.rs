@@ -87,7 +87,7 @@ pub struct ResetReceipt {
 /// Operations on clients.
 #[async_trait]
 pub trait Clients: Send + Sync {
-    /// Finds a client. An installation that has lapsed is not found.
+    /// Finds a client. An installation that has lapsed is not found, nor is an application of a closed company.
     async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>>;
 
     /// Finds a native installation by its identity, lapsed or not.

@@ -39,7 +39,7 @@ macro_rules! every_story {
     ($fresh:path) => {
         $crate::store::contract::every_story! {
             $fresh;
-            accounts: companies, people, sessions;
+            accounts: closed_companies, companies, people, sessions;
             clients: apps, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,

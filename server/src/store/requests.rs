@@ -84,7 +84,7 @@ pub enum ApproveOutcome {
         /// The grant.
         grant_id: String,
     },
-    /// The page or the request was decided before, or the page has expired.
+    /// The page or the request was decided before, or the page has expired, or the company was closed meanwhile.
     AlreadyDecided,
     /// The installation's key is no longer the one the request was made with.
     KeyGone,

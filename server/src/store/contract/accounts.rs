@@ -1,5 +1,8 @@
-use super::world::{World, hash, user};
-use crate::store::{Company, Membership, Role, Session, User};
+use super::world::{World, app, hash, new_family, scope, user};
+use crate::{
+    oauth::{client::ClientKind, grant::EndReason, installation::Slot},
+    store::{ApproveOutcome, Company, Membership, Role, Session, User, Written},
+};
 
 pub async fn companies(world: World) {
     let store = &world.store;
@@ -62,4 +65,50 @@ pub async fn sessions(world: World) {
     assert_eq!(find("nobody's", 0).await, None);
     store.end_session(&hash("hers")).await.expect("ends");
     assert_eq!(find("hers", 0).await, None);
+}
+
+pub async fn closed_companies(world: World) {
+    let store = &world.store;
+    world.register("shop", "key").await;
+    world.register("neighbour", "key").await;
+    store.add_membership("ann", "acme", Role::Admin).await.expect("adds");
+    let mut foreign = app("foreign");
+    if let ClientKind::App(app) = &mut foreign.kind {
+        app.company_id = "bolt".to_owned();
+    }
+    store.add_app(app("own")).await.expect("adds");
+    store.add_app(foreign).await.expect("adds");
+    let acme = world.connected("family", "shop", "acme", "key").await;
+    let bolt = world.connected("other", "neighbour", "bolt", "key").await;
+    world.approved("pending", "foreign", "acme", None).await;
+    world.show("page", "shop", None).await;
+
+    let close = async |name: &str| store.close_company(name, world.now()).await.expect("closes");
+    assert_eq!(close("nowhere").await, None);
+    assert_eq!(close("acme inc.").await, Some(2));
+    assert_eq!(close("acme").await, None, "once");
+    assert_eq!(store.company("acme").await.expect("reads"), None);
+    assert_eq!(store.memberships("ann").await.expect("reads"), []);
+
+    // Nothing of it is left alive, and nothing comes back.
+    assert!(!world.is_good(&acme, "family").await);
+    assert_eq!(world.rotate(world.rotation("family", 1, 2)).await, Written::Raced);
+    assert_eq!(store.redeemed_grant("shop").await.expect("reads"), None);
+    let recovery = world.recovery("recovered", "shop", &acme, 0);
+    assert_eq!(store.recover(recovery).await.expect("decides"), Written::Raced);
+    let code = store.code(&hash("pending"), world.now()).await.expect("reads").expect("a code");
+    assert_eq!(code.revoked_at, Some(world.now()));
+    let family = new_family("late", &code.grant.id, None);
+    assert_eq!(world.redeem(world.redemption("pending", family, false)).await, Written::Raced);
+    let approval = world.approval("page", "shop", "acme", Some((Slot::Current, "key")));
+    assert_eq!(world.approve(approval).await, ApproveOutcome::AlreadyDecided);
+
+    // Its applications are nobody's; others are as they were.
+    assert_eq!(world.client("own").await, None);
+    assert!(world.client("foreign").await.is_some());
+    assert!(world.client("shop").await.is_some());
+    assert!(world.is_good(&bolt, "other").await);
+    world.end_grant(&bolt, EndReason::Revoked).await;
+    let own = store.own_grant("foreign", "bolt", "grant", &scope(), world.now()).await;
+    assert_eq!(own.expect("makes").id, "grant");
 }

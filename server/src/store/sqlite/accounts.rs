@@ -5,8 +5,12 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{
     Sqlite,
     columns::{time, time_opt},
+    grants::end_grants_of,
 };
-use crate::store::{Accounts, Company, Membership, Result, Role, Session, User};
+use crate::{
+    oauth::grant::EndReason,
+    store::{Accounts, Company, Membership, Result, Role, Session, User},
+};
 
 #[async_trait]
 impl Accounts for Sqlite {
@@ -25,6 +29,19 @@ impl Accounts for Sqlite {
             let company = |row: &Row<'_>| Ok(Company { id: row.get(0)?, name: row.get(1)? });
             Ok(db.prepare_cached(sql)?.query_row([name_or_id], company).optional()?)
         })
+    }
+
+    async fn close_company(&self, name_or_id: &str, now: UnixTime) -> Result<Option<usize>> {
+        let name_or_id = name_or_id.to_owned();
+        self.write(move |db| {
+            let sql = "UPDATE company SET closed_at = ?1 WHERE (name = ?2 OR id = ?2) AND closed_at IS NULL RETURNING id";
+            let closed = db
+                .prepare_cached(sql)?
+                .query_row(params![now.0, name_or_id], |row| row.get::<_, String>(0))
+                .optional()?;
+            closed.map(|id| end_grants_of(db, &id, EndReason::Closed, now)).transpose()
+        })
+        .await
     }
 
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool> {

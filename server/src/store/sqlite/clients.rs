@@ -61,7 +61,10 @@ const EXPIRED: [(&str, i64); 7] = [
 impl Clients for Sqlite {
     async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>> {
         let found = self.read(|db| {
-            let sql = const_format(" WHERE client.id = ?");
+            let sql = const_format(
+                " WHERE client.id = ?
+                 AND NOT EXISTS (SELECT 1 FROM company WHERE company.id = client.company_id AND closed_at IS NOT NULL)",
+            );
             Ok(db.prepare_cached(&sql)?.query_row([id], client).optional()?)
         })?;
         let lapsed = |client: &Client| client.installation().is_some_and(|i| i.has_lapsed(now));

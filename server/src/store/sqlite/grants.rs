@@ -252,6 +252,23 @@ impl Grants for Sqlite {
     }
 }
 
+/// Ends all grants of a company with their codes and families; answers how many grants.
+pub(super) fn end_grants_of(
+    db: &Connection,
+    company_id: &str,
+    reason: EndReason,
+    now: UnixTime,
+) -> Result<usize> {
+    for sql in [
+        "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE revoked_at IS NULL AND grant_id IN (SELECT id FROM grants WHERE company_id = ?3)",
+        "UPDATE code SET revoked_at = ?1 WHERE ?2 <> '' AND revoked_at IS NULL AND grant_id IN (SELECT id FROM grants WHERE company_id = ?3)",
+    ] {
+        db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?;
+    }
+    let sql = "UPDATE grants SET revoked_at = ?, revoked_reason = ? WHERE company_id = ? AND revoked_at IS NULL";
+    Ok(db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?)
+}
+
 /// Ends all codes and families of a client, and its grants but the one of `spare_company`.
 pub(super) fn end_everything(
     db: &Connection,

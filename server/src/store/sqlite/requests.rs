@@ -110,7 +110,10 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
             return Ok(ApproveOutcome::KeyGone);
         }
     }
-    if !spend(db, &approval.consent, approval.pushed.as_ref(), *now)? {
+    let closed = "SELECT 1 FROM company WHERE id = ? AND closed_at IS NOT NULL";
+    if db.prepare_cached(closed)?.exists([company_id])?
+        || !spend(db, &approval.consent, approval.pushed.as_ref(), *now)?
+    {
         return Ok(ApproveOutcome::AlreadyDecided);
     }
     if let Some((slot, _)) = &approval.slot {
