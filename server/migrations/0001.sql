@@ -248,11 +248,14 @@ CREATE TABLE partner_receipt (
 
 CREATE INDEX partner_receipt_by_end ON partner_receipt (forgotten_at);
 
+-- What happened to connections, for people who ask. Written with what it tells of, and outlives it.
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
-    client_id TEXT,
+    client_id TEXT NOT NULL,
     company_id TEXT,
     detail TEXT NOT NULL
 ) STRICT;
+
+CREATE INDEX audit_by_client ON audit (client_id, id);

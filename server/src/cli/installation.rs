@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     oauth::{client::Client, installation::Installation},
-    store::{Clients as _, Grants as _},
+    store::{AuditRecord, Clients as _, Grants as _},
 };
+
+/// The most events that are shown.
+const EVENTS: u32 = 50;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -69,11 +72,25 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
             "grant_id": grant.id, "company_id": grant.company_id, "company": grant.company_name,
         });
     }
-    operator.answer(&value, &lines(&value, "").join("\n"))
+    let mut text = lines(&value, "");
+    let history = operator.store.history(client_id, EVENTS).await?;
+    text.extend(history.iter().map(|event| {
+        let AuditRecord { at, event, detail, .. } = event;
+        format!("{} {event} {detail}", moment(*at)).trim_end().to_owned()
+    }));
+    value["history"] = history
+        .iter()
+        .map(|event| {
+            json!({
+                "at": moment(event.at), "event": event.event, "company_id": event.company_id, "detail": event.detail,
+            })
+        })
+        .collect();
+    operator.answer(&value, &text.join("\n"))
 }
 
 async fn release(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
-    let released = operator.store.release(client_id).await?;
+    let released = operator.store.release(client_id, operator.now).await?;
     ensure!(released, "there is no installation {client_id}");
     operator.answer(
         &json!({ "client_id": client_id, "released": true }),

@@ -84,6 +84,19 @@ pub struct ResetReceipt {
     pub body: String,
 }
 
+/// Something that happened to a client's connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditRecord {
+    /// When.
+    pub at: UnixTime,
+    /// What, in one word.
+    pub event: String,
+    /// The company, when it was about one.
+    pub company_id: Option<String>,
+    /// What else is to say: who, why, which.
+    pub detail: String,
+}
+
 /// Operations on clients.
 #[async_trait]
 pub trait Clients: Send + Sync {
@@ -114,7 +127,10 @@ pub trait Clients: Send + Sync {
     async fn reset(&self, reset: Reset) -> Result<String>;
 
     /// Forgets an installation whole, with everything that was approved for it. False when there is none.
-    async fn release(&self, client_id: &str) -> Result<bool>;
+    async fn release(&self, client_id: &str, now: UnixTime) -> Result<bool>;
+
+    /// The newest `limit` events of a client, newest first. They outlive it.
+    async fn history(&self, client_id: &str, limit: u32) -> Result<Vec<AuditRecord>>;
 
     /// Removes what has passed its time: lapsed installations, old requests, codes, sessions, revocations.
     async fn sweep(&self, now: UnixTime) -> Result<()>;

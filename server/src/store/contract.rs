@@ -40,7 +40,7 @@ macro_rules! every_story {
         $crate::store::contract::every_story! {
             $fresh;
             accounts: closed_companies, companies, people, sessions;
-            clients: apps, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
+            clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
                 two_at_the_same_place;

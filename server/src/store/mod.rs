@@ -14,7 +14,9 @@ mod sqlite;
 
 pub use self::{
     accounts::{Accounts, Company, Membership, Role, Session, User},
-    clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
+    clients::{
+        AuditRecord, Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt,
+    },
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
     },

@@ -4,9 +4,14 @@ use super::world::{World, address, app, change, creation, family_id, hash, key, 
 use crate::{
     oauth::{
         client::{App, Client, ClientKind},
+        grant::EndReason,
         installation::{Change, Installation, Slot, Staged, UNAPPROVED_LIFETIME},
     },
-    store::RegisterOutcome::{Done, Raced},
+    store::{
+        AuditRecord,
+        RegisterOutcome::{Done, Raced},
+        Written,
+    },
 };
 
 pub async fn apps(world: World) {
@@ -199,14 +204,14 @@ pub async fn releases(world: World) {
     world.store.reset(world.reset("shop", "reset")).await.expect("resets");
     world.store.add_app(app("app")).await.expect("adds");
 
-    assert!(world.store.release("shop").await.expect("releases"));
+    assert!(world.store.release("shop", world.now()).await.expect("releases"));
     assert_eq!(world.client("shop").await, None);
     assert_eq!(world.store.installation(&hash("shop")).await.expect("reads"), None);
     assert_eq!(world.store.grant(&grant).await.expect("reads"), None);
     assert_eq!(world.store.family(&family_id("family")).await.expect("reads"), None);
     assert_eq!(world.store.reset_receipt("shop", &hash("reset")).await.expect("reads"), None);
-    assert!(!world.store.release("shop").await.expect("finds none"));
-    assert!(!world.store.release("app").await.expect("finds none"));
+    assert!(!world.store.release("shop", world.now()).await.expect("finds none"));
+    assert!(!world.store.release("app", world.now()).await.expect("finds none"));
     assert!(world.client("app").await.is_some());
 
     let mut next = creation("next", "other", world.now());
@@ -243,4 +248,45 @@ pub async fn sweeps(world: World) {
     assert_eq!(world.store.family(&family_id("idle")).await.expect("reads"), None);
     assert!(world.client("app").await.is_some());
     assert!(world.is_good(&native, "native").await);
+}
+
+pub async fn histories(world: World) {
+    world.register("shop", "key").await;
+    world.register("neighbour", "key").await;
+    let grant = world.connected("first", "shop", "acme", "key").await;
+    assert_eq!(world.rotate(world.rotation("first", 1, 2)).await, Written::Done);
+    assert_eq!(world.rotate(world.rotation("first", 2, 9)).await, Written::Done);
+    world.advance(7);
+    for _ in 0..2 {
+        world.end_family("first", EndReason::RefreshReuse).await;
+    }
+    let recovery = world.recovery("recovered", "shop", &grant, 0);
+    assert_eq!(world.store.recover(recovery).await.expect("recovers"), Written::Done);
+    for _ in 0..2 {
+        world.end_grant(&grant, EndReason::Revoked).await;
+    }
+    world.store.release("shop", world.now()).await.expect("releases");
+    world.store.release("unknown", world.now()).await.expect("releases nothing");
+    let told = async |client: &str, limit| {
+        let history = world.store.history(client, limit).await.expect("reads");
+        let words = |record: AuditRecord| format!("{} {}", record.event, record.detail);
+        history.into_iter().map(words).collect::<Vec<_>>()
+    };
+    let all = [
+        "released ",
+        "grant_ended revoked",
+        "recovered ",
+        "family_ended refresh_reuse",
+        "adopted from 2 to 9",
+        "code_redeemed ",
+        "approved ann",
+    ];
+    assert_eq!(told("shop", 100).await, all);
+    assert_eq!(told("shop", 2).await, all[..2]);
+    for silent in ["neighbour", "unknown"] {
+        assert_eq!(told(silent, 100).await, [""; 0]);
+    }
+    let history = world.store.history("shop", 100).await.expect("reads");
+    let first = history.last().expect("an event");
+    assert_eq!((first.at, first.company_id.as_deref()), (world.now() - 7, Some("acme")));
 }

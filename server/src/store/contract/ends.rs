@@ -81,7 +81,7 @@ pub async fn by_promotion(world: World) {
 
 pub async fn by_release(world: World) {
     let grant = standing(&world).await;
-    world.store.release("shop").await.expect("releases");
+    world.store.release("shop", world.now()).await.expect("releases");
     check(&world, &grant, Ended).await;
     assert_eq!(world.standing(&grant, None).await, Ended);
 }

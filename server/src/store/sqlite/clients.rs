@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::{
-    Sqlite,
+    Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
     grants::end_everything,
 };
@@ -14,7 +14,10 @@ use crate::{
         grant::EndReason,
         installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
     },
-    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result, StoreError},
+    store::{
+        AuditRecord, Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result,
+        StoreError,
+    },
 };
 
 pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
@@ -126,9 +129,20 @@ impl Clients for Sqlite {
         self.write(move |db| write_reset(db, &reset)).await
     }
 
-    async fn release(&self, client_id: &str) -> Result<bool> {
+    async fn release(&self, client_id: &str, now: UnixTime) -> Result<bool> {
         let client_id = client_id.to_owned();
-        self.write(move |db| forget(db, &client_id)).await
+        self.write(move |db| {
+            let released = forget(db, &client_id)?;
+            if released {
+                audit::of_client(db, now, "released", &client_id)?;
+            }
+            Ok(released)
+        })
+        .await
+    }
+
+    async fn history(&self, client_id: &str, limit: u32) -> Result<Vec<AuditRecord>> {
+        self.read(|db| audit::history(db, client_id, limit))
     }
 
     async fn sweep(&self, now: UnixTime) -> Result<()> {
@@ -216,6 +230,7 @@ fn register(db: &Connection, registration: &Registration) -> Result<RegisterOutc
         Change::Rekey => {
             let sql = "UPDATE installation SET key = ? WHERE client_id = ?";
             db.prepare_cached(sql)?.execute(params![installation.key.0, client_id])?;
+            audit::of_client(db, *now, "new_key_after_reset", client_id)?;
         }
         Change::Create | Change::Refresh => {}
     }
@@ -234,6 +249,7 @@ fn write_reset(db: &Connection, reset: &Reset) -> Result<String> {
     let sql = "UPDATE installation SET key = NULL, staged_key = NULL, staged_site_url = NULL, staged_redirect_uri = NULL, staged_at = NULL WHERE client_id = ?";
     db.prepare_cached(sql)?.execute([&reset.client_id])?;
     end_everything(db, &reset.client_id, None, EndReason::Reset, reset.now)?;
+    audit::of_client(db, reset.now, "reset", &reset.client_id)?;
     let subscriptions = disable_subscriptions(db, &reset.client_id, reset.now)?;
     let body = json!({
         "client_id": reset.client_id,

@@ -3,7 +3,7 @@ use counterfoil_protocol::{UnixTime, jwk::Thumbprint, pkce::Challenge, scope::Sc
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Sqlite,
+    Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
     key_rotation,
 };
@@ -104,7 +104,14 @@ impl Grants for Sqlite {
                 rotation.to, rotation.token_hash, receipt.map(|r| &r.sealed), receipt.and_then(|r| r.idempotency.as_ref()),
                 receipt.map(|r| &r.kid), rotation.now.0, rotation.expires_at.map(|t| t.0), rotation.family, rotation.from
             ])?;
-            Ok(if changed == 1 { Written::Done } else { Written::Raced })
+            if changed == 0 {
+                return Ok(Written::Raced);
+            }
+            if rotation.to != rotation.from.saturating_add(1) {
+                let detail = format!("from {} to {}", rotation.from, rotation.to);
+                audit::of_family(db, rotation.now, "adopted", &rotation.family, &detail)?;
+            }
+            Ok(Written::Done)
         })
         .await
     }
@@ -113,7 +120,9 @@ impl Grants for Sqlite {
         let id = *id;
         self.write(move |db| {
             let sql = "UPDATE family SET revoked_at = ?, revoked_reason = ? WHERE id = ? AND revoked_at IS NULL";
-            db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])?;
+            if db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])? == 1 {
+                audit::of_family(db, now, "family_ended", &id, reason.as_str())?;
+            }
             Ok(())
         })
         .await
@@ -122,8 +131,11 @@ impl Grants for Sqlite {
     async fn end_grant(&self, id: &str, reason: EndReason, now: UnixTime) -> Result<()> {
         let id = id.to_owned();
         self.write(move |db| {
+            let sql = "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE id = ?3 AND revoked_at IS NULL";
+            if db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])? == 1 {
+                audit::of_grant(db, now, "grant_ended", &id, reason.as_str())?;
+            }
             for sql in [
-                "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE id = ?3 AND revoked_at IS NULL",
                 "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE grant_id = ?3 AND revoked_at IS NULL",
                 "UPDATE code SET revoked_at = ?1 WHERE ?2 <> '' AND grant_id = ?3 AND revoked_at IS NULL",
             ] {
@@ -265,6 +277,9 @@ pub(super) fn end_grants_of(
     ] {
         db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?;
     }
+    let noted = "INSERT INTO audit (at, event, client_id, company_id, detail)
+                 SELECT ?1, 'grant_ended', client_id, company_id, ?2 FROM grants WHERE company_id = ?3 AND revoked_at IS NULL";
+    db.prepare_cached(noted)?.execute(params![now.0, reason.as_str(), company_id])?;
     let sql = "UPDATE grants SET revoked_at = ?, revoked_reason = ? WHERE company_id = ? AND revoked_at IS NULL";
     Ok(db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?)
 }
@@ -314,6 +329,7 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     insert_family(db, family, None, *now)?;
     let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), scope = ?2 WHERE id = ?3";
     db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
+    audit::of_grant(db, *now, "code_redeemed", &family.grant_id, "")?;
     Ok(Written::Done)
 }
 
@@ -371,6 +387,7 @@ fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
         receipt.kid,
         EndReason::RefreshReuse.as_str()
     ])?;
+    audit::of_grant(db, *now, "recovered", &family.grant_id, "")?;
     Ok(Written::Done)
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::grants::insert_family;
+use super::{audit, grants::insert_family};
 use crate::{
     oauth::grant::EndReason,
     store::{KeyRotation, Result, StoreError, Written},
@@ -41,5 +41,6 @@ pub(super) fn rotate(db: &Connection, rotation: &KeyRotation) -> Result<Written>
     db.prepare_cached(REPLACE_KEY)?.execute(params![new_key.0, client_id])?;
     db.prepare_cached(END_CODES)?.execute(params![now.0, old_key.0, client_id])?;
     insert_family(db, family, Some(receipt), *now)?;
+    audit::of_grant(db, *now, "key_rotated", &family.grant_id, &new_key.to_string())?;
     Ok(Written::Done)
 }

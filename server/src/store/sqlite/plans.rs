@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{clients, grants, partner, schema};
+use super::{audit, clients, grants, partner, schema};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -26,6 +26,8 @@ fn no_table_is_read_whole() {
     let mut db = Connection::open_in_memory().expect("memory");
     schema::migrate(&mut db).expect("migrates");
     for sql in [
+        audit::HISTORY,
+        audit::OF_FAMILY,
         grants::CODE,
         grants::END_FAMILIES_BESIDE,
         grants::END_OTHER_GRANTS,

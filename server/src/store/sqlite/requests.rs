@@ -3,7 +3,7 @@ use counterfoil_protocol::UnixTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Sqlite,
+    Sqlite, audit,
     columns::{time, unreadable},
     grants::end_everything,
 };
@@ -119,6 +119,7 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     if let Some((slot, _)) = &approval.slot {
         if *slot == Slot::Staged {
             promote_staged_key(db, client_id)?;
+            audit::of_client(db, *now, "key_promoted", client_id)?;
             end_everything(db, client_id, Some(company_id), EndReason::Replaced, *now)?;
         }
         let sql =
@@ -154,6 +155,7 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
         code.key.map(|key| key.0),
         code.expires_at.0
     ])?;
+    audit::of_grant(db, *now, "approved", &grant_id, user_id)?;
     Ok(ApproveOutcome::Approved { grant_id })
 }
 

@@ -365,7 +365,7 @@ async fn what_a_token_rests_on() {
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
-    store.release(&shop.claims.client_id).await.expect("releases");
+    store.release(&shop.claims.client_id, server.app.now()).await.expect("releases");
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 }
 
