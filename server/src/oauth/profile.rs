@@ -5,6 +5,7 @@ use counterfoil_protocol::{
     encoding::from_base64url_exact,
     registration::version_member,
     scope::ScopeSet,
+    secret::Secret,
 };
 use serde::Deserialize;
 
@@ -96,7 +97,7 @@ pub enum ProfileError {
 }
 
 /// A registration body's members, as the network sent them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Members<'a> {
     /// `registrationId`.
     pub registration_id: Option<&'a str>,
@@ -116,7 +117,7 @@ pub struct Members<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fitting {
     /// The store's secret name for itself.
-    pub registration_id: Option<String>,
+    pub registration_id: Option<Secret>,
     /// The store.
     pub site: SiteUrl,
     /// Its callback.
@@ -227,7 +228,7 @@ impl Profile {
         };
         let registration_id = self
             .registration_id
-            .then(|| required("registrationId", members.registration_id))
+            .then(|| required("registrationId", members.registration_id).map(Secret::new))
             .transpose()?;
         let site_url = required("siteUrl", members.site_url)?;
         let redirect_uri = required("redirectUri", members.redirect_uri)?;
@@ -237,7 +238,8 @@ impl Profile {
         if self.version_required {
             required(&version_member, members.platform_version)?;
         }
-        if registration_id.as_deref().is_some_and(|id| from_base64url_exact::<32>(id).is_none()) {
+        let well_formed = |id: &Secret| from_base64url_exact::<32>(id.expose()).is_some();
+        if !registration_id.as_ref().is_none_or(well_formed) {
             return Err(ProfileRefusal::RegistrationId);
         }
         let site = SiteUrl::parse(&site_url, local, self.site_path)?;

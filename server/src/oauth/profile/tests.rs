@@ -179,7 +179,8 @@ fn honest_stores_fit() {
     let profile = parse(WORDPRESS);
     let members = honest("wordpress");
     let fitting = profile.fit(&members, LocalHosts::Refused).expect("fits");
-    assert_eq!(fitting.registration_id.as_deref(), Some(ID));
+    assert_eq!(fitting.registration_id.as_ref().map(Secret::expose), Some(ID));
+    assert!(!format!("{fitting:?}").contains(ID), "a registration id is a secret");
     assert_eq!(fitting.site.as_str(), "https://shop.example/blog");
     assert_eq!(fitting.site.host(), "shop.example");
     assert_eq!(Some(fitting.redirect_uri.as_str()), members.redirect_uri);

@@ -161,7 +161,7 @@ async fn decide(
 /// A store is named by its own secret, or by its address where the platform gives it none. Stored as a hash only.
 fn identity(profile: &Profile, fitting: &Fitting) -> [u8; 32] {
     let parts = match &fitting.registration_id {
-        Some(id) => vec!["id", profile.platform.as_str(), id],
+        Some(id) => vec!["id", profile.platform.as_str(), id.expose()],
         None => vec![
             "address",
             profile.platform.as_str(),
@@ -178,7 +178,7 @@ fn answer(registration: &Registration, profile: &Profile, fitting: &Fitting) -> 
         client_id: registration.installation.client_id.clone(),
         client_type: Some("public".to_owned()),
         dpop_bound: Some(true),
-        registration_id: fitting.registration_id.clone(),
+        registration_id: fitting.registration_id.as_ref().map(|id| id.expose().to_owned()),
         redirect_uri: Some(fitting.redirect_uri.clone()),
         scopes: profile.scopes.clone(),
         status: new.then(|| "active".to_owned()),
