@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::rand::SystemRandom;
 use counterfoil_protocol::{UnixTime, encoding::base64url};
 
 /// Tells the time.
@@ -68,6 +69,13 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The randomness that an ECDSA signature needs for itself.
+#[expect(clippy::disallowed_methods, reason = "this is the source of randomness")]
+#[must_use]
+pub fn signing_randomness() -> SystemRandom {
+    SystemRandom::new()
 }
 
 struct SystemEntropy;

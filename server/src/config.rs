@@ -46,6 +46,9 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How much of anything is taken.
     pub limits: Limits,
+    /// Variables that look like settings and set nothing: told when the server starts, never a reason not to.
+    #[serde(skip)]
+    pub ignored_variables: Vec<String>,
 }
 
 /// How log lines are written.
@@ -140,6 +143,7 @@ impl Default for Config {
             brand: Brand::default(),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
+            ignored_variables: Vec::new(),
         }
     }
 }

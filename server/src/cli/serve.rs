@@ -70,6 +70,12 @@ fn network(text: &str) -> Result<IpNet, String> {
 /// Serves until it is told to stop.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     super::logging::start(&config)?;
+    for variable in &config.ignored_variables {
+        tracing::warn!(
+            variable,
+            "this environment variable sets nothing: there is no such setting"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config))?;
     Ok(ExitCode::SUCCESS)

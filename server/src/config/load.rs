@@ -37,9 +37,6 @@ pub enum ConfigError {
         /// What is wrong, and where.
         error: Box<toml::de::Error>,
     },
-    /// A variable that sets nothing.
-    #[error("the environment variable {0} sets nothing: there is no such setting")]
-    UnknownVariable(String),
     /// A variable whose value cannot be read.
     #[error("the environment variable {variable}: {reason}")]
     Variable {
@@ -111,15 +108,20 @@ fn with_variables(
     variables: BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
     let mut tree = serde_json::to_value(config).expect("settings are JSON");
+    let mut ignored = Vec::new();
     for (variable, text) in variables {
-        let slot = setting(&mut tree, PREFIX, &variable)
-            .ok_or_else(|| ConfigError::UnknownVariable(variable.clone()))?;
+        let Some(slot) = setting(&mut tree, PREFIX, &variable) else {
+            ignored.push(variable);
+            continue;
+        };
         let wrong = |reason: String| ConfigError::Variable { variable: variable.clone(), reason };
         *slot = parse(slot, &text).map_err(wrong)?;
         // Read back one by one, so that an error names its variable.
         Config::deserialize_from(&tree).map_err(wrong)?;
     }
-    Config::deserialize_from(&tree).map_err(ConfigError::Setting)
+    let mut config = Config::deserialize_from(&tree).map_err(ConfigError::Setting)?;
+    config.ignored_variables = ignored;
+    Ok(config)
 }
 
 impl Config {
