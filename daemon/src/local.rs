@@ -88,18 +88,14 @@ impl App {
     /// An access token to use now. `rejected` is the one that the server has just refused.
     async fn token(&self, rejected: Option<&Secret>) -> Result<Secret, Trouble> {
         let working = self.working()?;
-        let valid = || {
-            let session = working.actor.session();
-            session.valid_tokens(&self.context()).map(|tokens| tokens.access.clone())
-        };
         if rejected.is_none()
-            && let Some(token) = valid()
+            && let Some(tokens) = working.actor.session().valid_tokens(&self.context())
         {
-            return Ok(token);
+            return Ok(tokens.access.clone());
         }
         let demand = Event::TokenDemanded { rejected: rejected.cloned() };
         match working.actor.ask(demand, TOKEN_PATIENCE).await {
-            Some(Ok(Done::Token)) => valid().ok_or_else(|| Trouble::of(Code::ServerUnreachable)),
+            Some(Ok(Done::Token(token))) => Ok(token),
             Some(Ok(_)) => Err(Trouble::of(Code::Internal)),
             Some(Err(trouble)) => Err(trouble),
             None => Err(Trouble::of(Code::ServerUnreachable).retry_after(5)),

@@ -55,6 +55,8 @@ struct Running {
     connecting: Option<Connecting>,
     redeeming: bool,
     refreshing: bool,
+    /// The newest token had ended when it came.
+    stale: bool,
     resetting: bool,
     /// The server wants a fresh token before it resets.
     reset_needs_token: bool,

@@ -225,6 +225,10 @@ codes! {
     StorageFailed = 503 "storage_failed"
         "The daemon cannot write its state; nothing was begun."
         "Make room on the disk and check that the state directory can be written.";
+    /// One token after the other has ended before it could be used; usually a clock.
+    TokenExpired = 503 "token_expired"
+        "The payment platform's tokens have ended by the time they arrive; usually the machine's clock is wrong."
+        "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
     /// The caller over TCP has no or a wrong bearer token.
     TokenRequired = 401 "bearer_required"
         "The request has no valid bearer token for this daemon."

@@ -24,6 +24,9 @@ const KEY_PATIENCE: i64 = 600;
 /// How far clocks must differ before the server's is believed in judging a token's times, in seconds.
 const NOTICEABLE: i64 = 30;
 
+/// The largest difference of clocks that is believed, in seconds.
+const FARTHEST: i64 = 24 * 3_600;
+
 /// What one token call is about.
 struct Asked<'a> {
     client_id: &'a str,
@@ -109,6 +112,7 @@ impl Conversation {
         asked: &Asked<'_>,
     ) -> Result<Grant, Failure> {
         let endpoints = self.endpoints().await.map_err(Failure::Passing)?;
+        let sent_at = self.upstream.now();
         let answer = self.send_form(&endpoints.token, form, Some(idempotency_key)).await;
         let answer = answer.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
         let response = read(&answer, asked.refusal)?;
@@ -116,7 +120,7 @@ impl Conversation {
         let jwks = jwks.await.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
         let keys = jwks.json().filter(|_| jwks.status.is_success());
         let keys = keys.ok_or_else(|| Failure::Passing(passing(&jwks)))?;
-        self.believe(&answer, response, &KeySet::from_jwks(&keys), asked)
+        self.believe(&answer, response, &KeySet::from_jwks(&keys), asked, sent_at)
     }
 
     fn believe(
@@ -125,6 +129,7 @@ impl Conversation {
         response: TokenResponse,
         keys: &KeySet,
         asked: &Asked<'_>,
+        sent_at: UnixTime,
     ) -> Result<Grant, Failure> {
         let now = self.upstream.now();
         let claims = match Claims::verify(response.access_token.expose(), keys) {
@@ -144,30 +149,37 @@ impl Conversation {
             now: self.upstream.server_time(),
             replayed: answer.headers.get(REPLAYED_HEADER).is_some_and(|value| value == "true"),
         };
-        let judged = match claims.judge(&expected) {
-            Err(ClaimRefusal::Time) => self.judge_by_the_servers_clock(answer, &claims, expected),
-            judged => judged,
-        };
-        judged.map_err(|refusal| unbelievable(&refusal))?;
+        let date = answer.date().filter(|date| date.since(now).abs() <= FARTHEST);
+        let date = judge(&claims, expected, date, now.since(sent_at))
+            .map_err(|refusal| unbelievable(&refusal))?;
+        if let Some(date) = date {
+            self.upstream.learn_clock(date.since(now));
+        }
         grant(response, claims, asked, now, self.upstream.server_time())
     }
+}
 
-    /// A token whose times do not fit may be good and our clock wrong: the answer's own `Date` decides.
-    fn judge_by_the_servers_clock(
-        &self,
-        answer: &Answer,
-        claims: &Claims,
-        expected: ClientExpectation<'_>,
-    ) -> Result<(), ClaimRefusal> {
-        let date = answer.date().filter(|date| date.since(expected.now).abs() > NOTICEABLE);
-        let offset = date.map(|date| date.since(self.upstream.now()));
-        let Some((now, offset)) = date.zip(offset.filter(|offset| offset.abs() <= 24 * 3_600))
-        else {
-            return Err(ClaimRefusal::Time);
-        };
-        claims.judge(&ClientExpectation { now, ..expected })?;
-        self.upstream.learn_clock(offset);
-        Ok(())
+/// Judges a token, and answers the server's time where that differs from ours.
+///
+/// A token whose times do not fit may be good and our clock wrong: the answer's own `Date` decides, unless the `took`
+/// seconds of the exchange explain it. A token that has merely expired is taken, for the refresh token beside it is
+/// good: the answer was slow, or this machine asleep.
+fn judge(
+    claims: &Claims,
+    expected: ClientExpectation<'_>,
+    date: Option<UnixTime>,
+    took: i64,
+) -> Result<Option<UnixTime>, ClaimRefusal> {
+    match claims.judge(&expected) {
+        Err(ClaimRefusal::Time) => {}
+        judged => return judged.map(|()| None),
+    }
+    let slow = -NOTICEABLE..=took.max(0).saturating_add(NOTICEABLE);
+    let date = date.filter(|date| !slow.contains(&expected.now.since(*date)));
+    let fits_at = |now| claims.judge(&ClientExpectation { now, replayed: true, ..expected });
+    match date.filter(|date| fits_at(*date).is_ok()) {
+        None => fits_at(expected.now).map(|()| None),
+        date => Ok(date),
     }
 }
 

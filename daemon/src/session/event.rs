@@ -198,8 +198,8 @@ pub(crate) enum Done {
     Authorization(Authorization),
     /// The store is connected.
     Connected(Connected),
-    /// There is a usable token: read it from what is published.
-    Token,
+    /// There is a usable access token: this one.
+    Token(Secret),
     /// The disconnect is done, or under way.
     Disconnect(Disconnecting),
 }

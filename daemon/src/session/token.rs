@@ -103,11 +103,11 @@ impl Session {
         self.facts.receipt =
             Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
         self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };
-        let mut actions = vec![
-            Action::Settle(Waiting::Callback, Ok(Done::Connected(answer))),
-            Action::Settle(Waiting::Token, Ok(Done::Token)),
-        ];
-        actions.extend(self.refresh_if_due(cx));
+        let renewed = self.renewed(cx);
+        let work = self.refresh_if_due(cx);
+        let mut actions = vec![Action::Settle(Waiting::Callback, Ok(Done::Connected(answer)))];
+        actions.extend(self.settle_token(renewed, cx));
+        actions.extend(work);
         actions
     }
 
@@ -121,10 +121,9 @@ impl Session {
             let trouble = Trouble::of(code);
             return vec![Action::Reply(Err(trouble))];
         }
-        let current = self.valid_tokens(cx).map(|tokens| &tokens.access);
-        let has_other = current.is_some_and(|access| rejected != Some(access));
-        if has_other {
-            return vec![Action::Reply(Ok(Done::Token))];
+        let current = self.valid_tokens(cx).map(|tokens| tokens.access.clone());
+        if let Some(other) = current.as_ref().filter(|access| rejected != Some(access)) {
+            return vec![Action::Reply(Ok(Done::Token(other.clone())))];
         }
         if self.running.refreshing {
             return Vec::new();
@@ -132,9 +131,11 @@ impl Session {
         if !self.running.refresh_backoff.is_over(cx.now) {
             return vec![Action::Reply(Err(self.why_waiting(cx)))];
         }
-        if current.is_some() && !self.may_force(cx) {
+        if let Some(rejected) = current
+            && !self.may_force(cx)
+        {
             // The server rejects every token we get: let the caller see that.
-            return vec![Action::Reply(Ok(Done::Token))];
+            return vec![Action::Reply(Ok(Done::Token(rejected)))];
         }
         self.refresh_now(cx)
     }
@@ -197,21 +198,16 @@ impl Session {
             return Vec::new();
         };
         self.running.refreshing = false;
-        let reply = match outcome {
+        let renewed = match outcome {
             Ok(grant) => {
                 connection.company = grant.company.clone();
                 connection.tokens = tokens(grant, cx);
                 self.facts.refresh = None;
-                self.running.refresh_backoff = Backoff::default();
-                self.running.reset_needs_token = false;
-                self.running.last_error = None;
-                Ok(Done::Token)
+                self.renewed(cx)
             }
             Err(Failure::Passing(trouble)) => {
-                self.running.refresh_backoff.fail(trouble.retry_after, cx);
-                self.note(&trouble, cx);
-                let wait = self.running.refresh_backoff.remaining(cx.now);
-                Err(trouble.retry_after(wait))
+                self.running.stale = false;
+                Err(self.refresh_later(trouble, cx))
             }
             Err(Failure::Final(trouble)) => {
                 connection.lost = Some(Happened { trouble: trouble.clone(), at: cx.now });
@@ -221,12 +217,48 @@ impl Session {
                 Err(Trouble::of(Code::ReconnectRequired))
             }
         };
-        let mut actions = vec![Action::Settle(Waiting::Token, reply)];
+        let mut work = Vec::new();
         if self.facts.connection.as_ref().is_some_and(|it| !it.is_alive()) {
-            actions.extend(self.reset_without_token(cx));
+            work.extend(self.reset_without_token(cx));
         }
-        actions.extend(self.due_work(cx));
+        work.extend(self.due_work(cx));
+        let mut actions = Vec::from_iter(self.settle_token(renewed, cx));
+        actions.extend(work);
         actions
+    }
+
+    /// Takes note that there are new tokens. One that ended on its way is renewed at once, a second in a row later.
+    fn renewed(&mut self, cx: &Context<'_>) -> Result<(), Trouble> {
+        let connection = self.facts.connection.as_ref();
+        if connection.is_some_and(|it| it.tokens.are_valid(cx.now)) {
+            self.running.stale = false;
+            self.running.refresh_backoff = Backoff::default();
+            self.running.reset_needs_token = false;
+        } else if std::mem::replace(&mut self.running.stale, true) {
+            return Err(self.refresh_later(Trouble::of(Code::TokenExpired), cx));
+        }
+        self.running.last_error = None;
+        Ok(())
+    }
+
+    fn refresh_later(&mut self, trouble: Trouble, cx: &Context<'_>) -> Trouble {
+        self.running.refresh_backoff.fail(trouble.retry_after, cx);
+        self.note(&trouble, cx);
+        trouble.retry_after(self.running.refresh_backoff.remaining(cx.now))
+    }
+
+    /// Answers those who wait for a token, unless the new one had ended and its successor is on its way.
+    fn settle_token(&self, renewed: Result<(), Trouble>, cx: &Context<'_>) -> Option<Action> {
+        let reply = match (
+            renewed.and_then(|()| self.may_use_token(cx).map_err(Trouble::of)),
+            self.valid_tokens(cx),
+        ) {
+            (Err(trouble), _) => Err(trouble),
+            (Ok(()), Some(tokens)) => Ok(Done::Token(tokens.access.clone())),
+            (Ok(()), None) if self.running.refreshing => return None,
+            (Ok(()), None) => Err(self.why_waiting(cx)),
+        };
+        Some(Action::Settle(Waiting::Token, reply))
     }
 
     fn may_use_token(&self, cx: &Context<'_>) -> Result<(), Code> {

@@ -125,3 +125,50 @@ fn what_a_refresh_must_not_change() {
     let replayed = judge(whole(), expired).expect("a replay of long ago");
     assert_eq!(replayed.expires_at, replayed.issued_at, "renewed at once");
 }
+
+#[test]
+fn a_token_that_has_merely_expired_is_taken() {
+    #[track_caller]
+    fn check(
+        name: &str,
+        now: i64,
+        date: Option<i64>,
+        took: i64,
+        expected: Result<Option<i64>, ClaimRefusal>,
+    ) {
+        let scopes = ScopeSet::parse("company:read").expect("a set");
+        let thumbprint = counterfoil_protocol::jwk::Thumbprint([7; 32]);
+        let claims: Claims = serde_json::from_value(json!({
+            "iss": "https://pay.example", "aud": "urn:api", "client_id": "c", "installation_id": "c",
+            "scope": "company:read", "iat": 100_000, "exp": 103_600, "cnf": { "jkt": thumbprint },
+            "company_id": "co", "grant_id": "g",
+        }))
+        .expect("claims");
+        let expectation = |scopes| ClientExpectation {
+            issuer: "https://pay.example",
+            audience: "urn:api",
+            client_id: "c",
+            thumbprint: &thumbprint,
+            scopes,
+            now: UnixTime(now),
+            replayed: false,
+        };
+        let judged = judge(&claims, expectation(&scopes), date.map(UnixTime), took);
+        assert_eq!(judged, expected.map(|date| date.map(UnixTime)), "{name}");
+        let others = ScopeSet::parse("company:write").expect("a set");
+        let judged = judge(&claims, expectation(&others), date.map(UnixTime), took);
+        assert_eq!(judged, Err(ClaimRefusal::Scope), "{name}: all else must fit");
+    }
+    check("in time", 100_001, Some(100_001), 1, Ok(None));
+    check("in time by a clock that is off", 101_000, Some(100_001), 1, Ok(None));
+    check("without a date", 103_600, None, 1, Ok(None));
+    check("expired when it was given", 103_700, Some(103_699), 1, Ok(None));
+    check("asleep for two hours", 107_201, Some(100_001), 7_201, Ok(None));
+    check("asleep for three days", 360_000, None, 260_000, Ok(None));
+    check("our clock is two hours ahead", 107_201, Some(100_001), 1, Ok(Some(100_001)));
+    check("and asleep for ten minutes", 107_801, Some(100_001), 600, Ok(Some(100_001)));
+    check("our clock is an hour behind", 96_400, Some(100_001), 1, Ok(Some(100_001)));
+    check("and the server's date is the wrong one", 107_201, Some(90_000), 1, Ok(None));
+    check("made in the future", 96_400, None, 1, Err(ClaimRefusal::Time));
+    check("made in the future of both", 96_400, Some(97_000), 1, Err(ClaimRefusal::Time));
+}
