@@ -25,6 +25,12 @@ mod vault;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request is hundreds of small allocations, made on one thread and often freed on another.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }

@@ -33,9 +33,6 @@ use super::{Result, StoreError};
 /// The name of the database file in the data directory.
 pub const FILE_NAME: &str = "counterfoil.db";
 
-/// How much of the database readers map into memory.
-const MAPPED_BYTES: i64 = 1 << 30;
-
 /// Readers beside the writer. A read of a few rows takes microseconds, so few are enough.
 const READERS: usize = 4;
 
@@ -56,8 +53,6 @@ impl Sqlite {
             .map(|_| {
                 let reader = connect(&path)?;
                 reader.pragma_update(None, "query_only", true)?;
-                // A commit by the writer empties a reader's cache; mapped pages need no copying to come back.
-                reader.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
                 Ok(Mutex::new(reader))
             })
             .collect::<Result<_>>()?;
