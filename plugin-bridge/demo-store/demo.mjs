@@ -118,7 +118,12 @@ function clean() {
   rmSync(directory, { recursive: true, force: true });
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    console.log('\nEnded: nothing is left running.');
+    process.exit(130);
+  });
+}
 process.on('exit', clean);
 main().then(() => {
   console.log('\nDone: nothing is left running.');

@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
 };
@@ -12,7 +14,7 @@ use hyper::{Request, body::Bytes, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
 };
 use world::{Store, Tokens};
 
@@ -115,36 +117,57 @@ fn refresh_request(address: &str, store: &Store, token: &str) -> Result<Request<
         .body(Full::new(form.into()))?)
 }
 
-/// Asks the daemon for proofs, one after another.
-pub async fn proofs(
+/// Asks the daemon for proofs, one after another, as a PHP worker does: blocking, without a runtime of its own.
+pub fn proofs(
     socket: &Path,
     body: &str,
     connections: Connections,
     count: usize,
 ) -> Result<Measured> {
+    let close = if connections == Connections::PerRequest { "connection: close\r\n" } else { "" };
+    let request = format!(
+        "POST /v1/proofs HTTP/1.1\r\nhost: localhost\r\ncounterfoil-client: bench/1.0\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n{close}\r\n{body}",
+        body.len()
+    );
     let mut measured = Measured::default();
-    let mut kept: Option<Sender> = None;
+    let mut kept: Option<UnixStream> = None;
     let begun = now();
     for _ in 0..count {
-        let request = Request::post("/v1/proofs")
-            .header("host", "localhost")
-            .header("counterfoil-client", "bench/1.0")
-            .header("content-type", "application/json")
-            .body(Full::new(body.to_owned().into()))?;
         let start = now();
-        let mut sender = match kept.take() {
-            Some(sender) => sender,
-            None => connect(UnixStream::connect(socket).await?).await?,
+        let mut stream = match kept.take() {
+            Some(stream) => stream,
+            None => UnixStream::connect(socket)?,
         };
-        let answer = send(&mut sender, request).await?;
+        stream.write_all(request.as_bytes())?;
+        let answer = read_answer(&mut stream)?;
         measured.latencies.push(start.elapsed());
-        ensure!(!answer.is_empty(), "an empty proof");
+        ensure!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"dpop\""), "{answer}");
         if connections == Connections::Kept {
-            kept = Some(sender);
+            kept = Some(stream);
         }
     }
     measured.wall = begun.elapsed();
     Ok(measured)
+}
+
+/// Reads one answer: its head, and as much body as the head says.
+fn read_answer(stream: &mut UnixStream) -> Result<String> {
+    let mut answer = Vec::with_capacity(4_096);
+    let mut part = [0; 4_096];
+    loop {
+        let length = stream.read(&mut part)?;
+        ensure!(length > 0, "the answer broke off");
+        answer.extend_from_slice(&part[..length]);
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_ascii_lowercase();
+        let expected = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        let expected: usize = expected.context("a content-length")?.trim().parse()?;
+        if body.len() >= expected {
+            return Ok(text.into_owned());
+        }
+    }
 }
 
 async fn connect(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Sender> {

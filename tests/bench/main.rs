@@ -67,8 +67,7 @@ async fn main() -> Result<()> {
     let body = json!({ "method": "GET", "url": format!("{}/api/partner/v1/makepay/payment-links", server.issuer()) });
     for connections in [Connections::PerRequest, Connections::Kept] {
         let cpu = CpuClock::of(daemon.pid())?;
-        let measured =
-            load::proofs(&daemon.socket(), &body.to_string(), connections, PROOFS).await?;
+        let measured = load::proofs(&daemon.socket(), &body.to_string(), connections, PROOFS)?;
         let cpu_us = cpu.elapsed_us()? / measured.count();
         report.measurement(&format!("proof over the socket, {connections}"), &measured, cpu_us);
     }
