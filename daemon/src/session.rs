@@ -60,6 +60,8 @@ struct Running {
     resetting: bool,
     /// The server wants a fresh token before it resets.
     reset_needs_token: bool,
+    /// A fresh token was fetched for the reset that is under way.
+    reset_renewed: bool,
     /// No token will ever do for the reset; only a person can go on.
     reset_hopeless: bool,
     redeem_backoff: Backoff,

@@ -37,6 +37,7 @@ impl Session {
         });
         self.running.reset_backoff = Backoff::default();
         self.running.reset_hopeless = false;
+        self.running.reset_renewed = false;
         let work = self.due_work(cx);
         let under_way = self.running.resetting || self.running.refreshing;
         if !under_way {
@@ -90,8 +91,13 @@ impl Session {
                 self.end(cx);
                 vec![settled(leftover)]
             }
+            // Refused with the token that was fetched for it: once more at once would be a storm.
+            ResetOutcome::NeedsToken if self.running.reset_renewed => {
+                self.reset_failed(&Trouble::of(Code::DisconnectPending), cx)
+            }
             ResetOutcome::NeedsToken => {
                 self.running.reset_needs_token = true;
+                self.running.reset_renewed = true;
                 match &self.facts.connection {
                     Some(connection) if connection.is_alive() => self.due_work(cx),
                     _ => self.reset_without_token(cx),
@@ -115,6 +121,7 @@ impl Session {
     }
 
     fn reset_failed(&mut self, trouble: &Trouble, cx: &Context<'_>) -> Vec<Action> {
+        self.running.reset_renewed = false;
         self.running.reset_backoff.fail(trouble.retry_after, cx);
         self.note(trouble, cx);
         vec![settled(None)]

@@ -60,6 +60,22 @@ fn a_disconnect_with_an_old_token_renews_it_and_goes_on() {
 }
 
 #[test]
+fn a_server_that_refuses_every_token_at_the_reset_is_not_stormed() {
+    let world = World::default();
+    let cx = world.at(NOW + 7_200);
+    let mut session = session(samples::connected());
+    session.apply(Event::DisconnectAsked { forget: false }, &cx);
+    finish(&mut session, ResetOutcome::NeedsToken, &cx);
+    let outcome = Ok(samples::grant(2, NOW + 7_200));
+    session.apply(Event::Refreshed { family: 1, outcome }, &cx);
+    let actions = finish(&mut session, ResetOutcome::NeedsToken, &cx);
+    assert_eq!((refresh_order(&actions), reset_order(&actions)), (None, None), "it backs off");
+    assert_eq!(session.apply(Event::Tick, &cx), []);
+    let due = session.next_due().expect("tried again later");
+    assert!(reset_order(&session.apply(Event::Tick, &world.at(due))).is_some());
+}
+
+#[test]
 fn a_disconnect_without_any_token_waits_for_a_person() {
     let world = World::default();
     let cx = world.at(NOW + 7_200);
