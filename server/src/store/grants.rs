@@ -121,7 +121,7 @@ pub enum AccessStanding {
 #[async_trait]
 pub trait Grants: Send + Sync {
     /// Finds a code by its hash.
-    async fn code(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<Code>>;
+    async fn code(&self, hash: &[u8; 32]) -> Result<Option<Code>>;
 
     /// Redeems a code, if nobody has: stores its family and, for a sole client, ends every other family and grant.
     async fn redeem_code(&self, redemption: Redemption) -> Result<Written>;

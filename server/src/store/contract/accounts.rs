@@ -96,7 +96,7 @@ pub async fn closed_companies(world: World) {
     assert_eq!(store.redeemed_grant("shop").await.expect("reads"), None);
     let recovery = world.recovery("recovered", "shop", &acme, 0);
     assert_eq!(store.recover(recovery).await.expect("decides"), Written::Raced);
-    let code = store.code(&hash("pending"), world.now()).await.expect("reads").expect("a code");
+    let code = store.code(&hash("pending")).await.expect("reads").expect("a code");
     assert_eq!(code.revoked_at, Some(world.now()));
     let family = new_family("late", &code.grant.id, None);
     assert_eq!(world.redeem(world.redemption("pending", family, false)).await, Written::Raced);

@@ -173,7 +173,7 @@ pub async fn resets(world: World) {
     }
     let family = world.store.family(&family_id("family")).await.expect("reads");
     assert!(family.expect("a family").revoked_at.is_some());
-    let code = world.store.code(&hash("pending"), world.now()).await.expect("reads");
+    let code = world.store.code(&hash("pending")).await.expect("reads");
     assert!(code.expect("a code").revoked_at.is_some());
 
     // The store comes back; the same reset once more leaves that alone.
@@ -233,13 +233,13 @@ pub async fn sweeps(world: World) {
     assert_eq!(world.store.installation(&hash("squatter")).await.expect("reads"), None);
     // Receipts of codes are still wanted.
     for code in ["native", "idle"] {
-        assert!(world.store.code(&hash(code), world.now()).await.expect("reads").is_some());
+        assert!(world.store.code(&hash(code)).await.expect("reads").is_some());
     }
 
     world.advance(3 * DAY);
     world.store.sweep(world.now()).await.expect("sweeps");
     for code in ["native", "idle"] {
-        assert_eq!(world.store.code(&hash(code), world.now()).await.expect("reads"), None);
+        assert_eq!(world.store.code(&hash(code)).await.expect("reads"), None);
     }
     assert!(world.store.family(&family_id("idle")).await.expect("reads").is_some());
 

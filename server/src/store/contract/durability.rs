@@ -20,7 +20,7 @@ pub async fn everything_is_there_again(world: World) {
 
     let client = world.client("shop").await;
     let family = world.store.family(&family_id("family")).await.expect("reads");
-    let code = world.store.code(&hash("code"), world.now()).await.expect("reads");
+    let code = world.store.code(&hash("code")).await.expect("reads");
     let page = world.store.consent(&hash("page"), world.now()).await.expect("reads");
     assert!(client.is_some() && family.is_some() && code.is_some() && page.is_some());
 
@@ -28,7 +28,7 @@ pub async fn everything_is_there_again(world: World) {
     assert_eq!(world.client("shop").await, client);
     assert_eq!(world.client("app").await, Some(app("app")));
     assert_eq!(world.store.family(&family_id("family")).await.expect("reads"), family);
-    assert_eq!(world.store.code(&hash("code"), world.now()).await.expect("reads"), code);
+    assert_eq!(world.store.code(&hash("code")).await.expect("reads"), code);
     assert_eq!(world.store.consent(&hash("page"), world.now()).await.expect("reads"), page);
     assert!(world.is_good(&grant, "family").await);
     let revoked = world.store.standing("revoked", &grant, None, world.now()).await;

@@ -51,7 +51,7 @@ pub async fn by_end_of_grant(world: World) {
     let family = world.store.family(&family_id("family")).await.expect("reads");
     assert_eq!(family.expect("a family").revoked_at, ended_at);
     for code in ["family", "pending"] {
-        let code = world.store.code(&super::world::hash(code), world.now()).await.expect("reads");
+        let code = world.store.code(&super::world::hash(code)).await.expect("reads");
         assert_eq!(code.expect("a code").revoked_at, ended_at);
     }
     assert_ne!(world.connected("next", "shop", "acme", "key").await, grant);

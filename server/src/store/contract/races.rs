@@ -30,7 +30,7 @@ pub async fn redemptions_of_many(world: World) {
         let winner = outcomes.iter().position(|outcome| *outcome == Written::Done);
         let winner = name("family", round, winner.expect("a winner"));
         assert!(world.is_good(&grant, &winner).await);
-        let code = world.store.code(&hash(&code), world.now()).await.expect("reads");
+        let code = world.store.code(&hash(&code)).await.expect("reads");
         let redeemed = code.expect("a code").redeemed.expect("a redeemed code");
         assert_eq!(redeemed.family, family_id(&winner));
         for racer in 0..RACERS {
@@ -97,7 +97,7 @@ pub async fn approvals(world: World) {
         let mut codes = 0;
         for racer in 0..RACERS {
             let code = hash(&name("code", round, racer));
-            let code = world.store.code(&code, world.now()).await.expect("reads");
+            let code = world.store.code(&code).await.expect("reads");
             codes += usize::from(code.is_some());
         }
         assert_eq!(codes, 1, "round {round}");
@@ -124,7 +124,7 @@ pub async fn decisions(world: World) {
         .await;
         assert_eq!(count(&decisions, &true), 1, "round {round}");
         let approved = decisions.iter().step_by(2).any(|taken| *taken);
-        let code = world.store.code(&hash(&page), world.now()).await.expect("reads");
+        let code = world.store.code(&hash(&page)).await.expect("reads");
         assert_eq!(code.is_some(), approved);
     }
 }

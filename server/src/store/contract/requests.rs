@@ -50,7 +50,7 @@ pub async fn pushed_requests(world: World) {
     let mut approval = world.approval("second", "shop", "acme", CURRENT);
     approval.pushed = Some(hash("pushed"));
     assert_eq!(world.approve(approval).await, AlreadyDecided);
-    assert_eq!(world.store.code(&hash("second"), world.now()).await.expect("reads"), None);
+    assert_eq!(world.store.code(&hash("second")).await.expect("reads"), None);
 }
 
 pub async fn consents(world: World) {
@@ -92,8 +92,8 @@ pub async fn approved(world: World) {
         revoked_at: None,
         redeemed: None,
     };
-    assert_eq!(world.store.code(&hash("page"), world.now()).await.expect("reads"), Some(code));
-    assert_eq!(world.store.code(&hash("other"), world.now()).await.expect("reads"), None);
+    assert_eq!(world.store.code(&hash("page")).await.expect("reads"), Some(code));
+    assert_eq!(world.store.code(&hash("other")).await.expect("reads"), None);
     assert_eq!(world.installation("shop").await.approved_at, Some(world.now()));
     assert_eq!(world.store.consent(&hash("page"), world.now()).await.expect("reads"), None);
     // Nothing was redeemed, so there is nothing to recover.

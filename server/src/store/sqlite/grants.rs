@@ -83,7 +83,7 @@ const GRANT: &str = concat!(
 
 #[async_trait]
 impl Grants for Sqlite {
-    async fn code(&self, hash: &[u8; 32], _now: UnixTime) -> Result<Option<Code>> {
+    async fn code(&self, hash: &[u8; 32]) -> Result<Option<Code>> {
         self.read(|db| Ok(db.prepare_cached(CODE)?.query_row([hash], code).optional()?))
     }
 

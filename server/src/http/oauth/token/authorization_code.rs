@@ -34,7 +34,7 @@ impl TokenRequest<'_> {
         };
         let mut proof_is_spent = false;
         for _ in 0..ATTEMPTS {
-            let code = self.app.store.code(&hash, presented.now).await?;
+            let code = self.app.store.code(&hash).await?;
             let code = code.ok_or_else(|| Refusal::invalid_grant("unknown code"))?;
             let decision = code::decide(&code, &presented);
             if let Decision::Refuse(refused) = decision {

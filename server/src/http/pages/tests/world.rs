@@ -156,7 +156,7 @@ pub fn link(parameters: &[(&str, &str)]) -> String {
 
 /// What became of a code: the grant's id, if it is stored and good.
 pub async fn grant_of(server: &TestServer, code: &str) -> Option<String> {
-    let found = server.app.store.code(&sha256(code.as_bytes()), server.app.now()).await;
+    let found = server.app.store.code(&sha256(code.as_bytes())).await;
     found.expect("reads").map(|code| code.grant.id)
 }
 
