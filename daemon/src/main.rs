@@ -1,27 +1,5 @@
-//! `counterfoild`: stands beside one store, holds its key and keeps it connected to its payment platform.
-//!
-//! Start reading at [`session`] (the rules of the connection) and [`actor`] (who runs them); [`conversation`] is
-//! what is said to the server, [`local`] what plugins and people see.
-
-mod actor;
-mod cli;
-mod clock;
-mod config;
-mod conversation;
-mod custody;
-mod files;
-mod journal;
-mod key;
-mod local;
-mod places;
-mod platform;
-mod session;
-mod trouble;
-mod upstream;
-
-/// The daemon's version.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+//! The program `counterfoild`; everything in it is in the library of the same name, where fuzzers reach it too.
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    counterfoild::main()
 }

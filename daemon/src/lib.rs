@@ -1,0 +1,29 @@
+//! `counterfoild`: stands beside one store, holds its key and keeps it connected to its payment platform.
+//!
+//! Start reading at [`session`] (the rules of the connection) and [`actor`] (who runs them); [`conversation`] is
+//! what is said to the server, [`local`] what plugins and people see.
+
+mod actor;
+mod cli;
+mod clock;
+mod config;
+mod conversation;
+mod custody;
+mod files;
+mod journal;
+mod key;
+mod local;
+mod places;
+mod platform;
+mod session;
+mod trouble;
+mod upstream;
+
+/// The daemon's version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    cli::main()
+}
