@@ -1,6 +1,8 @@
 //! The local interface: two sockets, perhaps a loopback port, one gate and one table of routes.
 
 mod control;
+#[cfg(test)]
+mod described;
 mod door;
 mod gate;
 mod paths;

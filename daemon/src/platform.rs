@@ -18,8 +18,10 @@ pub(crate) struct Platform {
 /// One forwardable call: a method and a path below the API base, in which `*` is one segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Call {
-    methods: &'static [&'static str],
-    path: &'static str,
+    /// Its methods, sorted.
+    pub(crate) methods: &'static [&'static str],
+    /// Its path.
+    pub(crate) path: &'static str,
 }
 
 impl Platform {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::{Body, Response};
 use crate::trouble::{Code, Trouble, Words};
 
+/// A trouble on the wire.
 #[derive(Serialize)]
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
@@ -26,18 +27,25 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     respond(status, "application/json", value)
 }
 
+impl<'a> Problem<'a> {
+    /// What is said of `trouble`.
+    pub(super) fn of(trouble: &'a Trouble) -> Self {
+        let Words { status, code, message, next_step } = trouble.code.words();
+        Self {
+            r#type: format!("urn:counterfoil:problem:{code}"),
+            title: message,
+            status,
+            code,
+            detail: &trouble.message,
+            next_step,
+        }
+    }
+}
+
 /// A trouble as an answer.
 pub(super) fn problem(trouble: &Trouble) -> Response {
-    let Words { status, code, message, next_step } = trouble.code.words();
-    let body = Problem {
-        r#type: format!("urn:counterfoil:problem:{code}"),
-        title: message,
-        status,
-        code,
-        detail: &trouble.message,
-        next_step,
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = Problem::of(trouble);
+    let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, "application/problem+json", &body);
     if let Some(seconds) = trouble.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());

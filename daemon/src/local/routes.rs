@@ -22,7 +22,7 @@ const API: &str = "/v1/api/";
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verb {
+pub(super) enum Verb {
     Callback,
     Connect,
     Disconnect,
@@ -33,7 +33,7 @@ enum Verb {
 }
 
 /// Path, methods as `Allow` lists them, and what is done. Sorted by path.
-const ROUTES: &[(&str, &str, Verb)] = &[
+pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/healthz", "GET", Verb::Health),
     ("/v1/callback", "POST", Verb::Callback),
     ("/v1/connect", "POST", Verb::Connect),
