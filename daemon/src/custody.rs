@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Entropy},
     files::{self, Distrust},
     journal::{self, Identity, Journal, JournalError},
-    key::{self, InstallationKey, KeyError},
+    key::{FileStore, Found, InstallationKey, KeyError, KeyStore, Leftover, Slot},
     session::Facts,
 };
 
@@ -52,14 +52,14 @@ pub(crate) enum CustodyError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Damage {
     /// The journal is there and the key is not.
-    #[error("the key {} is gone, though this store has one", .0.display())]
-    KeyGone(PathBuf),
+    #[error("the key {0} is gone, though this store has one")]
+    KeyGone(String),
     /// The key is there and the journal is not.
     #[error("the journal {} is gone, though this store has a key", .0.display())]
     JournalGone(PathBuf),
     /// The key is another than the journal's.
-    #[error("the key in {} is not the one that the journal belongs to", .0.display())]
-    Mismatch(PathBuf),
+    #[error("the key in {0} is not the one that the journal belongs to")]
+    Mismatch(String),
     /// The key is damaged.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -72,20 +72,16 @@ impl Damage {
     /// What a person can do about it.
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
-            Self::Key(KeyError::Exposed { .. }) => {
-                "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
-            }
+            Self::Key(error) => error.next_step(),
             Self::Journal(JournalError::Newer { .. }) => {
-                "Install the newer counterfoild again and restart it; the state is untouched."
+                "Install the newer counterfoil again and restart it; the state is untouched."
             }
-            Self::Journal(JournalError::Unmakeable(_) | JournalError::Storage(_))
-            | Self::Key(KeyError::Storage { .. }) => {
+            Self::Journal(JournalError::Unmakeable(_) | JournalError::Storage(_)) => {
                 "Make room on the disk, check that the daemon's user can write the state directory, and restart the daemon."
             }
             Self::KeyGone(_)
             | Self::JournalGone(_)
             | Self::Mismatch(_)
-            | Self::Key(KeyError::Malformed { .. })
             | Self::Journal(JournalError::Damaged { .. }) => {
                 "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
             }
@@ -108,7 +104,11 @@ pub(crate) struct Estate {
     /// Who it is.
     pub(crate) identity: Identity,
     /// Its key.
-    pub(crate) key: Arc<InstallationKey>,
+    pub(crate) key: InstallationKey,
+    /// Where that is.
+    pub(crate) slot: Slot,
+    /// Where both slots are.
+    pub(crate) keys: Arc<dyn KeyStore>,
     /// Where changes are saved.
     pub(crate) journal: Journal,
     /// What was saved last.
@@ -141,25 +141,27 @@ impl Custody {
 
     /// Opens the installation's state, or brings a new installation into being where there never was one.
     pub(crate) fn open(&self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Estate, Damage> {
-        let [key, journal, birth] =
-            [key::FILE, journal::FILE, BIRTH_FILE].map(|name| self.dir.join(name));
+        let [journal, birth] = [journal::FILE, BIRTH_FILE].map(|name| self.dir.join(name));
+        let keys: Arc<dyn KeyStore> = Arc::new(FileStore::new(&self.dir));
         if birth.exists() {
-            for unfinished in [&key, &journal] {
-                remove_if_there(unfinished)?;
+            remove_if_there(&journal)?;
+            return self.bear(keys, Leftover::Replace, &journal, clock, entropy);
+        }
+        if journal.exists() {
+            return open(keys, &journal);
+        }
+        for slot in Slot::ALL {
+            if keys.load(slot)?.is_some() {
+                return Err(Damage::JournalGone(journal));
             }
-            return self.bear(&key, &journal, clock, entropy);
         }
-        match (key.exists(), journal.exists()) {
-            (false, false) => self.bear(&key, &journal, clock, entropy),
-            (false, true) => Err(Damage::KeyGone(key)),
-            (true, false) => Err(Damage::JournalGone(journal)),
-            (true, true) => open(&key, &journal),
-        }
+        self.bear(keys, Leftover::Keep, &journal, clock, entropy)
     }
 
     fn bear(
         &self,
-        key: &Path,
+        keys: Arc<dyn KeyStore>,
+        leftover: Leftover,
         journal: &Path,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
@@ -167,7 +169,7 @@ impl Custody {
         let birth = self.dir.join(BIRTH_FILE);
         let storage = JournalError::from;
         files::write_durably(&birth, b"", 0o600).map_err(storage)?;
-        let key = InstallationKey::create(key, entropy)?;
+        let key = keys.create(Slot::A, leftover, entropy)?;
         let identity = Identity {
             registration_id: Secret::new(entropy.base64url::<32>()),
             thumbprint: *key.thumbprint(),
@@ -175,17 +177,17 @@ impl Custody {
         let journal = Journal::create(journal, &identity, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;
-        Ok(Estate { identity, key: Arc::new(key), journal, facts: Facts::default() })
+        Ok(Estate { identity, key, slot: Slot::A, keys, journal, facts: Facts::default() })
     }
 }
 
-fn open(key_file: &Path, journal: &Path) -> Result<Estate, Damage> {
-    let key = InstallationKey::load(key_file)?;
+fn open(keys: Arc<dyn KeyStore>, journal: &Path) -> Result<Estate, Damage> {
     let (journal, identity, facts) = Journal::open(journal)?;
-    if identity.thumbprint != *key.thumbprint() {
-        return Err(Damage::Mismatch(key_file.to_owned()));
+    match keys.find(&identity.thumbprint)? {
+        Found::Here(slot, key) => Ok(Estate { identity, key, slot, keys, journal, facts }),
+        Found::Nothing => Err(Damage::KeyGone(keys.place(Slot::A))),
+        Found::OnlyOthers => Err(Damage::Mismatch(keys.place(Slot::A))),
     }
-    Ok(Estate { identity, key: Arc::new(key), journal, facts })
 }
 
 fn remove_if_there(path: &Path) -> Result<(), JournalError> {
@@ -199,6 +201,8 @@ fn remove_if_there(path: &Path) -> Result<(), JournalError> {
 mod tests {
     use super::*;
     use crate::clock::System;
+
+    const KEY: &str = "key-a.pem";
 
     fn identity_at(dir: &Path) -> Result<Identity, Damage> {
         let custody = Custody::take(dir).expect("taken");
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn a_birth_cut_short_is_begun_again() {
         let dir = tempfile::tempdir().expect("a directory");
-        for left_behind in [&[][..], &[key::FILE], &[key::FILE, journal::FILE]] {
+        for left_behind in [&[][..], &[KEY], &[KEY, journal::FILE]] {
             fs::write(dir.path().join(BIRTH_FILE), "").expect("written");
             for name in left_behind {
                 fs::write(dir.path().join(name), "torn").expect("written");
@@ -229,7 +233,7 @@ mod tests {
 
     #[test]
     fn one_without_the_other_is_damage_and_never_a_new_identity() {
-        for (lost, kept) in [(key::FILE, journal::FILE), (journal::FILE, key::FILE)] {
+        for (lost, kept) in [(KEY, journal::FILE), (journal::FILE, KEY)] {
             let dir = tempfile::tempdir().expect("a directory");
             identity_at(dir.path()).expect("born");
             let evidence = fs::read(dir.path().join(kept)).expect("there");
@@ -246,7 +250,7 @@ mod tests {
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         identity_at(one.path()).expect("born");
         identity_at(other.path()).expect("born");
-        fs::copy(other.path().join(key::FILE), one.path().join(key::FILE)).expect("copied");
+        fs::copy(other.path().join(KEY), one.path().join(KEY)).expect("copied");
         assert!(matches!(identity_at(one.path()), Err(Damage::Mismatch(_))));
     }
 

@@ -1,32 +1,102 @@
-//! The installation's key: P-256, made once, kept as PKCS#8 in one file, used through `Signer` alone.
+//! The installation's keys: P-256, two slots, used through [`InstallationKey`] wherever they live.
+//!
+//! A slot is a place and nothing more. Which one holds the current key, which the next, and which something left
+//! behind, is said by the thumbprints in the journal, never by a file's name.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+mod file;
+mod software;
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
+use std::{fmt, future::Future, io, path::PathBuf, sync::Arc};
+
 use counterfoil_protocol::{
     jwk::{PublicKey, Thumbprint},
-    proof::Signer,
-};
-use p256::{
-    SecretKey,
-    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding},
-};
-use zeroize::Zeroizing;
-
-use crate::{
-    clock::{self, Entropy},
-    files,
+    proof::{Draft, Signer},
 };
 
-/// The name of the key's file in the state directory.
-pub(crate) const FILE: &str = "key.pem";
+pub(crate) use self::file::FileStore;
+use crate::clock::Entropy;
+
+/// Where one of the installation's two keys lives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Slot {
+    /// The first key of an installation is made here.
+    A,
+    /// The other.
+    B,
+}
+
+impl Slot {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// The slot's name in files and labels.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// What becomes of a key that is found where a new one is to be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Leftover {
+    /// It stays, and no key is made.
+    Keep,
+    /// It goes: the caller knows that the server was never told of it, or knows it no more.
+    Replace,
+}
+
+/// Keeps keys. Every operation may block for as long as a disk or a token takes.
+pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
+    /// Makes a new key in `slot`. When this returns, the key survives a power cut.
+    fn create(
+        &self,
+        slot: Slot,
+        leftover: Leftover,
+        entropy: &dyn Entropy,
+    ) -> Result<InstallationKey, KeyError>;
+
+    /// The key in `slot`; `None` where it is certain that there is none.
+    fn load(&self, slot: Slot) -> Result<Option<InstallationKey>, KeyError>;
+
+    /// Removes the key in `slot`, whatever state it is in. None there is no error.
+    fn remove(&self, slot: Slot) -> Result<(), KeyError>;
+
+    /// Where a person finds what is in `slot`.
+    fn place(&self, slot: Slot) -> String;
+}
+
+impl dyn KeyStore + '_ {
+    /// The key with this thumbprint, and where it is. Fails only if it may be where nothing can be read.
+    pub(crate) fn find(&self, wanted: &Thumbprint) -> Result<Found, KeyError> {
+        let (mut trouble, mut others) = (None, false);
+        for slot in Slot::ALL {
+            match self.load(slot) {
+                Ok(Some(key)) if key.thumbprint() == wanted => return Ok(Found::Here(slot, key)),
+                Ok(Some(_)) => others = true,
+                Ok(None) => {}
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        match trouble {
+            Some(error) => Err(error),
+            None if others => Ok(Found::OnlyOthers),
+            None => Ok(Found::Nothing),
+        }
+    }
+}
+
+/// What a search for a key found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The key.
+    Here(Slot, InstallationKey),
+    /// Both slots are empty.
+    Nothing,
+    /// Whole keys, none of them the one.
+    OnlyOthers,
+}
 
 /// Why there is no key to work with.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +115,12 @@ pub(crate) enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// There is a key where one was to be made.
+    #[error("there is a key in {place} already")]
+    Occupied {
+        /// Where.
+        place: String,
+    },
     /// The file cannot be read or written.
     #[error("the key {}: {source}", path.display())]
     Storage {
@@ -55,39 +131,44 @@ pub(crate) enum KeyError {
     },
 }
 
+impl KeyError {
+    /// What a person can do about it.
+    pub(crate) fn next_step(&self) -> &'static str {
+        match self {
+            Self::Exposed { .. } => {
+                "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
+            }
+            Self::Malformed { .. } | Self::Occupied { .. } => {
+                "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
+            }
+            Self::Storage { .. } => {
+                "Make room on the disk, check that the daemon's user can write the state directory, and restart the daemon."
+            }
+        }
+    }
+}
+
 /// A signature could not be made.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the key does not sign")]
 pub(crate) struct CannotSign;
 
-/// A key ready to sign. The private half stays inside.
+/// A key ready to sign. The private half stays where it is.
+#[derive(Clone)]
 pub(crate) struct InstallationKey {
-    pair: EcdsaKeyPair,
-    public: PublicKey,
+    signer: Arc<dyn Signer<Error = CannotSign>>,
     thumbprint: Thumbprint,
-    randomness: SystemRandom,
 }
 
 impl InstallationKey {
-    /// Makes a new key and writes it to `path` before anything is signed with it.
-    pub(crate) fn create(path: &Path, entropy: &dyn Entropy) -> Result<Self, KeyError> {
-        let malformed = || KeyError::Malformed { path: path.to_owned() };
-        let pem = new_secret(entropy).to_pkcs8_pem(LineEnding::LF).map_err(|_| malformed())?;
-        files::write_durably(path, pem.as_bytes(), 0o600)
-            .map_err(|source| KeyError::Storage { path: path.to_owned(), source })?;
-        Self::from_pem(&pem).ok_or_else(malformed)
+    fn new(signer: impl Signer<Error = CannotSign> + 'static) -> Self {
+        let thumbprint = signer.public_key().thumbprint();
+        Self { signer: Arc::new(signer), thumbprint }
     }
 
-    /// Loads the key at `path`, which nobody else may be able to read.
-    pub(crate) fn load(path: &Path) -> Result<Self, KeyError> {
-        let storage = |source| KeyError::Storage { path: path.to_owned(), source };
-        let mode = fs::metadata(path).map_err(storage)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_owned(), mode });
-        }
-        let bytes = Zeroizing::new(fs::read(path).map_err(storage)?);
-        let pem = std::str::from_utf8(&bytes).ok();
-        pem.and_then(Self::from_pem).ok_or_else(|| KeyError::Malformed { path: path.to_owned() })
+    /// The public half.
+    pub(crate) fn public_key(&self) -> &PublicKey {
+        self.signer.public_key()
     }
 
     /// How the server names this key.
@@ -95,92 +176,24 @@ impl InstallationKey {
         &self.thumbprint
     }
 
-    fn from_pem(pem: &str) -> Option<Self> {
-        // A file cut off at its very end still parses; a whole one ends its last line.
-        let whole = pem.strip_suffix('\n')?;
-        let document = SecretKey::from_pkcs8_pem(whole).ok()?.to_pkcs8_der().ok()?;
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_bytes()).ok()?;
-        let point = pair.public_key().as_ref().try_into().ok()?;
-        let public = PublicKey::from_uncompressed(point).ok()?;
-        let thumbprint = public.thumbprint();
-        Some(Self { pair, public, thumbprint, randomness: clock::signing_randomness() })
+    /// The ES256 signature of `message`, `r || s`. With a key in memory it is there at once.
+    pub(crate) fn sign(
+        &self,
+        message: &[u8],
+    ) -> impl Future<Output = Result<[u8; 64], CannotSign>> + Send + use<> {
+        std::future::ready(self.signer.sign(message))
+    }
+
+    /// Signs a proof: the value of a `DPoP` header (RFC 9449 §4.2).
+    pub(crate) async fn prove(&self, draft: &Draft<'_>) -> Result<String, CannotSign> {
+        let unsigned = draft.unsigned(self.public_key());
+        let signature = self.sign(unsigned.message()).await?;
+        Ok(unsigned.signed(&signature))
     }
 }
 
-impl Signer for InstallationKey {
-    type Error = CannotSign;
-
-    fn public_key(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], CannotSign> {
-        let signature = self.pair.sign(&self.randomness, message).map_err(|_| CannotSign)?;
-        signature.as_ref().try_into().map_err(|_| CannotSign)
-    }
-}
-
-impl std::fmt::Debug for InstallationKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for InstallationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "InstallationKey({})", self.thumbprint)
-    }
-}
-
-fn new_secret(entropy: &dyn Entropy) -> SecretKey {
-    let mut scalar = Zeroizing::new([0; 32]);
-    loop {
-        entropy.fill(scalar.as_mut());
-        // Fewer than one in 2^32 draws is not below the order of the curve.
-        if let Ok(secret) = SecretKey::from_slice(scalar.as_ref()) {
-            return secret;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-    use crate::clock::System;
-
-    #[test]
-    fn a_key_comes_back_as_it_was_made() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join(FILE);
-        let made = InstallationKey::create(&path, &System).expect("made");
-        let loaded = InstallationKey::load(&path).expect("loaded");
-        assert_eq!(made.thumbprint(), loaded.thumbprint());
-        let signature = loaded.sign(b"message").expect("signed");
-        assert!(made.public_key().verifies(b"message", &signature));
-        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
-        assert_eq!(format!("{made:?}"), format!("InstallationKey({})", made.thumbprint()));
-    }
-
-    #[test]
-    fn a_torn_key_is_no_key_at_any_length() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join(FILE);
-        InstallationKey::create(&path, &System).expect("made");
-        let whole = fs::read(&path).expect("there");
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).expect("cut");
-            assert!(
-                matches!(InstallationKey::load(&path), Err(KeyError::Malformed { .. })),
-                "{length}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join(FILE);
-        InstallationKey::create(&path, &System).expect("made");
-        for mode in [0o640, 0o604, 0o666] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
-            assert!(matches!(InstallationKey::load(&path), Err(KeyError::Exposed { .. })));
-        }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) enum Unanswered {
 /// The way to the server, and what is remembered of it.
 pub(crate) struct Upstream {
     client: reqwest::Client,
-    key: Arc<InstallationKey>,
+    key: InstallationKey,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     memory: Mutex<Memory>,
@@ -78,7 +78,7 @@ impl Upstream {
     /// Makes the client for a store.
     pub(crate) fn new(
         config: &Config,
-        key: Arc<InstallationKey>,
+        key: InstallationKey,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> reqwest::Result<Self> {

@@ -253,10 +253,37 @@ pub struct Draft<'a> {
     pub successor: Option<&'a Thumbprint>,
 }
 
+/// A proof that lacks only its signature.
+#[derive(Clone, Debug)]
+pub struct Unsigned(String);
+
+impl Unsigned {
+    /// What the key has to sign.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The proof, ended by the signature of [`Self::message`].
+    #[must_use]
+    pub fn signed(mut self, signature: &[u8; 64]) -> String {
+        self.0.push('.');
+        self.0.push_str(&base64url(signature));
+        self.0
+    }
+}
+
 impl Draft<'_> {
     /// Signs the proof: the value of a `DPoP` header (RFC 9449 §4.2).
     pub fn sign<S: Signer + ?Sized>(&self, signer: &S) -> Result<String, S::Error> {
-        let key = signer.public_key();
+        let unsigned = self.unsigned(signer.public_key());
+        let signature = signer.sign(unsigned.message())?;
+        Ok(unsigned.signed(&signature))
+    }
+
+    /// The proof for `key`, to be signed by whoever holds it, wherever that takes place.
+    #[must_use]
+    pub fn unsigned(&self, key: &PublicKey) -> Unsigned {
         let header = format!(
             r#"{{"typ":"dpop+jwt","alg":"ES256","jwk":{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}}}"#,
             key.x(),
@@ -265,10 +292,7 @@ impl Draft<'_> {
         let mut proof = base64url(header.as_bytes());
         proof.push('.');
         proof.push_str(&base64url(&self.claims()));
-        let signature = signer.sign(proof.as_bytes())?;
-        proof.push('.');
-        proof.push_str(&base64url(&signature));
-        Ok(proof)
+        Unsigned(proof)
     }
 
     fn claims(&self) -> Vec<u8> {

@@ -131,7 +131,7 @@ fn employ(
     estate: Estate,
     system: &Arc<System>,
 ) -> reqwest::Result<(Working, Actor)> {
-    let Estate { identity, key, journal, facts } = estate;
+    let Estate { identity, key, slot, keys, journal, facts } = estate;
     let thumbprint = identity.thumbprint;
     let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
     let upstream = Arc::new(upstream);
@@ -146,7 +146,7 @@ fn employ(
             journal,
         },
     );
-    tracing::info!(%thumbprint, "the installation's key is in place");
+    tracing::info!(%thumbprint, place = keys.place(slot), "the installation's key is in place");
     Ok((Working { actor: handle, upstream, thumbprint }, actor))
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn sign(app: &App, request: Request<Incoming>) -> Result<Respon
     paths::check_url(&app.config.api_base, &url)?;
     let token = app.token(None).await?;
     let internal = |_| Trouble::of(Code::Internal);
-    let proof = working.upstream.proof(&method, &url, Some(&token)).map_err(internal)?;
+    let proof = working.upstream.proof(&method, &url, Some(&token)).await.map_err(internal)?;
     let authorization = format!("DPoP {}", token.expose());
     let dpop = proof.header.to_str().map_err(|_| Trouble::of(Code::Internal))?;
     Ok(json(StatusCode::OK, &Signed { authorization: &authorization, dpop }))

@@ -121,6 +121,7 @@ async fn send(
     let upstream = &working.upstream;
     let proof = upstream
         .proof(&call.method, &call.url, Some(token))
+        .await
         .map_err(|reason| unanswered(&reason))?;
     let mut headers = call.headers.clone();
     headers.insert(HeaderName::from_static("dpop"), proof.header.clone());

@@ -45,7 +45,7 @@ impl Upstream {
     pub(crate) async fn send_signed(&self, request: &Signed<'_>) -> Result<Answer, Unanswered> {
         let (mut nonce_tried, mut clock_tried) = (false, false);
         loop {
-            let (headers, proof) = self.prove(request)?;
+            let (headers, proof) = self.prove(request).await?;
             let answer = self
                 .send(request.method.clone(), request.url, headers, request.body.clone())
                 .await?;
@@ -88,7 +88,7 @@ impl Upstream {
     }
 
     /// Makes a proof for one request: by the server's clock, with the newest nonce of its origin.
-    pub(crate) fn proof(
+    pub(crate) async fn proof(
         &self,
         method: &Method,
         url: &str,
@@ -106,17 +106,17 @@ impl Upstream {
             nonce: nonce.as_ref().and_then(|nonce| nonce.to_str().ok()),
             successor: None,
         };
-        let text = draft.sign(&*self.key).map_err(|_| Unanswered::Unsigned)?;
+        let text = self.key.prove(&draft).await.map_err(|_| Unanswered::Unsigned)?;
         let header = HeaderValue::try_from(text).map_err(|_| Unanswered::Unsigned)?;
         Ok(Proof { header, nonce, signed_at })
     }
 
-    fn prove(&self, request: &Signed<'_>) -> Result<(HeaderMap, Proof), Unanswered> {
-        let proof = self.proof(&request.method, request.url, request.token)?;
+    async fn prove(&self, request: &Signed<'_>) -> Result<(HeaderMap, Proof), Unanswered> {
+        let proof = self.proof(&request.method, request.url, request.token).await?;
         let mut headers = request.headers.clone();
         headers.insert(DPOP, proof.header.clone());
         if request.previous {
-            let previous = self.proof(&request.method, request.url, request.token)?;
+            let previous = self.proof(&request.method, request.url, request.token).await?;
             headers.insert(DPOP_PREVIOUS, previous.header);
         }
         if let Some(token) = request.token {
