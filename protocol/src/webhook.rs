@@ -11,13 +11,22 @@ use crate::{
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-makepay-signature";
 
+/// The headers that may carry it: that of a store's subscription, and that of a portal application's.
+pub const SIGNATURE_HEADERS: [&str; 2] = [SIGNATURE_HEADER, "makecrypto-signature"];
+
 /// How old or how far ahead a delivery's timestamp may be, in seconds, unless the receiver says otherwise.
 pub const DEFAULT_TOLERANCE: i64 = 300;
+
+/// The most signatures that a header may have.
+const MAX_SIGNATURES: usize = 8;
 
 /// Why a delivery was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum WebhookRefusal {
-    /// The header is not `t=` and at least one `v1=`.
+    /// No header carries a signature.
+    #[error("there is no signature header")]
+    Absent,
+    /// The header is there twice, or is not `t=` and at least one `v1=`.
     #[error("the signature header is malformed")]
     Malformed,
     /// No signature in the header is ours.
@@ -28,13 +37,75 @@ pub enum WebhookRefusal {
     Stale,
 }
 
+/// What a signature header says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Signature<'h> {
+    /// `t` as it was written: the signatures are over these characters.
+    time: &'h str,
+    at: UnixTime,
+    values: Vec<&'h str>,
+}
+
+impl<'h> Signature<'h> {
+    /// Finds the one signature header among a request's headers, whatever the case of its name, and reads it.
+    pub fn among(
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Result<Self, WebhookRefusal> {
+        let is_one = |name: &str| SIGNATURE_HEADERS.iter().any(|it| it.eq_ignore_ascii_case(name));
+        let mut found = headers.into_iter().filter(|(name, _)| is_one(name));
+        let (_, value) = found.next().ok_or(WebhookRefusal::Absent)?;
+        // Which of two would be believed is a question that must not come up.
+        if found.next().is_some() { Err(WebhookRefusal::Malformed) } else { Self::parse(value) }
+    }
+
+    /// Reads a header's value. Several `v1` may be present, as while a secret is being changed.
+    pub fn parse(header: &'h str) -> Result<Self, WebhookRefusal> {
+        let (mut time, mut values) = (None, Vec::new());
+        for part in header.split(',') {
+            match part.trim().split_once('=') {
+                Some(("t", value)) if time.is_none() => time = Some(value),
+                Some(("v1", value)) if values.len() < MAX_SIGNATURES => values.push(value),
+                Some(("t" | "v1", _)) | None => return Err(WebhookRefusal::Malformed),
+                Some(_) => {}
+            }
+        }
+        let digits = |text: &&str| text.bytes().all(|b| b.is_ascii_digit());
+        let time = time.filter(digits).ok_or(WebhookRefusal::Malformed)?;
+        let at = time.parse().map(UnixTime).map_err(|_| WebhookRefusal::Malformed)?;
+        if values.is_empty() {
+            return Err(WebhookRefusal::Malformed);
+        }
+        Ok(Self { time, at, values })
+    }
+
+    /// When the delivery was signed, on the sender's clock.
+    #[must_use]
+    pub fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    /// Whether one of the signatures is over `body` with `secret`. Takes the same time whichever it is.
+    #[must_use]
+    pub fn is_by(&self, secret: &Secret, body: &[u8]) -> bool {
+        let expected = hex(mac(secret, self.time, body).as_ref());
+        let matches = |one: &&str| equal_in_constant_time(one.as_bytes(), expected.as_bytes());
+        self.values.iter().filter(|one| matches(one)).count() > 0
+    }
+
+    /// Whether the delivery was signed within `tolerance` seconds of `now`, before or after.
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixTime, tolerance: i64) -> bool {
+        now.since(self.at).unsigned_abs() <= tolerance.unsigned_abs()
+    }
+}
+
 /// Signs a delivery: the value of [`SIGNATURE_HEADER`].
 #[must_use]
 pub fn sign(secret: &Secret, at: UnixTime, body: &[u8]) -> String {
     format!("t={},v1={}", at.0, hex(mac(secret, &at.0.to_string(), body).as_ref()))
 }
 
-/// Checks a delivery's signature and freshness. Several `v1` may be present, as while a secret is being changed.
+/// Checks a delivery's signature and freshness.
 pub fn verify(
     header: &str,
     secret: &Secret,
@@ -42,29 +113,11 @@ pub fn verify(
     now: UnixTime,
     tolerance: i64,
 ) -> Result<(), WebhookRefusal> {
-    let mut time = None;
-    let mut signatures = Vec::new();
-    for part in header.split(',') {
-        match part.trim().split_once('=') {
-            Some(("t", value)) if time.is_none() => time = Some(value),
-            Some(("v1", value)) if signatures.len() < 8 => signatures.push(value),
-            Some(("t" | "v1", _)) | None => return Err(WebhookRefusal::Malformed),
-            Some(_) => {}
-        }
-    }
-    let time = time.ok_or(WebhookRefusal::Malformed)?;
-    let at = time.parse().map(UnixTime).map_err(|_| WebhookRefusal::Malformed)?;
-    if signatures.is_empty() {
-        return Err(WebhookRefusal::Malformed);
-    }
-    let expected = hex(mac(secret, time, body).as_ref());
-    if !signatures.iter().any(|one| equal_in_constant_time(one.as_bytes(), expected.as_bytes())) {
+    let signature = Signature::parse(header)?;
+    if !signature.is_by(secret, body) {
         return Err(WebhookRefusal::Mismatch);
     }
-    if now.since(at).unsigned_abs() > tolerance.unsigned_abs() {
-        return Err(WebhookRefusal::Stale);
-    }
-    Ok(())
+    if signature.is_fresh(now, tolerance) { Ok(()) } else { Err(WebhookRefusal::Stale) }
 }
 
 fn mac(secret: &Secret, time: &str, body: &[u8]) -> hmac::Tag {
@@ -98,7 +151,9 @@ mod tests {
 
     #[test]
     fn malformed_headers() {
-        for header in ["", "t=1", "v1=00", "t=x,v1=00", "t=1,t=2,v1=00", "t", "t=1,v1"] {
+        for header in
+            ["", "t=1", "v1=00", "t=x,v1=00", "t=,v1=00", "t=+1,v1=00", "t=1,t=2,v1=00", "t=1,v1"]
+        {
             assert_eq!(check(header, b"", NOW), Err(WebhookRefusal::Malformed), "{header}");
         }
         let many = format!("t=1{}", ",v1=00".repeat(9));

@@ -45,7 +45,7 @@ const FILES = {
     keys: ['scope', 'canonical'], yields: ['canonical'], judge: ({ scope }) => orNothing(canonicalScope(scope)),
   },
   'webhook.txt': {
-    keys: ['secret', 'header', 'body', 'now', 'tolerance'],
+    keys: ['secret', 'header', 'headers', 'body', 'now', 'tolerance'],
     judge: (record) => judgeDelivery(numbers(record, 'now', 'tolerance')),
   },
 };

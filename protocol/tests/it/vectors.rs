@@ -15,7 +15,7 @@ use counterfoil_protocol::{
     scope::ScopeSet,
     secret::Secret,
     uri::HttpUri,
-    webhook::{self, WebhookRefusal},
+    webhook::{self, Signature, WebhookRefusal},
 };
 
 use crate::records::{self, Outcome, Record, run};
@@ -214,13 +214,29 @@ fn token_cause(refusal: &TokenRefusal) -> &'static str {
 
 #[test]
 fn webhook() {
-    run("webhook.txt", &["secret", "header", "body", "now", "tolerance"], |record| {
+    run("webhook.txt", &["secret", "header", "headers", "body", "now", "tolerance"], |record| {
         let secret = Secret::new(record.text("secret"));
         let body = record.bytes("body").expect("a body");
         let (now, tolerance) = (UnixTime(record.number("now")), record.number("tolerance"));
-        match webhook::verify(record.text("header"), &secret, body, now, tolerance) {
+        let verdict = match record.bytes("headers") {
+            None => webhook::verify(record.text("header"), &secret, body, now, tolerance),
+            Some(headers) => {
+                let headers: Vec<(String, String)> =
+                    serde_json::from_slice(headers).expect("pairs");
+                let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                Signature::among(pairs).and_then(|signature| {
+                    if !signature.is_by(&secret, body) {
+                        return Err(WebhookRefusal::Mismatch);
+                    }
+                    let fresh = signature.is_fresh(now, tolerance);
+                    if fresh { Ok(()) } else { Err(WebhookRefusal::Stale) }
+                })
+            }
+        };
+        match verdict {
             Ok(()) => Outcome::Accepted,
             Err(refusal) => Outcome::Refused(Some(match refusal {
+                WebhookRefusal::Absent => "absent",
                 WebhookRefusal::Malformed => "malformed",
                 WebhookRefusal::Mismatch => "mismatch",
                 WebhookRefusal::Stale => "stale",

@@ -137,7 +137,15 @@ export function judgeAccessToken({ issuer, audience, client_id: client, jkt, sco
   return {};
 }
 
-export function judgeDelivery({ secret, header, body, now, tolerance }) {
+export function judgeDelivery({ headers, ...delivery }) {
+  if (headers === undefined) return judgeSigned(delivery);
+  const names = ['x-makepay-signature', 'makecrypto-signature'];
+  const found = JSON.parse(headers).filter(([name]) => names.includes(name.toLowerCase()));
+  if (found.length !== 1) return { cause: found.length === 0 ? 'absent' : 'malformed' };
+  return judgeSigned({ ...delivery, header: found[0][1] });
+}
+
+function judgeSigned({ secret, header, body, now, tolerance }) {
   const parts = header.split(',').map((part) => /^\s*([^=]*)=(.*?)\s*$/s.exec(part)?.slice(1));
   const valuesOf = (wanted) => parts.filter((part) => part?.[0] === wanted).map(([, value]) => value);
   const [times, signatures] = [valuesOf('t'), valuesOf('v1')];

@@ -13,10 +13,15 @@ const delivery = (name, header, body = BODY, now = NOW) => ({
   now,
   tolerance: 300,
 });
+const within = (...args) => {
+  const { header, ...record } = delivery(...args);
+  return { ...record, headers: JSON.stringify(header) };
+};
 const accepted = (...args) => ({ ...delivery(...args), expect: 'accepted' });
 const refused = (cause, ...args) => ({ ...delivery(...args), expect: 'refused', cause });
 
 const good = mac(NOW, BODY);
+const header = `t=${NOW},v1=${good}`;
 const flipped = good.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
 const binary = Buffer.from([0, 0xff, 0x0a, 0x80]);
 
@@ -59,4 +64,18 @@ export const webhooks = [
   refused('malformed', 'timestamp-overflows', `t=99999999999999999999,v1=${mac('99999999999999999999', BODY)}`),
   refused('malformed', 'semicolons', `t=${NOW};v1=${good}`),
   refused('malformed', 'nine-signatures', `t=${NOW}${`,v1=${good}`.repeat(9)}`),
+  refused('malformed', 'timestamp-signed', `t=+${NOW},v1=${mac(`+${NOW}`, BODY)}`),
+  { ...within('among-headers', [['accept', '*/*'], ['x-makepay-signature', header]]), expect: 'accepted' },
+  { ...within('name-in-any-case', [['X-MakePay-Signature', header]]), expect: 'accepted' },
+  { ...within('the-other-name', [['MakeCrypto-Signature', header]]), expect: 'accepted' },
+  { ...within('no-headers', []), expect: 'refused', cause: 'absent' },
+  { ...within('a-name-of-nobodys', [['x-signature', header]]), expect: 'refused', cause: 'absent' },
+  {
+    ...within('header-twice', [['x-makepay-signature', header], ['X-MAKEPAY-SIGNATURE', header]]),
+    expect: 'refused', cause: 'malformed',
+  },
+  {
+    ...within('both-names', [['x-makepay-signature', header], ['makecrypto-signature', header]]),
+    expect: 'refused', cause: 'malformed',
+  },
 ];
