@@ -1,7 +1,7 @@
 //! The store's file: read once, checked whole, immutable afterwards.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -88,6 +88,8 @@ pub(crate) struct Local {
     pub(crate) allow_users: Vec<Account>,
     /// Groups whose members may call, by name or number.
     pub(crate) allow_groups: Vec<Account>,
+    /// Users who may connect and disconnect; if any is named, no other guest may.
+    pub(crate) admin_users: Vec<Account>,
     /// Whether `/v1/proofs` signs for plugins.
     pub(crate) proofs: bool,
     /// Where the bearer token for callers over TCP is kept.
@@ -102,6 +104,15 @@ pub(crate) enum Account {
     Id(u32),
     /// By name, as `/etc/passwd` or `/etc/group` has it; a number in quotes is a number.
     Name(String),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 impl Config {

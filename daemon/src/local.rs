@@ -5,11 +5,13 @@ mod control;
 mod described;
 mod door;
 mod gate;
+mod hall;
 mod paths;
 mod peer;
 mod problem;
 mod proofs;
 mod proxy;
+mod rights;
 mod routes;
 
 use std::{sync::Arc, time::Duration};
@@ -19,8 +21,9 @@ use counterfoil_protocol::{jwk::Thumbprint, secret::Secret};
 use http_body_util::combinators::UnsyncBoxBody;
 
 pub(crate) use self::{
-    door::{Doors, serve, stopped},
+    door::Doors,
     gate::Guests,
+    hall::{serve, stopped},
 };
 use crate::{
     actor::Handle,

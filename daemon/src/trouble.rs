@@ -85,6 +85,10 @@ macro_rules! codes {
 }
 
 codes! {
+    /// The verb belongs to the owner's socket.
+    AdminOnly = 403 "admin_only"
+        "This is for the daemon's owner alone, not for plugins."
+        "Run counterfoild on the store's machine, as root or as the daemon's user; counterfoild help lists its commands.";
     /// The server refused to push or to begin an authorization.
     AuthorizationRefused = 502 "authorization_refused"
         "The payment platform refused to begin the approval."
@@ -103,8 +107,8 @@ codes! {
         "Send less at a time.";
     /// A browser sent the request.
     BrowserRefused = 403 "browser_refused"
-        "This interface is for plugins; a browser sent the request."
-        "Call the daemon from the store's own code, never from a page.";
+        "This interface is for plugins; a browser sent the request, or somebody passed on a browser's."
+        "Call the daemon from the store's own code, never from a page or through a proxy, and copy no visitor's headers.";
     /// Method and path are not on the list of forwarded calls.
     CallRefused = 403 "call_refused"
         "This call is not one that the daemon forwards for a plugin."
@@ -221,6 +225,10 @@ codes! {
     ServerUnreachable = 503 "server_unreachable"
         "The payment platform cannot be reached at the moment."
         "Wait; the daemon tries again by itself. If it lasts, check the machine's network and name resolution.";
+    /// `admin_users` names others than this caller.
+    StewardOnly = 403 "steward_only"
+        "Only the users named in admin_users may connect or disconnect this store."
+        "Run counterfoild connect or counterfoild disconnect as root, or add the plugin's user to admin_users in the store's file.";
     /// The state could not be written.
     StorageFailed = 503 "storage_failed"
         "The daemon cannot write its state; nothing was begun."

@@ -1,113 +1,67 @@
 //! Who may call, and what no honest plugin sends: judged before anything else is looked at.
 
-use std::fs;
+mod guests;
 
 use counterfoil_protocol::{encoding::equal_in_constant_time, secret::Secret};
 use hyper::{
     HeaderMap, Uri,
-    header::{AUTHORIZATION, HOST, ORIGIN, REFERER},
+    header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, ORIGIN, REFERER, VIA},
 };
 
-use super::peer::Peer;
-use crate::{
-    config::{Account, Local},
-    trouble::{Code, Trouble},
+pub(crate) use self::guests::Guests;
+use super::{
+    peer::Peer,
+    rights::{Caller, Door},
 };
+use crate::trouble::{Code, Trouble};
 
 /// The header by which a plugin says who it is, and a browser or a fetched URL never does.
 const CLIENT: &str = "counterfoil-client";
 
-/// Who is let in besides the owner of the state and root.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Guests {
-    /// Users.
-    pub(crate) users: Vec<u32>,
-    /// Groups.
-    pub(crate) groups: Vec<u32>,
-    /// The group that the socket's file should belong to, so that its guests can open it.
-    pub(crate) socket_group: Option<u32>,
-}
-
-/// The way in through one door.
+/// One door, and how its callers are known.
 #[derive(Clone, Debug)]
-pub(super) enum Gate {
-    /// A unix socket.
-    Socket {
-        /// Who owns the state.
-        owner: u32,
-        /// Who else may come.
-        guests: Guests,
-    },
-    /// The loopback port: whoever has the token.
-    Port {
-        /// The address that `Host` may name.
-        address: String,
-        /// The token.
-        token: Secret,
-    },
+pub(super) struct Gate {
+    /// Which door.
+    pub(super) door: Door,
+    /// Who owns the state.
+    pub(super) owner: u32,
+    /// The address that `Host` may name, at the port.
+    pub(super) address: Option<String>,
+    /// The token of whoever calls at the port.
+    pub(super) token: Option<Secret>,
 }
 
-impl Guests {
-    /// Resolves names against the machine's own lists. A name that nobody has is an error.
-    pub(crate) fn resolve(local: &Local) -> Result<Self, String> {
-        Self::look_up(local, &read("/etc/passwd"), &read("/etc/group"))
-    }
-
-    fn look_up(local: &Local, passwd: &str, group: &str) -> Result<Self, String> {
-        let find = |table: &str, account: &Account| -> Option<(u32, Option<u32>)> {
-            let number = match account {
-                Account::Id(id) => Some(*id),
-                Account::Name(name) => name.parse().ok(),
-            };
-            let mut entries = table.lines().map(|line| line.split(':').collect::<Vec<_>>());
-            let entry = entries.find(|fields| match (number, account) {
-                (Some(id), _) => fields.get(2).is_some_and(|field| *field == id.to_string()),
-                (None, Account::Name(name)) => fields.first() == Some(&name.as_str()),
-                (None, Account::Id(_)) => false,
-            });
-            let field = |at: usize| entry.as_ref()?.get(at)?.parse().ok();
-            Some((number.or_else(|| field(2))?, field(3)))
-        };
-        let mut guests = Self::default();
-        for account in &local.allow_users {
-            let (uid, group) = find(passwd, account).ok_or_else(|| {
-                format!("allow_users: there is no user {account} on this machine")
-            })?;
-            guests.users.push(uid);
-            guests.socket_group = guests.socket_group.or(group);
-        }
-        for account in &local.allow_groups {
-            let (gid, _) = find(group, account).ok_or_else(|| {
-                format!("allow_groups: there is no group {account} on this machine")
-            })?;
-            guests.groups.push(gid);
-        }
-        guests.socket_group = guests.groups.first().copied().or(guests.socket_group);
-        Ok(guests)
-    }
+/// One request that is let in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Admitted<'h> {
+    /// Who calls.
+    pub(super) caller: Caller,
+    /// The plugin's name for itself and its version.
+    pub(super) client: &'h str,
 }
 
 impl Gate {
-    /// Whether a peer's groups decide anything here.
-    pub(super) fn asks_for_groups(&self) -> bool {
-        matches!(self, Self::Socket { guests, .. } if !guests.groups.is_empty())
-    }
-
-    /// Judges one request by who sends it and by its head. Answers the plugin's name for itself.
+    /// Judges one request by who sends it and by its head.
     pub(super) fn admit<'h>(
         &self,
+        guests: &Guests,
         peer: Option<&Peer>,
         uri: &Uri,
         headers: &'h HeaderMap,
-    ) -> Result<&'h str, Trouble> {
+    ) -> Result<Admitted<'h>, Trouble> {
         let refuse = |code| Err(Trouble::of(code));
-        if !self.knows(peer) {
+        let caller = match self.door {
+            Door::Admin | Door::Api => guests.caller(peer, self.owner),
+            Door::Port => Caller::Plugin,
+        };
+        let known = match self.door {
+            Door::Admin => caller == Caller::Owner,
+            Door::Api | Door::Port => caller != Caller::Stranger,
+        };
+        if !known {
             return refuse(Code::CallerRefused);
         }
-        let from_browser = headers.keys().any(|name| {
-            *name == ORIGIN || *name == REFERER || name.as_str().starts_with("sec-fetch-")
-        });
-        if from_browser {
+        if headers.keys().any(|name| is_a_browsers(name.as_str())) {
             return refuse(Code::BrowserRefused);
         }
         // A request line with a host of its own is one for a proxy.
@@ -116,42 +70,31 @@ impl Gate {
         {
             return refuse(Code::HostRefused);
         }
-        if let Self::Port { token, .. } = self {
+        if let Some(token) = &self.token {
             let given = only(headers, AUTHORIZATION.as_str()).and_then(bearer).unwrap_or_default();
             if !equal_in_constant_time(given.as_bytes(), token.expose().as_bytes()) {
                 return refuse(Code::TokenRequired);
             }
         }
         match only(headers, CLIENT).filter(|client| is_client_name(client)) {
-            Some(client) => Ok(client),
+            Some(client) => Ok(Admitted { caller, client }),
             None => refuse(Code::ClientHeaderMissing),
         }
     }
 
-    fn knows(&self, peer: Option<&Peer>) -> bool {
-        match self {
-            Self::Socket { owner, guests } => peer.is_some_and(|peer| {
-                peer.uid == 0
-                    || peer.uid == *owner
-                    || guests.users.contains(&peer.uid)
-                    || peer.groups.iter().any(|group| guests.groups.contains(group))
-            }),
-            Self::Port { .. } => true,
-        }
-    }
-
     fn is_called(&self, host: &str) -> bool {
-        host == "localhost" || matches!(self, Self::Port { address, .. } if host == address)
+        host == "localhost" || self.address.as_deref() == Some(host)
     }
 }
 
-impl std::fmt::Display for Account {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "{id}"),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
+/// Whether only a browser, or a proxy that passes on a visitor's request, sends this header.
+///
+/// `Sec-…` cannot be set by a page's script, so it tells of the browser itself. A daemon that never sets a cookie is
+/// sent one only by a browser, for another program on this host name, or by whoever copies a visitor's headers.
+fn is_a_browsers(name: &str) -> bool {
+    [ORIGIN, REFERER, COOKIE, FORWARDED, VIA].iter().any(|browsers| browsers == name)
+        || name.starts_with("sec-")
+        || name.starts_with("x-forwarded-")
 }
 
 /// The value of a header that is there exactly once.
@@ -174,10 +117,6 @@ fn is_client_name(text: &str) -> bool {
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
     };
     text.split_once('/').is_some_and(|(name, version)| plain(name) && plain(version))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,17 +9,19 @@ use tokio::net::UnixStream;
 pub(crate) struct Peer {
     /// The user.
     pub(crate) uid: u32,
-    /// All his groups, where somebody wants to know them.
+    /// All his groups.
     pub(crate) groups: Vec<u32>,
 }
 
 impl Peer {
-    /// Asks the kernel (`SO_PEERCRED`; `SO_PEERGROUPS` only if groups matter).
-    pub(super) fn of(stream: &UnixStream, groups_matter: bool) -> io::Result<Self> {
+    /// Asks the kernel (`SO_PEERCRED`, `SO_PEERGROUPS`).
+    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let mut groups = vec![credentials.gid()];
-        if groups_matter {
-            groups.extend(supplementary_groups(stream)?);
+        match supplementary_groups(stream) {
+            Ok(others) => groups.extend(others),
+            // A kernel that cannot tell must not shut out those who are known by name.
+            Err(error) => tracing::debug!(%error, "the caller's further groups are not known"),
         }
         Ok(Self { uid: credentials.uid(), groups })
     }
@@ -67,7 +69,7 @@ mod tests {
     #[tokio::test]
     async fn the_kernel_knows_us() {
         let (one, _other) = UnixStream::pair().expect("a pair");
-        let peer = Peer::of(&one, true).expect("known");
+        let peer = Peer::of(&one).expect("known");
         assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
         assert!(peer.groups.contains(&rustix::process::getegid().as_raw()));
         for group in rustix::process::getgroups().expect("groups") {

@@ -22,9 +22,6 @@ struct Signed<'a> {
 /// Signs, always with `ath`: such a proof is good for the API alone, never for tokens or registrations.
 pub(super) async fn sign(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
     let working = app.working()?;
-    if !app.config.local.proofs {
-        return Err(Trouble::of(Code::ProofsDisabled));
-    }
     let ProofBody { method, url } = control_body(request).await?;
     let method = method_of(&method)?;
     paths::check_url(&app.config.api_base, &url)?;

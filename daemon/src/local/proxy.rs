@@ -56,13 +56,10 @@ struct Call {
 }
 
 /// Forwards one call. A refused token is renewed once, a nonce or a clock is heard once, and the call sent again.
-pub(super) async fn forward(
-    app: &App,
-    path: &str,
-    request: Request<Incoming>,
-) -> Result<Response, Trouble> {
+pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
     let working = app.working()?;
-    match paths::check_call(&app.config.platform, request.method(), path) {
+    let path = request.uri().path().strip_prefix(routes::API).unwrap_or_default().to_owned();
+    match paths::check_call(&app.config.platform, request.method(), &path) {
         Ok(()) => {}
         Err(PathRefusal::Method(allow)) => {
             return Ok(not_allowed(Trouble::of(Code::MethodNotAllowed), &allow));
@@ -70,7 +67,7 @@ pub(super) async fn forward(
         Err(PathRefusal::NotListed) => return Err(Trouble::of(Code::CallRefused)),
         Err(PathRefusal::NotPlain) => return Err(Trouble::of(Code::PathRefused)),
     }
-    let call = prepare(&app.config.api_base, path, request).await?;
+    let call = prepare(&app.config.api_base, &path, request).await?;
     let mut token = app.token(None).await?;
     let (mut renewed, mut nonce_heard, mut clock_heard) = (false, false, false);
     loop {

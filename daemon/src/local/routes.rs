@@ -11,26 +11,17 @@ use hyper::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{App, Response, control, problem::problem, proofs, proxy};
+use super::{App, Response, control, problem::problem, proofs, proxy, rights::Verb};
 use crate::trouble::{Code, Trouble};
 
 /// The longest body of a control request, in bytes.
 const MAX_CONTROL_BODY: usize = 64 * 1_024;
 
 /// Below this, calls are forwarded.
-const API: &str = "/v1/api/";
+pub(super) const API: &str = "/v1/api/";
 
-/// What a route does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verb {
-    Callback,
-    Connect,
-    Disconnect,
-    Events,
-    Health,
-    Proofs,
-    Status,
-}
+/// Below this, everything is for the owner alone, whether it exists or not.
+const ADMIN: &str = "/v1/admin/";
 
 /// Path, methods as `Allow` lists them, and what is done. Sorted by path.
 pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
@@ -43,22 +34,32 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/v1/status", "GET", Verb::Status),
 ];
 
-/// Answers a request that the gate has admitted.
-pub(super) async fn answer(app: &App, request: Request<Incoming>) -> Response {
-    if let Some(path) = request.uri().path().strip_prefix(API) {
-        let path = path.to_owned();
-        return proxy::forward(app, &path, request)
-            .await
-            .unwrap_or_else(|trouble| problem(&trouble));
-    }
+/// Answers a request that the gate has admitted, if its caller `may`.
+pub(super) async fn answer(
+    app: &App,
+    may: impl Fn(Verb) -> Result<(), Code>,
+    request: Request<Incoming>,
+) -> Response {
+    let refuse = |code| problem(&Trouble::of(code));
     let path = request.uri().path();
-    let Some((_, allow, verb)) = ROUTES.iter().find(|(route, ..)| *route == path) else {
-        return problem(&Trouble::of(Code::NotFound));
+    let route = ROUTES.iter().find(|(route, ..)| *route == path);
+    let verb = match route {
+        Some((.., verb)) => *verb,
+        None if path.starts_with(ADMIN) => Verb::Admin,
+        None if path.starts_with(API) => Verb::Api,
+        None => return refuse(Code::NotFound),
     };
-    if request.method().as_str() != *allow {
+    if let Err(code) = may(verb) {
+        return refuse(code);
+    }
+    if let Some((_, allow, _)) = route
+        && request.method().as_str() != *allow
+    {
         return not_allowed(Trouble::of(Code::MethodNotAllowed), allow);
     }
     let answer = match verb {
+        Verb::Admin => Err(Trouble::of(Code::NotFound)),
+        Verb::Api => proxy::forward(app, request).await,
         Verb::Callback => control::callback(app, request).await,
         Verb::Connect => control::connect(app, request).await,
         Verb::Disconnect => control::disconnect(app, request).await,
@@ -111,5 +112,13 @@ mod tests {
     #[test]
     fn routes_stay_sorted() {
         assert!(ROUTES.is_sorted_by_key(|(path, ..)| path));
+    }
+
+    #[test]
+    fn what_is_below_admin_is_the_owners_and_nothing_else_is() {
+        for (path, _, verb) in ROUTES {
+            assert_eq!(path.starts_with(ADMIN), verb.is_the_owners(), "{path}");
+            assert!(!path.starts_with(API), "{path}");
+        }
     }
 }

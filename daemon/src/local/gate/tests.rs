@@ -14,13 +14,22 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(pair).collect()
 }
 
+fn gate(door: Door) -> Gate {
+    let is_port = door == Door::Port;
+    Gate {
+        door,
+        owner: 1_000,
+        address: is_port.then(|| "127.0.0.1:8787".to_owned()),
+        token: is_port.then(|| Secret::new("t0ken")),
+    }
+}
+
 fn socket() -> Gate {
-    let guests = Guests { users: vec![33], groups: vec![50], socket_group: Some(50) };
-    Gate::Socket { owner: 1_000, guests }
+    gate(Door::Api)
 }
 
 fn port() -> Gate {
-    Gate::Port { address: "127.0.0.1:8787".to_owned(), token: Secret::new("t0ken") }
+    gate(Door::Port)
 }
 
 #[track_caller]
@@ -31,9 +40,10 @@ fn check(
     pairs: &[(&str, &str)],
     expected: Option<Code>,
 ) {
+    let guests = Guests { users: vec![33], groups: vec![50], ..Guests::default() };
     let peer = Peer { uid: peer.0, groups: peer.1.to_vec() };
     let headers = headers(pairs);
-    let admitted = gate.admit(Some(&peer), &uri.parse().expect("a URI"), &headers);
+    let admitted = gate.admit(&guests, Some(&peer), &uri.parse().expect("a URI"), &headers);
     assert_eq!(
         admitted.map_err(|trouble| trouble.code).err(),
         expected,
@@ -43,24 +53,38 @@ fn check(
 
 #[test]
 fn owner_root_and_guests_come_in_and_nobody_else() {
-    for (uid, groups, expected) in [
-        (1_000, &[][..], None),
-        (0, &[][..], None),
-        (33, &[33][..], None),
-        (2_000, &[2_000, 50][..], None),
-        (2_000, &[2_000][..], Some(Code::CallerRefused)),
-        (50, &[][..], Some(Code::CallerRefused)),
+    for (uid, groups, at_api, at_admin) in [
+        (1_000, &[][..], None, None),
+        (0, &[][..], None, None),
+        (33, &[33][..], None, Some(Code::CallerRefused)),
+        (2_000, &[2_000, 50][..], None, Some(Code::CallerRefused)),
+        (2_000, &[2_000][..], Some(Code::CallerRefused), Some(Code::CallerRefused)),
+        (50, &[][..], Some(Code::CallerRefused), Some(Code::CallerRefused)),
     ] {
-        check(&socket(), (uid, groups), "/v1/status", HONEST, expected);
+        check(&gate(Door::Api), (uid, groups), "/v1/status", HONEST, at_api);
+        check(&gate(Door::Admin), (uid, groups), "/v1/status", HONEST, at_admin);
     }
-    let headers = headers(HONEST);
-    let nobody = socket().admit(None, &Uri::from_static("/v1/status"), &headers);
+    let (guests, headers) = (Guests::default(), headers(HONEST));
+    let nobody = socket().admit(&guests, None, &Uri::from_static("/v1/status"), &headers);
     assert_eq!(nobody.expect_err("unknown").code, Code::CallerRefused);
 }
 
 #[test]
 fn browsers_are_refused_whatever_they_say() {
-    for name in ["origin", "referer", "sec-fetch-site", "sec-fetch-mode", "Sec-Fetch-Anything"] {
+    for name in [
+        "origin",
+        "referer",
+        "sec-fetch-site",
+        "sec-fetch-mode",
+        "Sec-Fetch-Anything",
+        "Sec-CH-UA",
+        "sec-websocket-key",
+        "cookie",
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "X-Forwarded-Host",
+    ] {
         for value in ["", "null", "http://localhost"] {
             let pairs = [HONEST, &[(name, value)][..]].concat();
             check(&socket(), (1_000, &[]), "/v1/status", &pairs, Some(Code::BrowserRefused));
@@ -133,22 +157,4 @@ fn the_port_wants_its_token_and_knows_its_address() {
     check(&port(), anyone, "/", &other, Some(Code::HostRefused));
     let browser = with(&[("authorization", "Bearer t0ken"), ("origin", "http://127.0.0.1:8787")]);
     check(&port(), anyone, "/", &browser, Some(Code::BrowserRefused));
-}
-
-#[test]
-fn names_become_numbers() {
-    let passwd = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:34::/var/www:/bin/false\n";
-    let group = "root:x:0:\nwww:x:50:\n";
-    let local = |users: &[&str], groups: &[&str]| Local {
-        allow_users: users.iter().map(|name| Account::Name((*name).to_owned())).collect(),
-        allow_groups: groups.iter().map(|name| Account::Name((*name).to_owned())).collect(),
-        ..Local::default()
-    };
-    let guests = Guests::look_up(&local(&["www-data", "1234"], &["www"]), passwd, group);
-    let expected = Guests { users: vec![33, 1_234], groups: vec![50], socket_group: Some(50) };
-    assert_eq!(guests, Ok(expected));
-    let guests = Guests::look_up(&local(&["www-data"], &[]), passwd, group).expect("known");
-    assert_eq!(guests.socket_group, Some(34));
-    assert!(Guests::look_up(&local(&["nobody-here"], &[]), passwd, group).is_err());
-    assert!(Guests::look_up(&local(&[], &["www-data"]), passwd, group).is_err());
 }
