@@ -6,11 +6,16 @@
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_util::FutureExt as _;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
 
 use crate::{
     clock::{Clock, Entropy},
@@ -42,6 +47,21 @@ pub(crate) struct Means {
     pub(crate) conversation: Arc<Conversation>,
     /// The disk.
     pub(crate) journal: Journal,
+    /// What the actor before this one could not save.
+    pub(crate) leftovers: Leftovers,
+}
+
+/// Outcomes that the disk would not take: they go from one actor to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers(VecDeque<Event>);
+
+/// Why an actor has not replied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Silence {
+    /// The patience was over. What was begun goes on.
+    Late,
+    /// The actor has ended: the next one may be asked, or there will be none.
+    Gone,
 }
 
 /// How others reach the actor.
@@ -58,14 +78,15 @@ struct Letter {
 }
 
 impl Handle {
-    /// Sends an event and waits for the reply; `None` when there is none within `patience`. What was begun goes on.
-    pub(crate) async fn ask(&self, event: Event, patience: Duration) -> Option<Reply> {
+    /// Sends an event and waits for the reply, `patience` long.
+    pub(crate) async fn ask(&self, event: Event, patience: Duration) -> Result<Reply, Silence> {
         let (asker, reply) = oneshot::channel();
         let exchange = async {
-            self.mailbox.send(Letter { event, asker: Some(asker) }).await.ok()?;
-            reply.await.ok()
+            let letter = Letter { event, asker: Some(asker) };
+            self.mailbox.send(letter).await.map_err(|_| Silence::Gone)?;
+            reply.await.map_err(|_| Silence::Gone)
         };
-        tokio::time::timeout(patience, exchange).await.ok().flatten()
+        tokio::time::timeout(patience, exchange).await.unwrap_or(Err(Silence::Late))
     }
 
     /// The session as it is on the disk.
@@ -90,6 +111,8 @@ pub(crate) struct Actor {
     waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
     /// Outcomes that the disk would not take yet.
     unsaved: VecDeque<Event>,
+    /// What is being said to the server.
+    steps: JoinSet<()>,
     /// The last save failed.
     disk_refused: bool,
     letters: mpsc::Receiver<Letter>,
@@ -112,7 +135,8 @@ impl Actor {
             conversation: means.conversation,
             journal: Arc::new(Mutex::new(means.journal)),
             waiting: HashMap::new(),
-            unsaved: VecDeque::new(),
+            unsaved: means.leftovers.0,
+            steps: JoinSet::new(),
             disk_refused: false,
             letters,
             mailbox,
@@ -121,10 +145,17 @@ impl Actor {
         (actor, handle)
     }
 
-    /// Works until `stop` comes.
-    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Works until `stop` comes; then its steps are broken off, and what it could not save is handed back.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Leftovers {
+        self.work(stop).await;
+        self.steps.shutdown().await;
+        Leftovers(self.unsaved)
+    }
+
+    async fn work(&mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        // Intents without a result are taken up first.
+        // Intents without a result are taken up first, but for those whose result is known.
+        self.save_what_was_left().await;
         self.take(Letter { event: Event::Tick, asker: None }).await;
         loop {
             let nap = self.nap();
@@ -243,7 +274,8 @@ impl Actor {
     }
 
     /// Starts a step of the conversation with the server. It runs by itself and its outcome comes as an event.
-    fn begin(&self, step: Action) {
+    fn begin(&mut self, step: Action) {
+        while self.steps.try_join_next().is_some() {}
         let conversation = Arc::clone(&self.conversation);
         let broken = Trouble::of(Code::Internal);
         match step {
@@ -279,15 +311,15 @@ impl Actor {
     }
 
     fn detach<T: Send + 'static>(
-        &self,
+        &mut self,
         step: impl Future<Output = T> + Send + 'static,
         broken: T,
         event: impl FnOnce(T) -> Event + Send + 'static,
     ) {
         let mailbox = self.mailbox.clone();
-        tokio::spawn(async move {
+        self.steps.spawn(async move {
             // A step that panics must not leave the session waiting for ever.
-            let outcome = tokio::spawn(step).await.unwrap_or(broken);
+            let outcome = AssertUnwindSafe(step).catch_unwind().await.unwrap_or(broken);
             let _ = mailbox.send(Letter { event: event(outcome), asker: None }).await;
         });
     }

@@ -16,6 +16,8 @@ mod local;
 mod places;
 mod platform;
 mod session;
+mod situation;
+mod supervisor;
 mod trouble;
 mod upstream;
 

@@ -4,6 +4,7 @@ mod control;
 #[cfg(test)]
 mod described;
 mod door;
+mod events;
 mod gate;
 mod hall;
 mod paths;
@@ -17,8 +18,9 @@ mod routes;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use counterfoil_protocol::{jwk::Thumbprint, secret::Secret};
+use counterfoil_protocol::secret::Secret;
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::watch;
 
 pub(crate) use self::{
     door::Doors,
@@ -26,12 +28,11 @@ pub(crate) use self::{
     hall::{serve, stopped},
 };
 use crate::{
-    actor::Handle,
+    actor::Silence,
     clock::{Clock, Entropy},
-    config::Config,
     session::{Context, Done, Event},
+    situation::{Situation, Situations},
     trouble::{Code, Trouble},
-    upstream::Upstream,
 };
 
 /// The body of an answer: whole, or streamed through.
@@ -43,66 +44,74 @@ const TOKEN_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What every request finds.
 pub(crate) struct App {
-    /// The store.
-    pub(crate) config: Arc<Config>,
+    /// The store, its guests and its installation, as they are at the moment.
+    pub(crate) situations: Situations,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// The installation, if its state can be used.
-    pub(crate) life: Life,
+    /// Turns true when the daemon is told to end.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Whether there is an installation to speak for.
-pub(crate) enum Life {
-    /// All is well.
-    Working(Working),
-    /// There is none.
-    Degraded {
-        /// What is wrong, without a full stop.
-        why: String,
-        /// What to do about it.
-        next_step: &'static str,
-    },
+/// What an actor has done, and the situation that it belongs to.
+pub(crate) struct Answered {
+    situation: Arc<Situation>,
+    done: Done,
 }
 
-/// A working installation.
-pub(crate) struct Working {
-    /// The session's owner.
-    pub(crate) actor: Handle,
-    /// The way to the server.
-    pub(crate) upstream: Arc<Upstream>,
-    /// The installation's key.
-    pub(crate) thumbprint: Thumbprint,
+/// A token, and the situation that it belongs to.
+struct Pass {
+    situation: Arc<Situation>,
+    token: Secret,
 }
 
 impl App {
-    fn working(&self) -> Result<&Working, Trouble> {
-        match &self.life {
-            Life::Working(working) => Ok(working),
-            Life::Degraded { why, .. } => {
-                Err(Trouble::new(Code::Degraded, format!("The daemon cannot work: {why}.")))
-            }
-        }
+    /// How things are now.
+    pub(crate) fn situation(&self) -> Arc<Situation> {
+        Arc::clone(&self.situations.borrow())
     }
 
-    fn context(&self) -> Context<'_> {
-        Context { config: &self.config, now: self.clock.now(), entropy: &*self.entropy }
+    fn context<'a>(&'a self, situation: &'a Situation) -> Context<'a> {
+        situation.context(&*self.clock, &*self.entropy)
+    }
+
+    /// Asks the actor; if it goes away, the one after it. `None` when there is no reply within `patience`.
+    pub(crate) async fn ask(
+        &self,
+        event: Event,
+        patience: Duration,
+    ) -> Result<Option<Answered>, Trouble> {
+        let mut situations = self.situations.clone();
+        let asking = async {
+            loop {
+                let situation = Arc::clone(&situations.borrow_and_update());
+                match situation.working()?.actor.ask(event.clone(), patience).await {
+                    Ok(reply) => return Ok(Some(Answered { situation, done: reply? })),
+                    Err(Silence::Late) => return Ok(None),
+                    // Without a supervisor there will be no other.
+                    Err(Silence::Gone) if situations.changed().await.is_err() => return Ok(None),
+                    Err(Silence::Gone) => {}
+                }
+            }
+        };
+        tokio::time::timeout(patience, asking).await.unwrap_or(Ok(None))
     }
 
     /// An access token to use now. `rejected` is the one that the server has just refused.
-    async fn token(&self, rejected: Option<&Secret>) -> Result<Secret, Trouble> {
-        let working = self.working()?;
+    async fn token(&self, rejected: Option<&Secret>) -> Result<Pass, Trouble> {
+        let situation = self.situation();
+        let session = situation.working()?.actor.session();
         if rejected.is_none()
-            && let Some(tokens) = working.actor.session().valid_tokens(&self.context())
+            && let Some(tokens) = session.valid_tokens(&self.context(&situation))
         {
-            return Ok(tokens.access.clone());
+            let token = tokens.access.clone();
+            return Ok(Pass { situation, token });
         }
         let demand = Event::TokenDemanded { rejected: rejected.cloned() };
-        match working.actor.ask(demand, TOKEN_PATIENCE).await {
-            Some(Ok(Done::Token(token))) => Ok(token),
-            Some(Ok(_)) => Err(Trouble::of(Code::Internal)),
-            Some(Err(trouble)) => Err(trouble),
+        match self.ask(demand, TOKEN_PATIENCE).await? {
+            Some(Answered { situation, done: Done::Token(token) }) => Ok(Pass { situation, token }),
+            Some(_) => Err(Trouble::of(Code::Internal)),
             None => Err(Trouble::of(Code::ServerUnreachable).retry_after(5)),
         }
     }

@@ -1,6 +1,6 @@
 //! `counterfoild run`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,27 +12,19 @@ use rustix::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{LogFormat, Where};
 use crate::{
-    actor::{Actor, Means},
     clock::System,
     config::Config,
-    conversation::Conversation,
-    custody::{Custody, Damage, Estate},
-    local::{self, App, Doors, Life, Working},
+    custody::Custody,
+    local::{self, App, Doors, Guests},
     places::{Places, Service},
-    upstream::Upstream,
+    supervisor::{self, Command, Supervisor},
 };
-
-/// What is wrong, and what to do, where the system has no certificates to know servers by.
-const NO_CERTIFICATES: (&str, &str) = (
-    "this machine has no usable CA certificates, so no server can be trusted",
-    "Install the system's CA certificates (on Debian: apt install ca-certificates) and restart the daemon.",
-);
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -50,15 +42,17 @@ impl Run {
     pub(super) fn main(self) -> Result<ExitCode> {
         self.start_log();
         harden()?;
-        let config = Config::read(&self.place.config_file())?;
+        let config_file = self.place.config_file();
+        let config = Config::read(&config_file)?;
         let places =
             Places::decide(&self.place.wishes(), &Service::from_environment(), Some(&config))?;
         // One thread: a proof costs microseconds, handing a connection to another thread costs more. What may
         // block, the disk and name resolution, has threads of its own.
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(run(Arc::new(config), places))?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(
+            config_file,
+            Arc::new(config),
+            places,
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -83,42 +77,32 @@ fn harden() -> Result<()> {
     Ok(())
 }
 
-async fn run(config: Arc<Config>, places: Places) -> Result<()> {
+async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Result<()> {
     let system = Arc::new(System::warmed());
+    let guests = Guests::resolve(&config.local).map_err(anyhow::Error::msg)?;
     let custody = Custody::take(&places.state_dir)?;
-    let doors = Doors::open(&places, &config.local, custody.owner, &*system).await?;
+    let doors = Doors::open(&places, &config.local, &guests, custody.owner, &*system).await?;
     if let Err(error) = places.record() {
         tracing::warn!(%error, "cannot note the sockets in the state directory");
     }
-    let (stop, stopped) = watch::channel(false);
-    let (life, actor) = match custody.open(&*system, &*system) {
-        Ok(estate) => match employ(&config, estate, &system) {
-            Ok((working, actor)) => (Life::Working(working), Some(actor)),
-            Err(error) => {
-                tracing::error!(%error, "cannot make an HTTPS client");
-                let (why, next_step) = NO_CERTIFICATES;
-                (Life::Degraded { why: why.to_owned(), next_step }, None)
-            }
-        },
-        Err(damage) => (degraded(&damage), None),
-    };
+    let (stop, stopping) = watch::channel(false);
+    let (supervisor, commands, situations) =
+        Supervisor::start(custody, config_file, config, guests, Arc::clone(&system)).await;
     let (clock, entropy) = (Arc::clone(&system) as _, system as _);
-    let app = Arc::new(App { config, clock, entropy, life });
-    let actor_stop = local::stopped(stopped.clone());
-    let actor = tokio::spawn(async move {
-        if let Some(actor) = actor {
-            actor.run(actor_stop).await;
-        }
-    });
-    let serving = tokio::spawn(local::serve(doors, app, stopped));
+    let app = Arc::new(App { situations, clock, entropy, stopping: stopping.clone() });
+    let (end_inside, inside_may_end) = oneshot::channel::<()>();
+    let supervising = tokio::spawn(supervisor.run(async { drop(inside_may_end.await) }));
+    let serving = tokio::spawn(local::serve(doors, app, stopping));
     tracing::info!(
         version = crate::VERSION, socket = %places.api_socket.display(),
         state = %places.state_dir.display(), "ready"
     );
-    wait_for_the_end().await?;
+    obey(&commands).await?;
+    // Callers who are inside are still served; what they wait for is the actor's work.
     stop.send_replace(true);
     serving.await?;
-    actor.await?;
+    drop(end_inside);
+    supervising.await?;
     for socket in [&places.api_socket, &places.admin_socket] {
         let _ = std::fs::remove_file(socket);
     }
@@ -126,41 +110,16 @@ async fn run(config: Arc<Config>, places: Places) -> Result<()> {
     Ok(())
 }
 
-fn employ(
-    config: &Arc<Config>,
-    estate: Estate,
-    system: &Arc<System>,
-) -> reqwest::Result<(Working, Actor)> {
-    let Estate { identity, key, slot, keys, journal, facts } = estate;
-    let thumbprint = identity.thumbprint;
-    let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
-    let upstream = Arc::new(upstream);
-    let conversation = Conversation::new(Arc::clone(config), identity, Arc::clone(&upstream));
-    let (actor, handle) = Actor::new(
-        facts,
-        Means {
-            config: Arc::clone(config),
-            clock: Arc::clone(system) as _,
-            entropy: Arc::clone(system) as _,
-            conversation: Arc::new(conversation),
-            journal,
-        },
-    );
-    tracing::info!(%thumbprint, place = keys.place(slot), "the installation's key is in place");
-    Ok((Working { actor: handle, upstream, thumbprint }, actor))
-}
-
-fn degraded(damage: &Damage) -> Life {
-    tracing::error!(%damage, "the state cannot be used; nothing is changed and no new key is made");
-    Life::Degraded { why: damage.to_string(), next_step: damage.next_step() }
-}
-
-async fn wait_for_the_end() -> Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Does what signals say, until one says to end.
+async fn obey(commands: &supervisor::Handle) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => commands.tell(Command::Reload).await,
+        }
     }
-    Ok(())
 }

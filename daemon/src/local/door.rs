@@ -29,8 +29,6 @@ pub(crate) struct Doors {
     pub(super) port: Option<(TcpListener, Secret)>,
     /// Who owns the state.
     pub(super) owner: u32,
-    /// Who else may come.
-    pub(super) guests: Guests,
 }
 
 impl Doors {
@@ -38,10 +36,10 @@ impl Doors {
     pub(crate) async fn open(
         places: &Places,
         local: &Local,
+        guests: &Guests,
         owner: u32,
         entropy: &dyn Entropy,
     ) -> Result<Self> {
-        let guests = Guests::resolve(local).map_err(anyhow::Error::msg)?;
         let dir = places.socket_dir();
         if !dir.exists() {
             files::create_private_dir(dir)
@@ -63,7 +61,7 @@ impl Doors {
                 Some((listener, token))
             }
         };
-        Ok(Self { api, admin, port, owner, guests })
+        Ok(Self { api, admin, port, owner })
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    App, Doors, Guests, Response,
+    App, Doors, Response,
     gate::{Admitted, Gate},
     peer::Peer,
     problem::problem,
@@ -30,9 +30,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` turns true, then lets the requests under way finish.
 pub(crate) async fn serve(doors: Doors, app: Arc<App>, stop: watch::Receiver<bool>) {
-    let Doors { api, admin, port, owner, guests } = doors;
+    let Doors { api, admin, port, owner } = doors;
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let hall = Hall { app, guests: Arc::new(guests), stop, places };
+    let hall = Hall { app, stop, places };
     let gate = |door| Gate { door, owner, address: None, token: None };
     let (api_gate, admin_gate) = (Arc::new(gate(Door::Api)), Arc::new(gate(Door::Admin)));
     let port = async {
@@ -54,7 +54,6 @@ pub(crate) async fn serve(doors: Doors, app: Arc<App>, stop: watch::Receiver<boo
 /// Where connections are attended to.
 struct Hall {
     app: Arc<App>,
-    guests: Arc<Guests>,
     stop: watch::Receiver<bool>,
     places: Arc<Semaphore>,
 }
@@ -109,12 +108,11 @@ impl Hall {
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (app, guests) = (Arc::clone(&self.app), Arc::clone(&self.guests));
-        let (gate, stop) = (Arc::clone(gate), self.stop.clone());
+        let (app, gate, stop) = (Arc::clone(&self.app), Arc::clone(gate), self.stop.clone());
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(|request: Request<Incoming>| {
-                answer(&app, &guests, &gate, peer.as_ref(), request)
+                answer(&app, &gate, peer.as_ref(), request)
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -142,16 +140,17 @@ pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
 
 async fn answer(
     app: &App,
-    guests: &Guests,
     gate: &Gate,
     peer: Option<&Peer>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let uid = peer.map(|peer| peer.uid);
+    let situation = app.situation();
+    let (config, guests) = (&situation.config, &situation.guests);
     let response = match gate.admit(guests, peer, request.uri(), request.headers()) {
         Ok(Admitted { caller, client }) => {
             tracing::debug!(uid, client, method = %request.method(), path = request.uri().path(), "request");
-            let rules = Rules { narrowed: guests.are_narrowed(), proofs: app.config.local.proofs };
+            let rules = Rules { narrowed: guests.are_narrowed(), proofs: config.local.proofs };
             routes::answer(app, |verb| may(caller, gate.door, verb, rules), request).await
         }
         Err(trouble) => {

@@ -3,7 +3,7 @@
 use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde::{Deserialize, Serialize};
 
-use super::{App, Response, paths, problem::json, routes::control_body};
+use super::{App, Pass, Response, paths, problem::json, routes::control_body};
 use crate::trouble::{Code, Trouble};
 
 #[derive(Deserialize)]
@@ -21,13 +21,13 @@ struct Signed<'a> {
 
 /// Signs, always with `ath`: such a proof is good for the API alone, never for tokens or registrations.
 pub(super) async fn sign(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
-    let working = app.working()?;
     let ProofBody { method, url } = control_body(request).await?;
     let method = method_of(&method)?;
-    paths::check_url(&app.config.api_base, &url)?;
-    let token = app.token(None).await?;
+    let Pass { situation, token } = app.token(None).await?;
+    paths::check_url(&situation.config.api_base, &url)?;
+    let upstream = &situation.working()?.upstream;
     let internal = |_| Trouble::of(Code::Internal);
-    let proof = working.upstream.proof(&method, &url, Some(&token)).await.map_err(internal)?;
+    let proof = upstream.proof(&method, &url, Some(&token)).await.map_err(internal)?;
     let authorization = format!("DPoP {}", token.expose());
     let dpop = proof.header.to_str().map_err(|_| Trouble::of(Code::Internal))?;
     Ok(json(StatusCode::OK, &Signed { authorization: &authorization, dpop }))

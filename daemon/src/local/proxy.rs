@@ -13,12 +13,13 @@ use hyper::{
 };
 
 use super::{
-    App, Body, Response, Working,
+    App, Body, Pass, Response,
     paths::{self, PathRefusal},
     problem::whole,
     routes::{self, not_allowed},
 };
 use crate::{
+    situation::Working,
     trouble::{Code, Trouble},
     upstream::{
         Again, NONCE, Proof, Unanswered, answer::challenge_error, authorization, read_whole,
@@ -50,16 +51,18 @@ const HOP_BY_HOP: [&str; 9] = [
 /// One call, ready to be sent as often as it takes.
 struct Call {
     method: Method,
-    url: String,
+    /// Below the API base, the query included.
+    target: String,
     headers: HeaderMap,
     body: Bytes,
 }
 
 /// Forwards one call. A refused token is renewed once, a nonce or a clock is heard once, and the call sent again.
 pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
-    let working = app.working()?;
+    let situation = app.situation();
+    situation.working()?;
     let path = request.uri().path().strip_prefix(routes::API).unwrap_or_default().to_owned();
-    match paths::check_call(&app.config.platform, request.method(), &path) {
+    match paths::check_call(&situation.config.platform, request.method(), &path) {
         Ok(()) => {}
         Err(PathRefusal::Method(allow)) => {
             return Ok(not_allowed(Trouble::of(Code::MethodNotAllowed), &allow));
@@ -67,11 +70,12 @@ pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Res
         Err(PathRefusal::NotListed) => return Err(Trouble::of(Code::CallRefused)),
         Err(PathRefusal::NotPlain) => return Err(Trouble::of(Code::PathRefused)),
     }
-    let call = prepare(&app.config.api_base, &path, request).await?;
-    let mut token = app.token(None).await?;
+    let call = prepare(&path, request).await?;
+    let Pass { mut situation, mut token } = app.token(None).await?;
     let (mut renewed, mut nonce_heard, mut clock_heard) = (false, false, false);
     loop {
-        let (response, proof) = send(working, &call, &token).await?;
+        let working = situation.working()?;
+        let (response, proof) = send(working, &situation.config.api_base, &call, &token).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return pass_on(response);
         }
@@ -87,44 +91,46 @@ pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Res
             _ if !renewed => {
                 renewed = true;
                 let newer = app.token(Some(&token)).await?;
-                if newer == token {
+                if newer.token == token {
                     return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body)));
                 }
-                token = newer;
+                Pass { situation, token } = newer;
             }
             _ => return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body))),
         }
     }
 }
 
-async fn prepare(api_base: &str, path: &str, request: Request<Incoming>) -> Result<Call, Trouble> {
+async fn prepare(path: &str, request: Request<Incoming>) -> Result<Call, Trouble> {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default();
     if !paths::is_plain_query(query) {
         return Err(Trouble::of(Code::PathRefused));
     }
     let separator = if query.is_empty() { "" } else { "?" };
-    let url = format!("{api_base}/{path}{separator}{query}");
+    let target = format!("{path}{separator}{query}");
     let headers = going_in(request.headers());
     let body = routes::body(request, MAX_REQUEST).await?;
-    Ok(Call { method, url, headers, body })
+    Ok(Call { method, target, headers, body })
 }
 
 async fn send(
     working: &Working,
+    api_base: &str,
     call: &Call,
     token: &Secret,
 ) -> Result<(reqwest::Response, Proof), Trouble> {
     let upstream = &working.upstream;
+    let url = format!("{api_base}/{}", call.target);
     let proof = upstream
-        .proof(&call.method, &call.url, Some(token))
+        .proof(&call.method, &url, Some(token))
         .await
         .map_err(|reason| unanswered(&reason))?;
     let mut headers = call.headers.clone();
     headers.insert(HeaderName::from_static("dpop"), proof.header.clone());
     headers.insert(AUTHORIZATION, authorization(token).ok_or(Trouble::of(Code::Internal))?);
     let response = upstream
-        .begin(call.method.clone(), &call.url, headers, call.body.clone(), None)
+        .begin(call.method.clone(), &url, headers, call.body.clone(), None)
         .await
         .map_err(|reason| unanswered(&reason))?;
     Ok((response, proof))

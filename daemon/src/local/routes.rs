@@ -11,7 +11,7 @@ use hyper::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{App, Response, control, problem::problem, proofs, proxy, rights::Verb};
+use super::{App, Response, control, events, problem::problem, proofs, proxy, rights::Verb};
 use crate::trouble::{Code, Trouble};
 
 /// The longest body of a control request, in bytes.
@@ -63,7 +63,7 @@ pub(super) async fn answer(
         Verb::Callback => control::callback(app, request).await,
         Verb::Connect => control::connect(app, request).await,
         Verb::Disconnect => control::disconnect(app, request).await,
-        Verb::Events => control::events(app),
+        Verb::Events => events::follow(app),
         Verb::Health => Ok(control::health()),
         Verb::Proofs => proofs::sign(app, request).await,
         Verb::Status => Ok(control::status(app)),

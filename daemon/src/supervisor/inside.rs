@@ -1,0 +1,108 @@
+//! The inside of the daemon: journal, key, the way to the server, and the actor that works with them.
+
+use std::sync::Arc;
+
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::{
+    actor::{Actor, Leftovers, Means},
+    clock::System,
+    config::Config,
+    conversation::Conversation,
+    custody::{Custody, Damage, Estate},
+    situation::{Life, Working},
+    upstream::Upstream,
+};
+
+/// What is wrong, and what to do, where the system has no certificates to know servers by.
+const NO_CERTIFICATES: (&str, &str) = (
+    "this machine has no usable CA certificates, so no server can be trusted",
+    "Install the system's CA certificates (on Debian: apt install ca-certificates) and restart the daemon.",
+);
+
+/// An actor at work.
+pub(super) struct Inside {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Leftovers>,
+}
+
+impl Inside {
+    /// Stops the actor and its steps, and waits until the journal is closed.
+    pub(super) async fn end(self) -> Leftovers {
+        let _ = self.stop.send(());
+        self.task.await.unwrap_or_default()
+    }
+
+    /// Ends when the inside has ended by itself.
+    pub(super) async fn ended(inside: Option<&mut Self>) {
+        match inside {
+            Some(inside) if !inside.task.is_finished() => drop((&mut inside.task).await),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Opens the state and puts an actor to work on it; without a usable state, says what is wrong.
+pub(super) async fn build(
+    custody: &Arc<Custody>,
+    config: &Arc<Config>,
+    system: &Arc<System>,
+    leftovers: Leftovers,
+) -> (Life, Option<Inside>) {
+    let opened = {
+        let (custody, system) = (Arc::clone(custody), Arc::clone(system));
+        // The disk may hang; the doors must not.
+        tokio::task::spawn_blocking(move || custody.open(&*system, &*system)).await
+    };
+    let estate = match opened {
+        Ok(Ok(estate)) => estate,
+        Ok(Err(damage)) => return (degraded(&damage), None),
+        Err(error) => {
+            let damage =
+                Damage::from(crate::journal::JournalError::from(std::io::Error::other(error)));
+            return (degraded(&damage), None);
+        }
+    };
+    match employ(config, estate, system, leftovers) {
+        Ok((working, inside)) => (Life::Working(working), Some(inside)),
+        Err(error) => {
+            tracing::error!(%error, "cannot make an HTTPS client");
+            let (why, next_step) = NO_CERTIFICATES;
+            (Life::Degraded { why: why.to_owned(), next_step }, None)
+        }
+    }
+}
+
+fn employ(
+    config: &Arc<Config>,
+    estate: Estate,
+    system: &Arc<System>,
+    leftovers: Leftovers,
+) -> reqwest::Result<(Working, Inside)> {
+    let Estate { identity, key, slot, keys, journal, facts } = estate;
+    let thumbprint = identity.thumbprint;
+    let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
+    let upstream = Arc::new(upstream);
+    let conversation = Conversation::new(Arc::clone(config), identity, Arc::clone(&upstream));
+    let (actor, handle) = Actor::new(
+        facts,
+        Means {
+            config: Arc::clone(config),
+            clock: Arc::clone(system) as _,
+            entropy: Arc::clone(system) as _,
+            conversation: Arc::new(conversation),
+            journal,
+            leftovers,
+        },
+    );
+    tracing::info!(%thumbprint, place = keys.place(slot), "the installation's key is in place");
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(actor.run(async { drop(stopped.await) }));
+    Ok((Working { actor: handle, upstream, thumbprint }, Inside { stop, task }))
+}
+
+fn degraded(damage: &Damage) -> Life {
+    tracing::error!(%damage, "the state cannot be used; nothing is changed and no new key is made");
+    Life::Degraded { why: damage.to_string(), next_step: damage.next_step() }
+}
