@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::{
     files::{self, Distrust},
+    key::KeySettings,
     platform::Platform,
 };
 
@@ -72,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) api_base: String,
     /// The resource that tokens are for.
     pub(crate) audience: String,
+    /// Where the key lives.
+    pub(crate) key: KeySettings,
     /// The local interface.
     pub(crate) local: Local,
 }
@@ -141,6 +144,7 @@ impl Config {
         })?;
         redirect_uri(&file.redirect_uri, &site)?;
         local(&file.local)?;
+        file.key.check().map_err(|(name, why)| setting(name, why))?;
         Ok(Self {
             platform: Platform::named(&file.platform),
             platform_name: platform_name(file.platform)?,
@@ -152,6 +156,7 @@ impl Config {
             issuer_is_loopback,
             api_base,
             audience,
+            key: file.key,
             local: file.local,
         })
     }
@@ -169,6 +174,8 @@ struct StoreFile {
     issuer: String,
     api_base: Option<String>,
     audience: Option<String>,
+    #[serde(default)]
+    key: KeySettings,
     #[serde(default)]
     local: Local,
 }

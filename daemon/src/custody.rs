@@ -19,7 +19,9 @@ use crate::{
     clock::{Clock, Entropy},
     files::{self, Distrust},
     journal::{self, Identity, Journal, JournalError},
-    key::{FileStore, Found, InstallationKey, KeyError, KeyStore, Leftover, Slot},
+    key::{
+        self, Credentials, Found, InstallationKey, KeyError, KeySettings, KeyStore, Leftover, Slot,
+    },
     session::Facts,
 };
 
@@ -140,9 +142,15 @@ impl Custody {
     }
 
     /// Opens the installation's state, or brings a new installation into being where there never was one.
-    pub(crate) fn open(&self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Estate, Damage> {
+    pub(crate) fn open(
+        &self,
+        settings: &KeySettings,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Estate, Damage> {
         let [journal, birth] = [journal::FILE, BIRTH_FILE].map(|name| self.dir.join(name));
-        let keys: Arc<dyn KeyStore> = Arc::new(FileStore::new(&self.dir));
+        let credentials = Credentials::from_environment();
+        let keys = key::open_store(&self.dir, settings, &credentials, entropy)?;
         if birth.exists() {
             remove_if_there(&journal)?;
             return self.bear(keys, Leftover::Replace, &journal, clock, entropy);
@@ -206,7 +214,7 @@ mod tests {
 
     fn identity_at(dir: &Path) -> Result<Identity, Damage> {
         let custody = Custody::take(dir).expect("taken");
-        custody.open(&System, &System).map(|estate| estate.identity)
+        custody.open(&KeySettings::default(), &System, &System).map(|estate| estate.identity)
     }
 
     #[test]

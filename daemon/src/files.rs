@@ -76,9 +76,7 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
 
 /// Writes a file so that it is either absent, as it was, or whole: temporary name, sync, rename, sync of the directory.
 pub(crate) fn write_durably(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = temporary(path);
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -90,6 +88,13 @@ pub(crate) fn write_durably(path: &Path, contents: &[u8], mode: u32) -> io::Resu
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     sync_parent(path)
+}
+
+/// Where [`write_durably`] writes before it renames; what is found there was never finished.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    temporary.into()
 }
 
 /// Makes sure that the names in the directory of `path` survive a power cut.

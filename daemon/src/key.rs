@@ -3,17 +3,31 @@
 //! A slot is a place and nothing more. Which one holds the current key, which the next, and which something left
 //! behind, is said by the thumbprints in the journal, never by a file's name.
 
+mod credential;
 mod file;
+mod seal;
+mod settings;
 mod software;
 
-use std::{fmt, future::Future, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use counterfoil_protocol::{
     jwk::{PublicKey, Thumbprint},
     proof::{Draft, Signer},
 };
 
-pub(crate) use self::file::FileStore;
+use self::file::FileStore;
+pub(crate) use self::{
+    credential::Credentials,
+    seal::{Seal, StaysClosed},
+    settings::KeySettings,
+};
 use crate::clock::Entropy;
 
 /// Where one of the installation's two keys lives.
@@ -98,9 +112,28 @@ pub(crate) enum Found {
     OnlyOthers,
 }
 
+/// Opens the store of keys that belongs to the state in `dir`. What lies there unsealed is sealed, if it can be.
+pub(crate) fn open_store(
+    dir: &Path,
+    settings: &KeySettings,
+    credentials: &Credentials,
+    entropy: &dyn Entropy,
+) -> Result<Arc<dyn KeyStore>, KeyError> {
+    let seal = credentials.seal(settings.seal_file.as_deref())?;
+    Ok(Arc::new(FileStore::open(dir, seal, entropy)))
+}
+
 /// Why there is no key to work with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
+    /// What should seal or open the key cannot be used.
+    #[error("the credential {} {why}", path.display())]
+    Credential {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Others may read the file.
     #[error("the key {} can be read by others (mode {mode:o}); run: chmod 600 {}", path.display(), path.display())]
     Exposed {
@@ -121,6 +154,20 @@ pub(crate) enum KeyError {
         /// Where.
         place: String,
     },
+    /// It is sealed, and there is nothing to open it with.
+    #[error("the key {} is sealed, and the credential that opens it is not given", path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is sealed, and what is given does not open it.
+    #[error("the key {} stays closed: {why}", path.display())]
+    StaysClosed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: StaysClosed,
+    },
     /// The file cannot be read or written.
     #[error("the key {}: {source}", path.display())]
     Storage {
@@ -138,7 +185,16 @@ impl KeyError {
             Self::Exposed { .. } => {
                 "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
             }
-            Self::Malformed { .. } | Self::Occupied { .. } => {
+            Self::Credential { .. } => {
+                "Give the daemon its credential again (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; the state is untouched."
+            }
+            Self::Sealed { .. } | Self::StaysClosed { why: StaysClosed::OtherCredential, .. } => {
+                "Give the daemon the credential that the key was sealed with (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; if it is lost, move the state directory away, restart, and press Connect."
+            }
+            Self::StaysClosed { why: StaysClosed::Newer, .. } => {
+                "Install the newer counterfoild again and restart it; the state is untouched."
+            }
+            Self::Malformed { .. } | Self::Occupied { .. } | Self::StaysClosed { .. } => {
                 "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
             }
             Self::Storage { .. } => {

@@ -35,6 +35,8 @@ plugin_version = "2.0.0"
 platform_version = "6.8"
 api_base = "https://api.example/v2/"
 audience = "urn:api"
+[key]
+seal_file = "/etc/counterfoil/seal"
 [local]
 socket = "/run/counterfoil/api.sock"
 tcp = "127.0.0.1:8787"
@@ -94,6 +96,8 @@ fn every_wrong_setting_is_named() {
     check(issuer, &format!("{issuer}\nplugin_version = \"\""), "plugin_version");
     check(issuer, &format!("{issuer}\nisuer = \"x\""), "isuer");
     check("platform =", "#", "platform");
+    check(issuer, &format!("{issuer}\nkey.seal_file = \"seal\""), "key.seal_file");
+    check(issuer, &format!("{issuer}\nkey.seel_file = \"/seal\""), "seel_file");
     for (wrong, named) in [
         ("tcp = \"0.0.0.0:1\"", "local.tcp"),
         ("tcp_token_file = \"/x\"", "tcp_token_file"),

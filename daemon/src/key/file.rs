@@ -1,4 +1,7 @@
 //! Keys in files of the state directory: PKCS#8 in PEM, one file a slot, readable by the daemon's user alone.
+//!
+//! With a credential, what is in the file is sealed. A plain key that is found then is sealed in its place, in one
+//! rename: at no time is there no key, and afterwards there is no plain one.
 
 use std::{
     fs, io,
@@ -6,9 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use counterfoil_protocol::{
+    encoding::{base64url, from_base64url},
+    jwk::Thumbprint,
+};
 use zeroize::Zeroizing;
 
-use super::{InstallationKey, KeyError, KeyStore, Leftover, Slot, software};
+use super::{
+    InstallationKey, KeyError, KeyStore, Leftover, Seal, Slot,
+    software::{self, SoftwareKey},
+};
 use crate::{clock::Entropy, files};
 
 /// The one key's file before there were slots. It is in slot A, and stays what and where it is.
@@ -17,16 +27,81 @@ const FORMER_FILE: &str = "key.pem";
 /// The longest file that is looked at, in bytes. A whole one has some 250.
 const MAX_LENGTH: u64 = 16 * 1_024;
 
+/// The first line of a sealed key. The key's thumbprint and the sealed key follow, a line each.
+const SEALED: &str = "counterfoil sealed key";
+
+/// What is sealed in such a file.
+const LABEL: &str = "counterfoil key file";
+
 /// The state directory as a store of keys.
 #[derive(Debug)]
-pub(crate) struct FileStore {
+pub(super) struct FileStore {
     dir: PathBuf,
+    seal: Option<Seal>,
 }
 
 impl FileStore {
-    /// Keeps keys in `dir`, which nobody else may enter.
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+    /// Keeps keys in `dir`, which nobody else may enter. With a seal, plain ones are sealed now.
+    pub(super) fn open(dir: &Path, seal: Option<Seal>, entropy: &dyn Entropy) -> Self {
+        let store = Self { dir: dir.to_owned(), seal };
+        for path in Slot::ALL.into_iter().flat_map(|slot| store.files(slot)) {
+            // A disk that refuses is no reason to leave a key unused that can be read.
+            if let Err(error) = store.tidy(&path, entropy) {
+                tracing::warn!(%error, "the key cannot be sealed yet");
+            }
+        }
+        store
+    }
+
+    fn tidy(&self, path: &Path, entropy: &dyn Entropy) -> Result<(), KeyError> {
+        // A write that a power cut ended left a key that nobody will use.
+        remove_if_there(&files::temporary(path))?;
+        if self.seal.is_some()
+            && let Ok(Some(Contents::Plain(pem))) = read(path)
+            && let Some(key) = SoftwareKey::from_pem(&pem).map(InstallationKey::new)
+        {
+            self.write(path, &pem, key.thumbprint(), entropy)?;
+            tracing::info!(path = %path.display(), "the key is sealed with the credential now");
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        pem: &[u8],
+        thumbprint: &Thumbprint,
+        entropy: &dyn Entropy,
+    ) -> Result<(), KeyError> {
+        let storage = |source| KeyError::Storage { path: path.to_owned(), source };
+        let Some(seal) = &self.seal else {
+            return files::write_durably(path, pem, 0o600).map_err(storage);
+        };
+        let sealed = base64url(&seal.seal(LABEL, &thumbprint.0, pem, entropy));
+        let text = format!("{SEALED}\n{thumbprint}\n{sealed}\n");
+        files::write_durably(path, text.as_bytes(), 0o600).map_err(storage)
+    }
+
+    fn key_in(&self, path: &Path) -> Result<Option<InstallationKey>, KeyError> {
+        let malformed = || KeyError::Malformed { path: path.to_owned() };
+        let (pem, named) = match read(path)? {
+            None => return Ok(None),
+            Some(Contents::Plain(pem)) => (pem, None),
+            Some(Contents::Sealed { thumbprint, sealed }) => {
+                let Some(seal) = &self.seal else {
+                    return Err(KeyError::Sealed { path: path.to_owned() });
+                };
+                let pem = seal
+                    .open(LABEL, &thumbprint.0, &sealed)
+                    .map_err(|why| KeyError::StaysClosed { path: path.to_owned(), why })?;
+                (pem, Some(thumbprint))
+            }
+        };
+        let key = SoftwareKey::from_pem(&pem).map(InstallationKey::new).ok_or_else(malformed)?;
+        if named.is_some_and(|named| named != *key.thumbprint()) {
+            return Err(malformed());
+        }
+        Ok(Some(key))
     }
 
     /// Where a new key of `slot` is written.
@@ -69,26 +144,19 @@ impl KeyStore for FileStore {
         let path = self.file(slot);
         let malformed = || KeyError::Malformed { path: path.clone() };
         let pem = software::new_pem(entropy).ok_or_else(malformed)?;
-        files::write_durably(&path, pem.as_bytes(), 0o600)
-            .map_err(|source| KeyError::Storage { path: path.clone(), source })?;
-        read(&path)
+        let key = SoftwareKey::from_pem(pem.as_bytes()).ok_or_else(malformed)?;
+        let thumbprint = *InstallationKey::new(key).thumbprint();
+        self.write(&path, pem.as_bytes(), &thumbprint, entropy)?;
+        self.key_in(&path)?.ok_or_else(malformed)
     }
 
     fn load(&self, slot: Slot) -> Result<Option<InstallationKey>, KeyError> {
-        self.find_file(slot)?.as_deref().map(read).transpose()
+        self.find_file(slot)?.map_or(Ok(None), |path| self.key_in(&path))
     }
 
     fn remove(&self, slot: Slot) -> Result<(), KeyError> {
         // Nothing is overwritten first: journaling file systems and flash keep the old blocks all the same.
-        for path in self.files(slot) {
-            let removed = match fs::remove_file(&path) {
-                Ok(()) => files::sync_parent(&path),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            };
-            removed.map_err(|source| KeyError::Storage { path, source })?;
-        }
-        Ok(())
+        self.files(slot).try_for_each(|path| remove_if_there(&path))
     }
 
     fn place(&self, slot: Slot) -> String {
@@ -97,10 +165,21 @@ impl KeyStore for FileStore {
     }
 }
 
-fn read(path: &Path) -> Result<InstallationKey, KeyError> {
+/// What is in a key's file.
+enum Contents {
+    /// A key, or what is left of one.
+    Plain(Zeroizing<Vec<u8>>),
+    /// A key for whoever has the credential.
+    Sealed { thumbprint: Thumbprint, sealed: Vec<u8> },
+}
+
+fn read(path: &Path) -> Result<Option<Contents>, KeyError> {
     let storage = |source| KeyError::Storage { path: path.to_owned(), source };
     let malformed = || KeyError::Malformed { path: path.to_owned() };
-    let metadata = fs::metadata(path).map_err(storage)?;
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.map_err(storage)?,
+    };
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(KeyError::Exposed { path: path.to_owned(), mode });
@@ -109,7 +188,26 @@ fn read(path: &Path) -> Result<InstallationKey, KeyError> {
         return Err(malformed());
     }
     let bytes = Zeroizing::new(fs::read(path).map_err(storage)?);
-    software::SoftwareKey::from_pem(&bytes).map(InstallationKey::new).ok_or_else(malformed)
+    if !bytes.starts_with(SEALED.as_bytes()) {
+        return Ok(Some(Contents::Plain(bytes)));
+    }
+    sealed_contents(&bytes).map(Some).ok_or_else(malformed)
+}
+
+fn sealed_contents(bytes: &[u8]) -> Option<Contents> {
+    let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let mut lines = text.strip_prefix(SEALED)?.strip_prefix('\n')?.split('\n');
+    let (thumbprint, sealed) = (lines.next()?.parse().ok()?, from_base64url(lines.next()?)?);
+    lines.next().is_none().then_some(Contents::Sealed { thumbprint, sealed })
+}
+
+fn remove_if_there(path: &Path) -> Result<(), KeyError> {
+    let removed = match fs::remove_file(path) {
+        Ok(()) => files::sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.map_err(|source| KeyError::Storage { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

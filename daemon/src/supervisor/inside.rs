@@ -52,8 +52,9 @@ pub(super) async fn build(
 ) -> (Life, Option<Inside>) {
     let opened = {
         let (custody, system) = (Arc::clone(custody), Arc::clone(system));
+        let settings = config.key.clone();
         // The disk may hang; the doors must not.
-        tokio::task::spawn_blocking(move || custody.open(&*system, &*system)).await
+        tokio::task::spawn_blocking(move || custody.open(&settings, &*system, &*system)).await
     };
     let estate = match opened {
         Ok(Ok(estate)) => estate,

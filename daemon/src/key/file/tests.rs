@@ -3,11 +3,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{clock::System, key::Found};
+use crate::{
+    clock::System,
+    key::{Found, StaysClosed},
+};
 
 fn store() -> (TempDir, FileStore) {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = FileStore::new(dir.path());
+    let store = FileStore::open(dir.path(), None, &System);
     (dir, store)
 }
 
@@ -129,4 +132,101 @@ fn a_key_is_found_by_its_thumbprint_wherever_it_is() {
         store.remove(slot).expect("removed");
     }
     assert!(matches!(keys.find(a.thumbprint()), Ok(Found::Nothing)));
+}
+
+const CREDENTIAL: &[u8] = &[7; 32];
+
+fn sealing(dir: &Path, credential: &[u8]) -> FileStore {
+    let seal = Seal::new(Zeroizing::new(credential.to_vec()));
+    FileStore::open(dir, Some(seal), &System)
+}
+
+fn holds_a_plain_key(dir: &Path) -> bool {
+    fs::read_dir(dir).expect("there").any(|entry| {
+        let bytes = fs::read(entry.expect("an entry").path()).expect("a file");
+        bytes.windows(11).any(|window| window == b"PRIVATE KEY")
+    })
+}
+
+#[tokio::test]
+async fn a_sealed_key_is_made_and_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = made(&sealing(dir.path(), CREDENTIAL), Slot::B);
+    assert!(!holds_a_plain_key(dir.path()));
+    let loaded = loaded(&sealing(dir.path(), CREDENTIAL), Slot::B).expect("there");
+    let signature = loaded.sign(b"message").await.expect("signed");
+    assert!(made.public_key().verifies(b"message", &signature));
+}
+
+#[test]
+fn a_plain_key_is_sealed_where_it_lies_when_a_credential_appears() {
+    for former in [false, true] {
+        let (dir, plain) = store();
+        let (a, b) = (made(&plain, Slot::A), made(&plain, Slot::B));
+        let path = if former { dir.path().join(FORMER_FILE) } else { plain.file(Slot::A) };
+        fs::rename(plain.file(Slot::A), &path).expect("named");
+        // What a power cut left of an earlier write.
+        fs::copy(&path, files::temporary(&path)).expect("copied");
+        let sealing = sealing(dir.path(), CREDENTIAL);
+        assert!(!holds_a_plain_key(dir.path()));
+        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 2);
+        for (slot, key) in [(Slot::A, &a), (Slot::B, &b)] {
+            let found = loaded(&sealing, slot).expect("there");
+            assert_eq!(found.thumbprint(), key.thumbprint());
+        }
+        assert!(matches!(plain.load(Slot::A), Err(KeyError::Sealed { .. })));
+    }
+}
+
+#[test]
+fn a_sealed_key_opens_with_its_own_credential_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = sealing(dir.path(), CREDENTIAL);
+    made(&store, Slot::A);
+    let before = fs::read(store.file(Slot::A)).expect("there");
+    let other = sealing(dir.path(), &[8; 32]);
+    assert!(matches!(
+        other.load(Slot::A),
+        Err(KeyError::StaysClosed { why: StaysClosed::OtherCredential, .. })
+    ));
+    let none = FileStore::open(dir.path(), None, &System);
+    assert!(matches!(none.load(Slot::A), Err(KeyError::Sealed { .. })));
+    assert_eq!(fs::read(store.file(Slot::A)).expect("there"), before);
+}
+
+#[test]
+fn a_sealed_key_that_is_torn_or_swapped_is_no_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = sealing(dir.path(), CREDENTIAL);
+    let (_, other) = (made(&store, Slot::A), made(&store, Slot::B));
+    let path = store.file(Slot::A);
+    let whole = fs::read_to_string(&path).expect("there");
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).expect("cut");
+        let error = store.load(Slot::A).expect_err("torn");
+        assert!(
+            matches!(error, KeyError::Malformed { .. } | KeyError::StaysClosed { .. }),
+            "{length}"
+        );
+    }
+    // The name of one key above the seal of another.
+    let mut lines: Vec<&str> = whole.lines().collect();
+    let other = other.thumbprint().to_string();
+    lines[1] = &other;
+    fs::write(&path, lines.join("\n") + "\n").expect("swapped");
+    assert!(matches!(store.load(Slot::A), Err(KeyError::StaysClosed { .. })));
+    fs::write(&path, whole + "more\n").expect("longer");
+    assert!(matches!(store.load(Slot::A), Err(KeyError::Malformed { .. })));
+}
+
+#[test]
+fn what_cannot_be_sealed_is_left_for_a_person_to_judge() {
+    let (dir, plain) = store();
+    made(&plain, Slot::A);
+    let torn = b"-----BEGIN PRIVATE KEY-----\n";
+    fs::write(plain.file(Slot::A), torn).expect("torn");
+    let sealing = sealing(dir.path(), CREDENTIAL);
+    assert_eq!(fs::read(plain.file(Slot::A)).expect("there"), torn);
+    assert!(matches!(sealing.load(Slot::A), Err(KeyError::Malformed { .. })));
 }
