@@ -3,6 +3,8 @@
 //! Whoever asks sends an event and waits for the reply. The work itself is detached: a caller that goes away ends
 //! nothing, and there is never more than one refresh.
 
+mod tell;
+
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
@@ -21,6 +23,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::Config,
     conversation::Conversation,
+    events,
     journal::{Journal, JournalError},
     session::{Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Waiting},
     trouble::{Code, Trouble},
@@ -192,7 +195,6 @@ impl Actor {
     }
 
     async fn take_one(&mut self, Letter { event, asker }: Letter) {
-        tell(&event);
         let mut next = self.session.clone();
         let waiting = event.waiting();
         let actions = next.apply(event.clone(), &self.context());
@@ -202,9 +204,12 @@ impl Actor {
                 self.could_not_save(&error, event, asker);
                 return;
             }
-            self.disk_refused = false;
+            if std::mem::take(&mut self.disk_refused) {
+                events::storage_mended();
+            }
             next.saved();
         }
+        tell::tell(&event, &self.session.facts, &next.facts, &actions);
         self.session = next;
         self.published.send_replace(Arc::new(self.session.clone()));
         self.carry_out(actions, asker, waiting);
@@ -229,8 +234,9 @@ impl Actor {
         event: Event,
         asker: Option<oneshot::Sender<Reply>>,
     ) {
-        tracing::error!(%error, "the state cannot be saved");
-        self.disk_refused = true;
+        if !std::mem::replace(&mut self.disk_refused, true) {
+            events::storage_failed(error);
+        }
         let trouble = Trouble::of(Code::StorageFailed);
         let now = self.clock.now();
         self.session.could_not_save(&trouble, now);
@@ -326,39 +332,5 @@ impl Actor {
 
     fn context(&self) -> Context<'_> {
         Context { config: &self.config, now: self.clock.now(), entropy: &*self.entropy }
-    }
-}
-
-/// The log line of what the server did. Failures were told where they were judged.
-fn tell(event: &Event) {
-    match event {
-        Event::Redeemed { outcome: Ok(grant), .. } => {
-            tracing::info!(company = grant.company.id, grant = grant.grant_id, "connected");
-        }
-        Event::Refreshed { outcome: Ok(grant), .. } => {
-            tracing::info!(expires_at = grant.expires_at.0, "the tokens are renewed");
-        }
-        Event::Redeemed { outcome: Err(failure), .. } => tell_failure("the code exchange", failure),
-        Event::Refreshed { outcome: Err(failure), .. } => tell_failure("the renewal", failure),
-        Event::ResetFinished { outcome: ResetOutcome::Confirmed, .. } => {
-            tracing::info!("disconnected, and the server has confirmed it");
-        }
-        Event::ResetFinished { outcome, .. } => {
-            tracing::warn!(?outcome, "the server has not confirmed the disconnect");
-        }
-        _ => {}
-    }
-}
-
-fn tell_failure(what: &str, failure: &Failure) {
-    match failure {
-        Failure::Passing(trouble) => {
-            let code = trouble.code.words().code;
-            tracing::warn!(code, "{what} failed; it will be tried again");
-        }
-        Failure::Final(trouble) => {
-            let code = trouble.code.words().code;
-            tracing::error!(code, "{what} failed for good");
-        }
     }
 }

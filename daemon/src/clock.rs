@@ -1,6 +1,9 @@
 //! The only code of the daemon that may ask for the time or for randomness.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use aws_lc_rs::rand::SystemRandom;
 use counterfoil_protocol::{
@@ -12,6 +15,11 @@ use counterfoil_protocol::{
 pub(crate) trait Clock: Send + Sync {
     /// The wall clock now, in whole seconds.
     fn now(&self) -> UnixTime;
+
+    /// Time since some fixed moment, which nobody sets: for measuring how long something takes.
+    fn ticks(&self) -> Duration {
+        Duration::from_secs(self.now().0.unsigned_abs())
+    }
 }
 
 /// Gives random bytes.
@@ -71,6 +79,12 @@ impl Clock for System {
     fn now(&self) -> UnixTime {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn ticks(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 

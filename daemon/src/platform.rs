@@ -57,6 +57,11 @@ impl Platform {
 }
 
 impl Call {
+    /// The path, with `*` for one segment.
+    pub(crate) fn pattern(&self) -> &'static str {
+        self.path
+    }
+
     /// Whether this is a call with `method` to `path`.
     pub(crate) fn admits(&self, method: &Method, path: &str) -> bool {
         self.methods.contains(&method.as_str()) && self.reaches(path)

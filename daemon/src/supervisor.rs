@@ -16,6 +16,7 @@ use crate::{
     clock::System,
     config::{Config, ConfigError},
     custody::Custody,
+    events,
     local::Guests,
     situation::{Life, Situation, Situations},
 };
@@ -57,6 +58,19 @@ enum ReloadError {
     Guests(String),
     #[error("reading the store's file failed")]
     Broken,
+}
+
+impl ReloadError {
+    /// The setting, or the kind of error: what may be kept, where the file's own text may not.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Config(ConfigError::Setting { name, .. }) => name,
+            Self::Config(ConfigError::Distrusted(_)) => "others can change it",
+            Self::Config(ConfigError::Syntax(_)) => "it cannot be understood",
+            Self::Config(ConfigError::Unreadable { .. }) | Self::Broken => "it cannot be read",
+            Self::Guests(_) => "a user or group does not exist",
+        }
+    }
 }
 
 impl Handle {
@@ -113,7 +127,7 @@ impl Supervisor {
         });
         match read.await.unwrap_or(Err(ReloadError::Broken)) {
             Ok((config, guests)) => self.go_by(config, guests).await,
-            Err(error) => tracing::error!(%error, "the store's file is not taken over"),
+            Err(error) => events::reload_failed(&error, error.kind()),
         }
     }
 
@@ -123,7 +137,7 @@ impl Supervisor {
         let (config, guests) = (Arc::new(config), Arc::new(guests));
         let life = if stays { before.life.clone() } else { self.rebuild(&config).await };
         self.situations.send_replace(Arc::new(Situation { config, guests, life }));
-        tracing::info!(rebuilt = !stays, "the store's file is read again");
+        events::reloaded(!stays);
     }
 
     /// Takes the inside down and builds it anew.

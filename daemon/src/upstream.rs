@@ -27,7 +27,9 @@ pub(crate) use self::{
 use crate::{
     clock::{Clock, Entropy},
     config::Config,
+    events,
     key::InstallationKey,
+    metrics::METRICS,
     session::ServerHealth,
 };
 
@@ -129,7 +131,9 @@ impl Upstream {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
+        let begun = self.clock.ticks();
         let response = request.send().await;
+        METRICS.exchanged(self.clock.ticks().saturating_sub(begun), response.is_ok());
         self.remember_health(response.is_ok());
         let response = response.map_err(|error| network(&error))?;
         self.remember_nonce(url, response.headers());
@@ -149,7 +153,7 @@ impl Upstream {
 
     /// Takes over what the server's clock showed. Only after a refusal that the clocks explain.
     pub(crate) fn learn_clock(&self, offset: i64) {
-        tracing::warn!(offset_s = offset, "the server's clock differs; signing by its time");
+        events::clock_learned(offset);
         let mut memory = self.memory();
         memory.clock_offset = offset;
         memory.health.clock_offset = Some(offset);
@@ -163,8 +167,18 @@ impl Upstream {
     fn remember_health(&self, reachable: bool) {
         let now = self.clock.now();
         let mut memory = self.memory();
-        memory.health.reachable = Some(reachable);
-        memory.health.checked_at = Some(now);
+        let health = &mut memory.health;
+        let unreachable_since =
+            if reachable { None } else { health.unreachable_since.or(Some(now)) };
+        let before = std::mem::replace(&mut health.unreachable_since, unreachable_since);
+        health.reachable = Some(reachable);
+        health.checked_at = Some(now);
+        drop(memory);
+        match (before, reachable) {
+            (None, false) => events::server_unreachable(),
+            (Some(since), true) => events::server_reachable(now.since(since).max(0)),
+            _ => {}
+        }
     }
 
     fn remember_nonce(&self, url: &str, headers: &HeaderMap) {

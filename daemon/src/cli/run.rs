@@ -1,6 +1,6 @@
 //! `counterfoild run`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -21,10 +21,15 @@ use crate::{
     clock::System,
     config::Config,
     custody::Custody,
+    events,
+    history::History,
     local::{self, App, Doors, Guests},
     places::{Places, Service},
     supervisor::{self, Command, Supervisor},
 };
+
+/// How long the end waits for the history to be written.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -81,6 +86,10 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     let system = Arc::new(System::warmed());
     let guests = Guests::resolve(&config.local).map_err(anyhow::Error::msg)?;
     let custody = Custody::take(&places.state_dir)?;
+    match History::start(&places.state_dir, Arc::clone(&system) as _) {
+        Ok(history) => events::keep_in(history),
+        Err(error) => tracing::warn!(%error, "no history is kept"),
+    }
     let doors = Doors::open(&places, &config.local, &guests, custody.owner, &*system).await?;
     if let Err(error) = places.record() {
         tracing::warn!(%error, "cannot note the sockets in the state directory");
@@ -93,10 +102,7 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     let (end_inside, inside_may_end) = oneshot::channel::<()>();
     let supervising = tokio::spawn(supervisor.run(async { drop(inside_may_end.await) }));
     let serving = tokio::spawn(local::serve(doors, app, stopping));
-    tracing::info!(
-        version = crate::VERSION, socket = %places.api_socket.display(),
-        state = %places.state_dir.display(), "ready"
-    );
+    events::started(&places.api_socket);
     obey(&commands).await?;
     // Callers who are inside are still served; what they wait for is the actor's work.
     stop.send_replace(true);
@@ -106,7 +112,9 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     for socket in [&places.api_socket, &places.admin_socket] {
         let _ = std::fs::remove_file(socket);
     }
-    tracing::info!("stopped");
+    events::stopped();
+    // A disk that hangs must not keep the daemon from ending.
+    let _ = tokio::time::timeout(HISTORY_PATIENCE, events::close()).await;
     Ok(())
 }
 

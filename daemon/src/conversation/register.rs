@@ -85,7 +85,7 @@ impl Conversation {
             response.scopes.iter().map(String::as_str).collect()
         };
         let scopes = ScopeSet::from_names(names).map_err(|_| unreadable())?;
-        tracing::info!(client_id = response.client_id, %scopes, "the store is registered");
+        tracing::debug!(client_id = response.client_id, %scopes, "the server gave these permissions");
         Ok(Registration { client_id: response.client_id, scopes })
     }
 }

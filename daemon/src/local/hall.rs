@@ -14,10 +14,11 @@ use super::{
     App, Doors, Response,
     gate::{Admitted, Gate},
     peer::Peer,
-    problem::problem,
+    problem::{outcome, problem},
     rights::{Door, Rules, may},
     routes,
 };
+use crate::{events, history::Called};
 
 /// Connections at one time. More wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 2_048;
@@ -149,12 +150,17 @@ async fn answer(
     let (config, guests) = (&situation.config, &situation.guests);
     let response = match gate.admit(guests, peer, request.uri(), request.headers()) {
         Ok(Admitted { caller, client }) => {
-            tracing::debug!(uid, client, method = %request.method(), path = request.uri().path(), "request");
             let rules = Rules { narrowed: guests.are_narrowed(), proofs: config.local.proofs };
-            routes::answer(app, |verb| may(caller, gate.door, verb, rules), request).await
+            let client = client.to_owned();
+            let (method, path) = routes::label(&config.platform, &request);
+            let response =
+                routes::answer(app, |verb| may(caller, gate.door, verb, rules), request).await;
+            let outcome = outcome(&response);
+            events::called(Called { uid, client: &client, method, path, outcome });
+            response
         }
         Err(trouble) => {
-            tracing::warn!(uid, code = trouble.code.words().code, "refused at the gate");
+            events::refused(uid, trouble.code);
             problem(&trouble)
         }
     };

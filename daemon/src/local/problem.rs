@@ -9,7 +9,10 @@ use hyper::{
 use serde::Serialize;
 
 use super::{Body, Response};
-use crate::trouble::{Code, Trouble, Words};
+use crate::{
+    events,
+    trouble::{Code, Trouble, Words},
+};
 
 /// A trouble on the wire.
 #[derive(Serialize)]
@@ -44,6 +47,7 @@ impl<'a> Problem<'a> {
 
 /// A trouble as an answer.
 pub(super) fn problem(trouble: &Trouble) -> Response {
+    events::told(trouble.code);
     let body = Problem::of(trouble);
     let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, "application/problem+json", &body);
@@ -54,7 +58,19 @@ pub(super) fn problem(trouble: &Trouble) -> Response {
         let challenge = HeaderValue::from_static("Bearer realm=\"counterfoild\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    response.extensions_mut().insert(trouble.code);
     response
+}
+
+/// An answer in one word: the code of the problem, or the class of its status.
+pub(super) fn outcome(response: &Response) -> &'static str {
+    match (response.extensions().get::<Code>(), response.status().as_u16()) {
+        (Some(code), _) => code.words().code,
+        (None, 200..300) => "2xx",
+        (None, 300..400) => "3xx",
+        (None, 400..500) => "4xx",
+        (None, _) => "5xx",
+    }
 }
 
 /// A body that is whole.

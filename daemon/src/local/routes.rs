@@ -12,7 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{App, Response, control, events, problem::problem, proofs, proxy, rights::Verb};
-use crate::trouble::{Code, Trouble};
+use crate::{
+    platform::{Call, Platform},
+    trouble::{Code, Trouble},
+};
 
 /// The longest body of a control request, in bytes.
 const MAX_CONTROL_BODY: usize = 64 * 1_024;
@@ -69,6 +72,24 @@ pub(super) async fn answer(
         Verb::Status => Ok(control::status(app)),
     };
     answer.unwrap_or_else(|trouble| problem(&trouble))
+}
+
+/// What a request asks for, in words that are ours: its method, and its route or the pattern of the forwarded path.
+pub(super) fn label(
+    platform: &Platform,
+    request: &Request<Incoming>,
+) -> (&'static str, &'static str) {
+    const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+    let method = METHODS.into_iter().find(|known| *known == request.method().as_str());
+    let path = request.uri().path();
+    let route = match path.strip_prefix(API) {
+        Some(path) => {
+            let call = platform.calls.iter().find(|call| call.reaches(path));
+            call.map(Call::pattern)
+        }
+        None => ROUTES.iter().find(|(route, ..)| *route == path).map(|(route, ..)| *route),
+    };
+    (method.unwrap_or("other"), route.unwrap_or("other"))
 }
 
 /// A refusal that names the methods that would be taken (RFC 9110 §15.5.6).

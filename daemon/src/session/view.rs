@@ -97,6 +97,8 @@ pub(crate) struct ServerHealth {
     pub(crate) reachable: Option<bool>,
     /// When that was.
     pub(crate) checked_at: Option<UnixTime>,
+    /// Since when it has not answered, where it does not.
+    pub(crate) unreachable_since: Option<UnixTime>,
     /// Seconds that its clock is ahead of ours, where it made us learn that.
     pub(crate) clock_offset: Option<i64>,
 }

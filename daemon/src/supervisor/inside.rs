@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     conversation::Conversation,
     custody::{Custody, Damage, Estate},
+    events,
     situation::{Life, Working},
     upstream::Upstream,
 };
@@ -104,6 +105,6 @@ fn employ(
 }
 
 fn degraded(damage: &Damage) -> Life {
-    tracing::error!(%damage, "the state cannot be used; nothing is changed and no new key is made");
+    events::degraded(&damage.to_string());
     Life::Degraded { why: damage.to_string(), next_step: damage.next_step() }
 }
