@@ -25,7 +25,9 @@ use crate::{
     conversation::Conversation,
     events,
     journal::{Journal, JournalError},
-    session::{Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Waiting},
+    session::{
+        Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered, Waiting,
+    },
     trouble::{Code, Trouble},
 };
 
@@ -306,6 +308,12 @@ impl Actor {
                 let event = move |outcome| Event::Refreshed { family, outcome };
                 let step = async move { conversation.refresh(&order).await };
                 self.detach(step, Err(Failure::Passing(broken)), event);
+            }
+            Action::Recover(order) => {
+                let idempotency_key = order.idempotency_key.clone();
+                let event = |outcome| Event::Recovered { idempotency_key, outcome };
+                let step = async move { conversation.recover(&order).await };
+                self.detach(step, Err(Unrecovered::Passing(broken)), event);
             }
             Action::Reset(order) => {
                 let reset_key = order.disconnect.reset_key.clone();

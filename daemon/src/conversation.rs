@@ -5,6 +5,7 @@
 
 mod authorize;
 mod discover;
+mod recover;
 mod register;
 mod reset;
 mod token;

@@ -116,6 +116,20 @@ pub(crate) fn recovered(grant_id: &str) {
     happened(Kind::Recovered, None, json!({ "grant": grant_id }));
 }
 
+/// The tokens are lost, and the key asks for others. `code` says why they are.
+pub(crate) fn recovery_begun(code: Code) {
+    let code = code.words().code;
+    warn!(event = "recovery_begun", code, "the tokens are lost; the key asks for others");
+    happened(Kind::RecoveryBegun, Some(code), json!({}));
+}
+
+/// A recovery failed and will be tried again.
+pub(crate) fn recovery_failed(code: Code) {
+    let code = code.words().code;
+    warn!(event = "recovery_failed", code, "the recovery failed; it will be tried again");
+    happened(Kind::RecoveryFailed, Some(code), json!({}));
+}
+
 /// The server did not recover the connection.
 pub(crate) fn recovery_refused(code: Code) {
     let code = code.words().code;

@@ -10,6 +10,7 @@ mod connect;
 mod disconnect;
 mod event;
 mod facts;
+mod recovery;
 mod token;
 mod view;
 
@@ -19,11 +20,12 @@ use self::backoff::Backoff;
 pub(crate) use self::{
     event::{
         Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
-        Leftover, PushOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder, ResetOutcome, Waiting,
+        Leftover, PushOrder, RecoverOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder,
+        ResetOutcome, Unrecovered, Waiting,
     },
     facts::{
-        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt, RefreshIntent,
-        Registration, Tokens,
+        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt,
+        RecoveryIntent, RefreshIntent, Registration, Tokens,
     },
     view::{ServerHealth, State, Status},
 };
@@ -55,6 +57,9 @@ struct Running {
     connecting: Option<Connecting>,
     redeeming: bool,
     refreshing: bool,
+    recovering: bool,
+    /// A recovery was refused since the start, so it is not begun again.
+    recovery_refused: bool,
     /// The newest token had ended when it came.
     stale: bool,
     resetting: bool,
@@ -66,6 +71,7 @@ struct Running {
     reset_hopeless: bool,
     redeem_backoff: Backoff,
     refresh_backoff: Backoff,
+    recovery_backoff: Backoff,
     reset_backoff: Backoff,
     /// When refreshes were forced lately.
     forced: Vec<UnixTime>,
@@ -111,6 +117,9 @@ impl Session {
             }
             Event::TokenDemanded { rejected } => self.token_demanded(rejected.as_ref(), cx),
             Event::Refreshed { family, outcome } => self.refreshed(family, outcome, cx),
+            Event::Recovered { idempotency_key, outcome } => {
+                self.recovered(&idempotency_key, outcome, cx)
+            }
             Event::DisconnectAsked { forget } => self.disconnect_asked(forget, cx),
             Event::ResetFinished { reset_key, outcome } => {
                 self.reset_finished(&reset_key, outcome, cx)
@@ -130,8 +139,10 @@ impl Session {
     pub(crate) fn next_due(&self) -> Option<UnixTime> {
         let facts = &self.facts;
         let renewal = facts.connection.as_ref().filter(|connection| connection.is_alive());
+        let renewal = renewal.filter(|_| facts.recovery.is_none());
         let dues = [
             renewal.map(|connection| self.running.refresh_backoff.due(connection.tokens.renews_at)),
+            self.recovery_due(),
             facts.exchange.as_ref().map(|it| self.running.redeem_backoff.due(it.since)),
             facts.disconnect.as_ref().map(|it| self.running.reset_backoff.due(it.since)),
         ];
@@ -145,6 +156,7 @@ impl Session {
         }
         let mut actions = self.redeem_if_due(cx);
         actions.extend(self.reset_if_due(cx));
+        actions.extend(self.recover_if_due(cx));
         actions.extend(self.refresh_if_due(cx));
         actions
     }

@@ -89,6 +89,10 @@ codes! {
     AdminOnly = 403 "admin_only"
         "This is for the daemon's owner alone, not for plugins."
         "Run counterfoild on the store's machine, as root or as the daemon's user; counterfoild help lists its commands.";
+    /// The key asked for a new token family, and no approval stands.
+    ApprovalWithdrawn = 409 "approval_withdrawn"
+        "The approval of this store has ended at the payment platform: somebody withdrew it there, or the company was closed."
+        "Press Connect to approve the store again.";
     /// The server refused to push or to begin an authorization.
     AuthorizationRefused = 502 "authorization_refused"
         "The payment platform refused to begin the approval."
@@ -173,6 +177,10 @@ codes! {
     Internal = 500 "internal"
         "The daemon failed in a way that it should not."
         "Restart the daemon and send its log to the plugin's maker.";
+    /// The server saw the key's tokens used in two places.
+    KeyInTwoPlaces = 409 "key_in_two_places"
+        "This store's key is in use in two places, so the payment platform will not renew the connection by itself."
+        "Find the copy of this store (a staging site, a restored backup) and stop its daemon; then press Connect here to approve the store again.";
     /// The route exists, but not for this method.
     MethodNotAllowed = 405 "method_not_allowed"
         "This route does not take this method."
@@ -201,6 +209,18 @@ codes! {
     ReconnectRequired = 409 "reconnect_required"
         "The connection has ended and cannot be renewed."
         "Press Connect to approve the store again.";
+    /// A lost token family, and the key asks for another.
+    Recovering = 503 "recovering"
+        "The connection's tokens were lost; the daemon is asking for new ones by its key."
+        "Wait a moment; nobody has to approve anything.";
+    /// Too many recoveries.
+    RecoveryCapped = 409 "recovery_capped"
+        "The connection's tokens were lost too often within a day, so it is not recovered again for now."
+        "Press Connect to approve the store again, or wait: the daemon asks again later by itself. If it happens again, look for a copy of this store.";
+    /// The server refused a recovery for another reason.
+    RecoveryRefused = 409 "recovery_refused"
+        "The connection's tokens were lost, and the payment platform gives no new ones to this store's key."
+        "Press Connect to approve the store again; if it stays, send this code to the platform's support.";
     /// The server knows our registration id with another address.
     RegistrationIdentityMismatch = 409 "registration_identity_mismatch"
         "The payment platform knows this installation under another address; this store is probably a copy."

@@ -2,5 +2,6 @@
 
 mod connect;
 mod crash;
+mod recovery;
 mod secrets;
 mod server;

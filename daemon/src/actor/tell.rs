@@ -2,8 +2,8 @@
 
 use crate::{
     events,
-    session::{Action, Event, Facts, Failure, ResetOutcome, Waiting},
-    trouble::Code,
+    session::{Action, Event, Facts, Failure, ResetOutcome, Unrecovered, Waiting},
+    trouble::{Code, Happened},
 };
 
 /// Tells what one event came to: called once, after the facts are on the disk.
@@ -26,9 +26,14 @@ pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Acti
         Event::Refreshed { outcome: Err(Failure::Passing(trouble)), .. } => {
             events::renewal_failed(trouble.code);
         }
-        Event::Refreshed { outcome: Err(Failure::Final(trouble)), .. } => {
-            events::connection_lost(trouble.code);
+        Event::Refreshed { outcome: Err(Failure::Final(trouble)), .. }
+            if after.recovery.is_some() && lost(after).is_none() =>
+        {
+            events::recovery_begun(trouble.code);
         }
+        Event::Refreshed { outcome: Err(Failure::Final(_)), .. } => tell_loss(before, after),
+        Event::Recovered { outcome: Ok(grant), .. } => events::recovered(&grant.grant_id),
+        Event::Recovered { outcome: Err(reason), .. } => tell_unrecovered(reason, before, after),
         Event::DisconnectAsked { .. }
             if before.connection.is_some() && after.connection.is_none() =>
         {
@@ -41,6 +46,27 @@ pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Acti
         Event::ResetFinished { .. } => events::disconnect_unconfirmed(None),
         _ => {}
     }
+}
+
+fn tell_unrecovered(reason: &Unrecovered, before: &Facts, after: &Facts) {
+    match reason {
+        Unrecovered::Passing(trouble) => events::recovery_failed(trouble.code),
+        Unrecovered::Capped(trouble) | Unrecovered::Final(trouble) => {
+            events::recovery_refused(trouble.code);
+        }
+        Unrecovered::NotOffered => {}
+    }
+    tell_loss(before, after);
+}
+
+fn tell_loss(before: &Facts, after: &Facts) {
+    if let Some(now) = lost(after).filter(|now| lost(before) != Some(now)) {
+        events::connection_lost(now.trouble.code);
+    }
+}
+
+fn lost(facts: &Facts) -> Option<&Happened> {
+    facts.connection.as_ref()?.lost.as_ref()
 }
 
 /// A callback that left the attempt alone is nothing that happened to the connection.

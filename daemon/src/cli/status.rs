@@ -51,6 +51,10 @@ fn told(status: &Value) -> String {
         let next_step = text("/last_error/next_step").unwrap_or_default();
         format!("{message} ({at}) {next_step}")
     });
+    let recoveries = status.pointer("/recoveries/count").and_then(Value::as_u64);
+    let recovered = recoveries.filter(|count| *count > 0).map(|count| {
+        format!("{count} times, last {}", time("/recoveries/last_at").unwrap_or_default())
+    });
     let lines = [
         ("State", text("/state")),
         ("Company", company),
@@ -58,6 +62,7 @@ fn told(status: &Value) -> String {
         ("Connected", time("/connected_at")),
         ("Token renews", time("/token/renews_at")),
         ("Token ends", time("/token/expires_at")),
+        ("Recovered", recovered),
         ("Approval until", time("/pending/expires_at")),
         ("Store", text("/site_url")),
         ("Platform", text("/platform")),

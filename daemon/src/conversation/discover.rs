@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use counterfoil_protocol::token::INSTALLATION_KEY;
 use hyper::Method;
 use serde_json::{Map, Value};
 use url::Url;
@@ -19,6 +20,8 @@ pub(super) struct Endpoints {
     pub(super) installations: String,
     pub(super) pushed_request: Option<String>,
     pub(super) revocation: Option<String>,
+    /// A lost token family can be replaced by a proof of the key.
+    pub(super) recovery: bool,
 }
 
 /// Why a metadata document is not acted upon.
@@ -61,6 +64,10 @@ impl Endpoints {
             installations: required("native_installation_endpoint")?,
             pushed_request: optional("pushed_authorization_request_endpoint"),
             revocation: optional("revocation_endpoint"),
+            recovery: metadata
+                .get("grant_types_supported")
+                .and_then(Value::as_array)
+                .is_some_and(|types| types.iter().any(|name| name == INSTALLATION_KEY)),
         })
     }
 }
@@ -138,6 +145,10 @@ mod tests {
         assert_eq!(endpoints.token, "https://pay.example/oauth/token");
         assert_eq!(endpoints.pushed_request, None);
         assert_eq!(endpoints.revocation, None);
+        assert!(!endpoints.recovery);
+        let mut metadata = metadata();
+        metadata.insert("grant_types_supported".into(), json!(["refresh_token", INSTALLATION_KEY]));
+        assert!(Endpoints::vet(&metadata, ISSUER).expect("acceptable").recovery);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use counterfoil_protocol::{
 use hyper::Method;
 use serde_json::Value;
 
-use super::{Conversation, accept_json, passing, refused, unanswered};
+use super::{Conversation, Endpoints, accept_json, passing, refused, unanswered};
 use crate::{
     session::{Company, Exchange, Failure, Grant, RefreshOrder},
     trouble::{Code, Trouble},
@@ -28,22 +28,22 @@ const NOTICEABLE: i64 = 30;
 const FARTHEST: i64 = 24 * 3_600;
 
 /// What one token call is about.
-struct Asked<'a> {
-    client_id: &'a str,
-    audience: &'a str,
-    scopes: &'a ScopeSet,
-    since: UnixTime,
-    /// What a refresh must not change.
-    before: Option<Before<'a>>,
+pub(super) struct Asked<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) audience: &'a str,
+    pub(super) scopes: &'a ScopeSet,
+    pub(super) since: UnixTime,
+    /// What a refresh or a recovery must not change.
+    pub(super) before: Option<Before<'a>>,
     /// What is said when the server refuses for good.
-    refusal: Code,
+    pub(super) refusal: Code,
 }
 
-/// What was true before a refresh.
-struct Before<'a> {
-    refresh: &'a Secret,
-    company_id: &'a str,
-    grant_id: &'a str,
+/// What was true before a refresh or a recovery.
+pub(super) struct Before<'a> {
+    pub(super) refresh: &'a Secret,
+    pub(super) company_id: &'a str,
+    pub(super) grant_id: &'a str,
 }
 
 impl Conversation {
@@ -115,12 +115,23 @@ impl Conversation {
         let sent_at = self.upstream.now();
         let answer = self.send_form(&endpoints.token, form, Some(idempotency_key)).await;
         let answer = answer.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
-        let response = read(&answer, asked.refusal)?;
+        self.take(&answer, &endpoints, asked, sent_at).await
+    }
+
+    /// Reads an answer of the token endpoint and verifies what it gives.
+    pub(super) async fn take(
+        &self,
+        answer: &Answer,
+        endpoints: &Endpoints,
+        asked: &Asked<'_>,
+        sent_at: UnixTime,
+    ) -> Result<Grant, Failure> {
+        let response = read(answer, asked.refusal)?;
         let jwks = self.upstream.send(Method::GET, &endpoints.jwks, accept_json(), Bytes::new());
         let jwks = jwks.await.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
         let keys = jwks.json().filter(|_| jwks.status.is_success());
         let keys = keys.ok_or_else(|| Failure::Passing(passing(&jwks)))?;
-        self.believe(&answer, response, &KeySet::from_jwks(&keys), asked, sent_at)
+        self.believe(answer, response, &KeySet::from_jwks(&keys), asked, sent_at)
     }
 
     fn believe(
@@ -237,7 +248,7 @@ fn grant(
         (response.token_type.eq_ignore_ascii_case("dpop"), "the token is not bound to a key"),
         (lifetime > 0, "the token has no lifetime"),
         (response.scope.is_none_or(|scope| scope == *asked.scopes), "the scopes are others"),
-        (same, "the refresh changed company or grant"),
+        (same, "the answer is for another company or grant"),
         (rotated, "the refresh token was not rotated"),
     ] {
         if !holds {

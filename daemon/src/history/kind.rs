@@ -70,6 +70,10 @@ kinds! {
     RenewalFailed = "renewal_failed" "A renewal failed and will be tried again: {code}";
     /// The connection was recovered by the key.
     Recovered = "recovered" "The connection was recovered by the key.";
+    /// The tokens were lost, and the key asks for others.
+    RecoveryBegun = "recovery_begun" "The tokens were lost, and the key asks for others: {code}";
+    /// A recovery failed and will be tried again.
+    RecoveryFailed = "recovery_failed" "The recovery failed and will be tried again: {code}";
     /// The server did not recover the connection.
     RecoveryRefused = "recovery_refused" "The platform did not recover the connection: {code}";
     /// This state seems to be a copy, or to belong to another store.

@@ -26,6 +26,7 @@ impl Session {
         self.running.connecting = None;
         if forget || self.facts.connection.is_none() {
             let leftover = self.leftover();
+            actions.push(Action::Settle(Waiting::Token, Err(Trouble::of(Code::NotConnected))));
             self.end(cx);
             actions.push(settled(leftover));
             return actions;
@@ -39,7 +40,8 @@ impl Session {
         self.running.reset_hopeless = false;
         self.running.reset_renewed = false;
         let work = self.due_work(cx);
-        let under_way = self.running.resetting || self.running.refreshing;
+        let under_way =
+            self.running.resetting || self.running.refreshing || self.running.recovering;
         if !under_way {
             actions.push(Action::Reply(Ok(Done::Disconnect(Disconnecting::default()))));
         }
@@ -56,7 +58,10 @@ impl Session {
         // A merchant who is approving anew must not be reset in the middle of it.
         let approving = self.facts.exchange.is_some()
             || self.facts.pending.as_ref().is_some_and(|attempt| cx.now < attempt.expires_at);
-        let free = !self.running.resetting && !self.running.refreshing && !approving;
+        let free = !self.running.resetting
+            && !self.running.refreshing
+            && !self.running.recovering
+            && !approving;
         let possible = !self.running.reset_needs_token && !self.running.reset_hopeless;
         if !free || !possible || !self.running.reset_backoff.is_over(cx.now) {
             return Vec::new();
@@ -82,10 +87,7 @@ impl Session {
         }
         self.running.resetting = false;
         match outcome {
-            ResetOutcome::Confirmed => {
-                self.end(cx);
-                vec![settled(None)]
-            }
+            ResetOutcome::Confirmed => self.disconnected(cx),
             ResetOutcome::Impossible => {
                 let leftover = self.leftover();
                 self.end(cx);
@@ -98,13 +100,21 @@ impl Session {
             ResetOutcome::NeedsToken => {
                 self.running.reset_needs_token = true;
                 self.running.reset_renewed = true;
-                match &self.facts.connection {
-                    Some(connection) if connection.is_alive() => self.due_work(cx),
-                    _ => self.reset_without_token(cx),
+                let mut actions = self.due_work(cx);
+                let alive = self.facts.connection.as_ref().is_some_and(super::Connection::is_alive);
+                if !alive && !self.running.recovering {
+                    actions.extend(self.reset_without_token(cx));
                 }
+                actions
             }
             ResetOutcome::Failed(trouble) => self.reset_failed(&trouble, cx),
         }
+    }
+
+    /// Nothing stands at the server any more.
+    pub(super) fn disconnected(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        self.end(cx);
+        vec![settled(None)]
     }
 
     /// The reset waited for a token that will never come.
@@ -134,6 +144,7 @@ impl Session {
         }
         self.facts.disconnect = None;
         self.facts.refresh = None;
+        self.facts.recovery = None;
         self.running = Running::default();
     }
 

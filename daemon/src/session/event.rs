@@ -53,6 +53,13 @@ pub(crate) enum Event {
         /// How it ended.
         outcome: Result<Grant, Failure>,
     },
+    /// A recovery ended.
+    Recovered {
+        /// The key of the request.
+        idempotency_key: String,
+        /// How it ended.
+        outcome: Result<Grant, Unrecovered>,
+    },
     /// Somebody wants to disconnect.
     DisconnectAsked {
         /// End it here alone, whatever the server knows.
@@ -84,7 +91,7 @@ impl Event {
         match self {
             Self::Registered { .. } | Self::Pushed { .. } => Some(Waiting::Connect),
             Self::Redeemed { .. } => Some(Waiting::Callback),
-            Self::Refreshed { .. } => Some(Waiting::Token),
+            Self::Refreshed { .. } | Self::Recovered { .. } => Some(Waiting::Token),
             Self::ResetFinished { .. } => Some(Waiting::Disconnect),
             _ => None,
         }
@@ -136,6 +143,19 @@ pub(crate) enum Failure {
     Final(Trouble),
 }
 
+/// Why a recovery gave nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Unrecovered {
+    /// There were too many; not before the trouble's `retry_after`.
+    Capped(Trouble),
+    /// It will not pass.
+    Final(Trouble),
+    /// The server has no recovery.
+    NotOffered,
+    /// It may pass: send the same again later.
+    Passing(Trouble),
+}
+
 /// How an attempt to end the connection at the server ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ResetOutcome {
@@ -162,6 +182,8 @@ pub(crate) enum Action {
     Push(PushOrder),
     /// Redeem a code.
     Redeem(Exchange),
+    /// Ask for a new token family by the key.
+    Recover(RecoverOrder),
     /// Refresh the tokens.
     Refresh(RefreshOrder),
     /// End the connection at the server.
@@ -272,6 +294,27 @@ pub(crate) struct RefreshOrder {
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When it began.
+    pub(crate) since: UnixTime,
+}
+
+/// What a recovery sends and expects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RecoverOrder {
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The resource.
+    pub(crate) audience: String,
+    /// The scopes that stay as they are.
+    pub(crate) scopes: ScopeSet,
+    /// The company that stays as it is.
+    pub(crate) company_id: String,
+    /// The approval that stays as it is.
+    pub(crate) grant_id: String,
+    /// The refresh token of the lost family.
+    pub(crate) former: Secret,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// When the family was lost.
     pub(crate) since: UnixTime,
 }
 

@@ -29,6 +29,10 @@ pub(crate) struct Facts {
     pub(crate) connection: Option<Connection>,
     /// Intent: a refresh token is being redeemed.
     pub(crate) refresh: Option<RefreshIntent>,
+    /// Intent: the key is asking for a new token family.
+    pub(crate) recovery: Option<RecoveryIntent>,
+    /// The recoveries that there were.
+    pub(crate) recoveries: Recoveries,
     /// Intent: the connection is being ended.
     pub(crate) disconnect: Option<Disconnect>,
     /// When a disconnect was completed.
@@ -207,6 +211,31 @@ pub(crate) struct RefreshIntent {
     pub(crate) idempotency_key: String,
     /// When it began.
     pub(crate) since: UnixTime,
+}
+
+/// A lost token family for which the key is asking another. A retry sends the same key of the request again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct RecoveryIntent {
+    /// The family that was lost.
+    pub(crate) family: u64,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// How often it was sent. What was sent more than once may have been answered before.
+    pub(crate) sends: u32,
+    /// When the family was lost, and why.
+    pub(crate) cause: Happened,
+    /// Not to be sent before: somebody counts recoveries, the server or we.
+    pub(crate) not_before: Option<UnixTime>,
+}
+
+/// How often the key had to bring a lost connection back.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub(crate) struct Recoveries {
+    /// How often since this installation exists.
+    pub(crate) count: u64,
+    /// The newest ones, oldest first: as many as are counted against the limit.
+    pub(crate) times: Vec<UnixTime>,
 }
 
 /// A disconnect on its way. Its keys live as long as it does.

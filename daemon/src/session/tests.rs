@@ -10,6 +10,7 @@ use crate::trouble::{Code, Trouble};
 
 mod connect;
 mod disconnect;
+mod recovery;
 mod token;
 
 fn session(facts: Facts) -> Session {
@@ -43,6 +44,13 @@ fn token(generation: u32) -> Done {
 fn refresh_order(actions: &[Action]) -> Option<&RefreshOrder> {
     actions.iter().find_map(|action| match action {
         Action::Refresh(order) => Some(order),
+        _ => None,
+    })
+}
+
+fn recover_order(actions: &[Action]) -> Option<&RecoverOrder> {
+    actions.iter().find_map(|action| match action {
+        Action::Recover(order) => Some(order),
         _ => None,
     })
 }
@@ -110,7 +118,7 @@ fn facts_say_the_state() {
     assert_eq!(session(anew).state(&world.at(NOW)), State::AwaitingApproval);
 }
 
-fn events() -> [(&'static str, Event); 10] {
+fn events() -> [(&'static str, Event); 11] {
     let final_failure = || Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
     [
         ("tick", Event::Tick),
@@ -124,6 +132,13 @@ fn events() -> [(&'static str, Event); 10] {
         ),
         ("token", Event::TokenDemanded { rejected: None }),
         ("refreshed", Event::Refreshed { family: 7, outcome: final_failure() }),
+        (
+            "recovered",
+            Event::Recovered {
+                idempotency_key: "other".to_owned(),
+                outcome: Err(Unrecovered::NotOffered),
+            },
+        ),
         ("disconnect", Event::DisconnectAsked { forget: false }),
         (
             "reset",
@@ -148,6 +163,7 @@ fn first(actions: &[Action]) -> String {
         Some(Action::Push(_)) => "push".to_owned(),
         Some(Action::Redeem(_)) => "redeem".to_owned(),
         Some(Action::Refresh(_)) => "refresh".to_owned(),
+        Some(Action::Recover(_)) => "recover".to_owned(),
         Some(Action::Reset(_)) => "reset".to_owned(),
     }
 }
@@ -157,7 +173,7 @@ fn first(actions: &[Action]) -> String {
 fn every_state_takes_every_event() {
     let events = events();
     let unknown = "callback_state_unknown";
-    let expected: [[&str; 10]; 8] = [
+    let expected: [[&str; 11]; 8] = [
         [
             "-",
             "register",
@@ -167,6 +183,7 @@ fn every_state_takes_every_event() {
             "-",
             "not_connected",
             "-",
+            "-",
             "Connect not_connected",
             "-",
         ],
@@ -179,6 +196,7 @@ fn every_state_takes_every_event() {
             "-",
             "not_connected",
             "-",
+            "-",
             "Connect not_connected",
             "-",
         ],
@@ -191,6 +209,7 @@ fn every_state_takes_every_event() {
             "-",
             "not_connected",
             "-",
+            "-",
             "Connect not_connected",
             "-",
         ],
@@ -202,19 +221,21 @@ fn every_state_takes_every_event() {
             "redeem",
             "-",
             "not_connected",
+            "-",
             "-",
             "callback_pending",
             "-",
         ],
-        ["-", "register", "-", "-", unknown, "-", "ok", "-", "Connect not_connected", "-"],
+        ["-", "register", "-", "-", unknown, "-", "ok", "-", "-", "Connect not_connected", "-"],
         [
-            "-",
+            "recover",
             "register",
             "-",
             "-",
             unknown,
             "-",
             "reconnect_required",
+            "-",
             "-",
             "Connect not_connected",
             "-",
@@ -228,10 +249,11 @@ fn every_state_takes_every_event() {
             "-",
             "disconnect_pending",
             "-",
+            "-",
             "Connect not_connected",
             "-",
         ],
-        ["-", "safe_mode", "-", "-", unknown, "-", "safe_mode", "-", "safe_mode", "-"],
+        ["-", "safe_mode", "-", "-", unknown, "-", "safe_mode", "-", "-", "safe_mode", "-"],
     ];
     let world = World::default();
     for ((state, facts), row) in states().into_iter().zip(expected) {

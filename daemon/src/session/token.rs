@@ -98,6 +98,7 @@ impl Session {
         // Whatever was going on with an older family is over.
         self.facts.exchange = None;
         self.facts.refresh = None;
+        self.facts.recovery = None;
         self.facts.disconnect = None;
         self.facts.disconnected_at = None;
         self.facts.receipt =
@@ -117,16 +118,20 @@ impl Session {
         rejected: Option<&Secret>,
         cx: &Context<'_>,
     ) -> Vec<Action> {
-        if let Err(code) = self.may_use_token(cx) {
-            let trouble = Trouble::of(code);
+        if let Err(trouble) = self.may_use_token(cx) {
             return vec![Action::Reply(Err(trouble))];
         }
         let current = self.valid_tokens(cx).map(|tokens| tokens.access.clone());
         if let Some(other) = current.as_ref().filter(|access| rejected != Some(access)) {
             return vec![Action::Reply(Ok(Done::Token(other.clone())))];
         }
-        if self.running.refreshing {
+        if self.running.refreshing || self.running.recovering {
             return Vec::new();
+        }
+        if self.facts.recovery.is_some() {
+            let recovery = self.recover_if_due(cx);
+            let waits = || vec![Action::Reply(Err(self.why_waiting(cx)))];
+            return if recovery.is_empty() { waits() } else { recovery };
         }
         if !self.running.refresh_backoff.is_over(cx.now) {
             return vec![Action::Reply(Err(self.why_waiting(cx)))];
@@ -148,7 +153,8 @@ impl Session {
         } else {
             self.facts.refresh.is_some() || cx.now >= connection.tokens.renews_at
         };
-        let free = !self.running.refreshing && !self.running.resetting;
+        let free =
+            !self.running.refreshing && !self.running.resetting && self.facts.recovery.is_none();
         if due && free && connection.is_alive() && self.running.refresh_backoff.is_over(cx.now) {
             self.refresh_now(cx)
         } else {
@@ -209,26 +215,16 @@ impl Session {
                 self.running.stale = false;
                 Err(self.refresh_later(trouble, cx))
             }
-            Err(Failure::Final(trouble)) => {
-                connection.lost = Some(Happened { trouble: trouble.clone(), at: cx.now });
-                self.facts.refresh = None;
-                self.running.refresh_backoff = Backoff::default();
-                self.note(&trouble, cx);
-                Err(Trouble::of(Code::ReconnectRequired))
-            }
+            Err(Failure::Final(trouble)) => return self.family_lost(trouble, cx),
         };
-        let mut work = Vec::new();
-        if self.facts.connection.as_ref().is_some_and(|it| !it.is_alive()) {
-            work.extend(self.reset_without_token(cx));
-        }
-        work.extend(self.due_work(cx));
+        let work = self.due_work(cx);
         let mut actions = Vec::from_iter(self.settle_token(renewed, cx));
         actions.extend(work);
         actions
     }
 
     /// Takes note that there are new tokens. One that ended on its way is renewed at once, a second in a row later.
-    fn renewed(&mut self, cx: &Context<'_>) -> Result<(), Trouble> {
+    pub(super) fn renewed(&mut self, cx: &Context<'_>) -> Result<(), Trouble> {
         let connection = self.facts.connection.as_ref();
         if connection.is_some_and(|it| it.tokens.are_valid(cx.now)) {
             self.running.stale = false;
@@ -248,11 +244,12 @@ impl Session {
     }
 
     /// Answers those who wait for a token, unless the new one had ended and its successor is on its way.
-    fn settle_token(&self, renewed: Result<(), Trouble>, cx: &Context<'_>) -> Option<Action> {
-        let reply = match (
-            renewed.and_then(|()| self.may_use_token(cx).map_err(Trouble::of)),
-            self.valid_tokens(cx),
-        ) {
+    pub(super) fn settle_token(
+        &self,
+        renewed: Result<(), Trouble>,
+        cx: &Context<'_>,
+    ) -> Option<Action> {
+        let reply = match (renewed.and_then(|()| self.may_use_token(cx)), self.valid_tokens(cx)) {
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(tokens)) => Ok(Done::Token(tokens.access.clone())),
             (Ok(()), None) if self.running.refreshing => return None,
@@ -261,15 +258,19 @@ impl Session {
         Some(Action::Settle(Waiting::Token, reply))
     }
 
-    fn may_use_token(&self, cx: &Context<'_>) -> Result<(), Code> {
+    pub(super) fn may_use_token(&self, cx: &Context<'_>) -> Result<(), Trouble> {
         if self.is_foreign(cx.config) {
-            return Err(Code::SafeMode);
+            return Err(Trouble::of(Code::SafeMode));
         }
-        let connection = self.facts.connection.as_ref().ok_or(Code::NotConnected)?;
+        let Some(connection) = &self.facts.connection else {
+            return Err(Trouble::of(Code::NotConnected));
+        };
         if self.facts.disconnect.is_some() {
-            return Err(Code::DisconnectPending);
+            return Err(Trouble::of(Code::DisconnectPending));
         }
-        connection.is_alive().then_some(()).ok_or(Code::ReconnectRequired)
+        // One code for programs, whatever the reason; the sentence says which.
+        let ended = |lost: &Happened| Trouble::new(Code::ReconnectRequired, &*lost.trouble.message);
+        connection.lost.as_ref().map_or(Ok(()), |lost| Err(ended(lost)))
     }
 
     fn may_force(&mut self, cx: &Context<'_>) -> bool {
@@ -281,15 +282,16 @@ impl Session {
         may
     }
 
-    fn why_waiting(&self, cx: &Context<'_>) -> Trouble {
+    pub(super) fn why_waiting(&self, cx: &Context<'_>) -> Trouble {
         let last = self.running.last_error.as_ref().map(|happened| happened.trouble.clone());
         let trouble = last.unwrap_or_else(|| Trouble::of(Code::ServerUnreachable));
-        trouble.retry_after(self.running.refresh_backoff.remaining(cx.now))
+        let [refresh, recovery] = [self.running.refresh_backoff, self.running.recovery_backoff];
+        trouble.retry_after(refresh.remaining(cx.now).max(recovery.remaining(cx.now)))
     }
 }
 
 /// Renewal is due at half life, give or take a tenth.
-fn tokens(grant: Grant, cx: &Context<'_>) -> Tokens {
+pub(super) fn tokens(grant: Grant, cx: &Context<'_>) -> Tokens {
     let half = grant.expires_at.since(grant.issued_at).max(0) / 2;
     Tokens {
         access: grant.access,

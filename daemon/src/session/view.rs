@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{
     Context, Session,
-    facts::{Company, Connection},
+    facts::{Company, Connection, Recoveries},
 };
-use crate::trouble::{Code, Happened, Words};
+use crate::trouble::{Code, Happened, Trouble, Words};
 
 /// The state of the connection in one word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -66,6 +66,8 @@ pub(crate) struct Status {
     pub(crate) token: Option<TokenTimes>,
     /// An attempt to connect.
     pub(crate) pending: Option<PendingTimes>,
+    /// How often the key had to bring the connection back.
+    pub(crate) recoveries: RecoveryCount,
     /// What is known of the server.
     pub(crate) server: ServerHealth,
     /// What went wrong last and has not been mended since.
@@ -81,6 +83,19 @@ pub(crate) struct TokenTimes {
     issued_at: UnixTime,
     expires_at: UnixTime,
     renews_at: UnixTime,
+}
+
+/// Recoveries since this installation exists.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct RecoveryCount {
+    count: u64,
+    last_at: Option<UnixTime>,
+}
+
+impl RecoveryCount {
+    fn of(recoveries: &Recoveries) -> Self {
+        Self { count: recoveries.count, last_at: recoveries.times.last().copied() }
+    }
 }
 
 /// An attempt's times.
@@ -148,7 +163,6 @@ impl Session {
         let state = self.state(cx);
         let (summary, next_step) = self.words(state, cx);
         let connection = facts.connection.as_ref();
-        let lost = connection.and_then(|connection| connection.lost.as_ref());
         let client_id = connection
             .map(|connection| &connection.client_id)
             .or(facts.registration.as_ref().map(|registration| &registration.client_id));
@@ -163,8 +177,9 @@ impl Session {
             connected_at: connection.map(|connection| connection.connected_at),
             token: connection.filter(|connection| connection.is_alive()).map(token_times),
             pending: self.pending(cx),
+            recoveries: RecoveryCount::of(&facts.recoveries),
             server,
-            last_error: self.running.last_error.as_ref().or(lost).map(LastError::of),
+            last_error: self.last_error().as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
         }
     }
@@ -202,10 +217,7 @@ impl Session {
                 "Finish the approval in the browser; if its tab is gone, press Connect again.",
             ),
             State::Connected => self.words_when_connected(company, cx),
-            State::ReconnectRequired => (
-                format!("The connection to {company} has ended and cannot be renewed."),
-                Code::ReconnectRequired.words().next_step.to_owned(),
-            ),
+            State::ReconnectRequired => self.words_when_lost(company),
             State::DisconnectPending if self.running.reset_hopeless => (
                 format!("The connection to {company} is being ended, but the payment platform no longer takes this store's tokens."),
                 "Press Connect once more and then Disconnect, or end it on this side alone: counterfoild disconnect --forget".to_owned(),
@@ -221,7 +233,7 @@ impl Session {
 
     fn words_when_connected(&self, company: &str, cx: &Context<'_>) -> (String, String) {
         let valid = self.valid_tokens(cx).is_some();
-        match &self.running.last_error {
+        match &self.last_error() {
             Some(happened) if !valid => (
                 format!(
                     "Connected to {company}, but no calls are possible at the moment: {}",
@@ -239,9 +251,31 @@ impl Session {
 }
 
 impl Session {
+    fn words_when_lost(&self, company: &str) -> (String, String) {
+        let lost = self.facts.connection.as_ref().and_then(|it| it.lost.as_ref());
+        let why = lost.map(|lost| &lost.trouble).filter(|it| it.code != Code::ReconnectRequired);
+        let ended = format!("The connection to {company} has ended and cannot be renewed");
+        match why {
+            Some(why) => {
+                (format!("{ended}: {}", why.message), why.code.words().next_step.to_owned())
+            }
+            None => (format!("{ended}."), Code::ReconnectRequired.words().next_step.to_owned()),
+        }
+    }
+
+    /// What went wrong last; after a restart, what the facts still know of it.
+    fn last_error(&self) -> Option<Happened> {
+        let recovering = |at| Happened { trouble: Trouble::of(Code::Recovering), at };
+        let facts = &self.facts;
+        let lost = facts.connection.as_ref().and_then(|connection| connection.lost.clone());
+        let recovery = facts.recovery.as_ref().map(|intent| recovering(intent.cause.at));
+        self.running.last_error.clone().or(lost).or(recovery)
+    }
+
     /// Whether a trouble will end a connection that still works.
     fn endangers(&self, happened: &Happened) -> bool {
-        self.facts.refresh.is_some() || happened.trouble.code == Code::StorageFailed
+        let renewing = self.facts.refresh.is_some() || self.facts.recovery.is_some();
+        renewing || happened.trouble.code == Code::StorageFailed
     }
 }
 
@@ -266,6 +300,7 @@ impl Status {
             connected_at: None,
             token: None,
             pending: None,
+            recoveries: RecoveryCount::default(),
             server: ServerHealth::default(),
             last_error: None,
             version: crate::VERSION,

@@ -84,6 +84,9 @@ fn a_disconnect_without_any_token_waits_for_a_person() {
     finish(&mut session, ResetOutcome::NeedsToken, &cx);
     let outcome = Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
     let actions = session.apply(Event::Refreshed { family: 1, outcome }, &cx);
+    assert!(recover_order(&actions).is_some());
+    let outcome = Err(Unrecovered::NotOffered);
+    let actions = recovery::finish(&mut session, outcome, &cx);
     assert!(actions.iter().any(|it| matches!(it, Action::Settle(Waiting::Disconnect, _))));
     assert_eq!(session.state(&cx), State::DisconnectPending);
     for hours in 3..48 {
@@ -91,6 +94,56 @@ fn a_disconnect_without_any_token_waits_for_a_person() {
     }
     let again = session.apply(Event::DisconnectAsked { forget: false }, &cx);
     assert!(reset_order(&again).is_some(), "asked again, tried again");
+}
+
+#[test]
+fn a_disconnect_with_a_dead_family_recovers_first() {
+    let world = World::default();
+    let cx = world.at(NOW + 7_200);
+    for facts in [disconnecting(), Facts { disconnect: disconnecting().disconnect, ..lost() }] {
+        let mut session = session(facts);
+        let first = reset_order(&session.apply(Event::Tick, &cx)).expect("tried").clone();
+        let mut actions = finish(&mut session, ResetOutcome::NeedsToken, &cx);
+        if refresh_order(&actions).is_some() {
+            let outcome = Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
+            actions = session.apply(Event::Refreshed { family: 1, outcome }, &cx);
+        }
+        assert!(recover_order(&actions).is_some(), "{actions:?}");
+        let actions = recovery::finish(&mut session, Ok(samples::grant(2, cx.now)), &cx);
+        let order = reset_order(&actions).expect("goes on with the new token");
+        assert_eq!(
+            (&order.access, &order.disconnect),
+            (&Secret::new("access-2"), &first.disconnect)
+        );
+        finish(&mut session, ResetOutcome::Confirmed, &cx);
+        assert_eq!(session.state(&cx), State::Disconnected);
+    }
+}
+
+#[test]
+fn a_disconnect_ends_when_the_server_says_that_no_approval_stands() {
+    let world = World::default();
+    let cx = world.at(NOW + 7_200);
+    let mut session = session(Facts { disconnect: disconnecting().disconnect, ..lost() });
+    session.apply(Event::Tick, &cx);
+    finish(&mut session, ResetOutcome::NeedsToken, &cx);
+    let withdrawn = Err(Unrecovered::Final(Trouble::of(Code::ApprovalWithdrawn)));
+    let actions = recovery::finish(&mut session, withdrawn, &cx);
+    assert!(actions.iter().any(|it| matches!(it, Action::Settle(Waiting::Disconnect, Ok(_)))));
+    assert_eq!(session.state(&cx), State::Disconnected);
+}
+
+#[test]
+fn forgetting_during_a_refresh_tells_those_who_wait_for_a_token() {
+    let world = World::default();
+    let cx = world.at(NOW + 3_600);
+    let mut session = session(samples::connected());
+    session.apply(Event::TokenDemanded { rejected: None }, &cx);
+    let actions = session.apply(Event::DisconnectAsked { forget: true }, &cx);
+    let told = Action::Settle(Waiting::Token, Err(Trouble::of(Code::NotConnected)));
+    assert!(actions.contains(&told), "{actions:?}");
+    let outcome = Ok(samples::grant(2, cx.now));
+    assert_eq!(session.apply(Event::Refreshed { family: 1, outcome }, &cx), []);
 }
 
 #[test]

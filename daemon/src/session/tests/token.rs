@@ -241,24 +241,6 @@ fn whoever_waits_for_a_token_hears_of_a_disconnect() {
 }
 
 #[test]
-fn a_final_refusal_is_terminal_and_never_a_loop() {
-    let world = World::default();
-    let mut session = session(samples::connected());
-    session.apply(Event::Tick, &world.at(NOW + 1_800));
-    let trouble = Trouble::of(Code::ReconnectRequired);
-    let outcome = Err(Failure::Final(trouble));
-    let actions = session.apply(Event::Refreshed { family: 1, outcome }, &world.at(NOW + 1_800));
-    assert_eq!(refusal(&actions), Some(Code::ReconnectRequired));
-    assert_eq!(session.state(&world.at(NOW + 1_800)), State::ReconnectRequired);
-    assert_eq!(session.next_due(), None);
-    for hours in 0..48 {
-        assert_eq!(session.apply(Event::Tick, &world.at(NOW + hours * 3_600)), []);
-    }
-    let mut restarted = super::Session::resume(session.facts);
-    assert_eq!(restarted.apply(Event::Tick, &world.at(NOW + 9_999)), []);
-}
-
-#[test]
 fn an_older_familys_end_does_not_touch_its_successor() {
     let world = World::default();
     let cx = world.at(NOW + 1_800);
