@@ -28,6 +28,7 @@ use crate::{
     session::{
         Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered, Waiting,
     },
+    surroundings::Standing,
     trouble::{Code, Trouble},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Means {
     pub(crate) conversation: Arc<Conversation>,
     /// The disk.
     pub(crate) journal: Journal,
+    /// Where the state was found.
+    pub(crate) standing: Standing,
     /// What the actor before this one could not save.
     pub(crate) leftovers: Leftovers,
 }
@@ -128,7 +131,10 @@ pub(crate) struct Actor {
 impl Actor {
     /// Makes the actor for the facts that were saved last.
     pub(crate) fn new(facts: Facts, means: Means) -> (Self, Handle) {
-        let session = Session::resume(facts);
+        let session = Session::resume(facts).found(means.standing);
+        if let Some(sign) = session.evidence(&means.config).first() {
+            events::safe_mode(sign.code());
+        }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let (published, watcher) = watch::channel(Arc::new(session.clone()));
         let handle = Handle { mailbox: mailbox.clone(), published: watcher };
@@ -177,7 +183,11 @@ impl Actor {
 
     fn nap(&self) -> Duration {
         let now = self.clock.now();
-        let due = self.session.next_due().map_or(LONGEST_NAP, |due| due.since(now));
+        let due = self
+            .session
+            .next_due()
+            .filter(|_| !self.session.is_in_safe_mode(&self.config))
+            .map_or(LONGEST_NAP, |due| due.since(now));
         let due = if self.disk_refused { DISK_PATIENCE } else { due.clamp(1, LONGEST_NAP) };
         Duration::from_secs(due.unsigned_abs())
     }

@@ -1,13 +1,14 @@
 //! The command line. `run` is the daemon; everything else asks a running one through its admin socket.
 
 mod admin;
+mod adopt;
 mod connect;
 mod disconnect;
 mod run;
 mod status;
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
@@ -38,6 +39,8 @@ enum Command {
     Status(status::StatusCommand),
     /// Connect the store: prints the address to open, waits for the approval, names the company
     Connect(connect::Connect),
+    /// Say that the store moved here: ends safe mode, and the connection goes on
+    Adopt(adopt::Adopt),
     /// End the connection, here and at the payment platform
     Disconnect(disconnect::Disconnect),
 }
@@ -70,6 +73,7 @@ enum LogFormat {
 pub(crate) fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Run(run) => run.main(),
+        Command::Adopt(adopt) => adopt.main(),
         Command::Status(status) => status.main(),
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
@@ -106,6 +110,21 @@ impl Where {
 /// Says something to whoever reads; nobody has to.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Asks whether to go on. Without a terminal nobody can be asked, so `yes` must have been said before.
+fn agreed(question: &str, yes: bool) -> anyhow::Result<bool> {
+    if yes {
+        return Ok(true);
+    }
+    anyhow::ensure!(
+        io::stdin().is_terminal(),
+        "there is no terminal to ask on; to decide in a script, add --yes"
+    );
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn say_error(text: &str) {

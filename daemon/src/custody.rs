@@ -23,6 +23,7 @@ use crate::{
         self, Credentials, Found, InstallationKey, KeyError, KeySettings, KeyStore, Leftover, Slot,
     },
     session::Facts,
+    surroundings::{self, Standing},
 };
 
 const BIRTH_FILE: &str = "birth";
@@ -115,6 +116,8 @@ pub(crate) struct Estate {
     pub(crate) journal: Journal,
     /// What was saved last.
     pub(crate) facts: Facts,
+    /// Where it was found, and what says that it is a copy.
+    pub(crate) standing: Standing,
 }
 
 impl Custody {
@@ -141,8 +144,27 @@ impl Custody {
         Ok(Self { dir: dir.to_owned(), owner, _lock: lock })
     }
 
-    /// Opens the installation's state, or brings a new installation into being where there never was one.
+    /// Opens the installation's state, or brings a new installation into being where there never was one. Says where
+    /// it stands, and binds it to where it is if it is at home there.
     pub(crate) fn open(
+        &self,
+        settings: &KeySettings,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Estate, Damage> {
+        let mut estate = self.find_or_bear(settings, clock, entropy)?;
+        let before = estate.facts.place.clone();
+        estate.standing = surroundings::stand(&self.dir, &mut estate.facts);
+        if estate.facts.place != before
+            && let Err(error) = estate.journal.save(&estate.facts, clock.now())
+        {
+            // Every later save writes it too, and until then there is nothing that was not known before.
+            tracing::warn!(%error, "the state's place cannot be written down");
+        }
+        Ok(estate)
+    }
+
+    fn find_or_bear(
         &self,
         settings: &KeySettings,
         clock: &dyn Clock,
@@ -185,14 +207,18 @@ impl Custody {
         let journal = Journal::create(journal, &identity, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;
-        Ok(Estate { identity, key, slot: Slot::A, keys, journal, facts: Facts::default() })
+        let (facts, standing) = (Facts::default(), Standing::default());
+        Ok(Estate { identity, key, slot: Slot::A, keys, journal, facts, standing })
     }
 }
 
 fn open(keys: Arc<dyn KeyStore>, journal: &Path) -> Result<Estate, Damage> {
     let (journal, identity, facts) = Journal::open(journal)?;
     match keys.find(&identity.thumbprint)? {
-        Found::Here(slot, key) => Ok(Estate { identity, key, slot, keys, journal, facts }),
+        Found::Here(slot, key) => {
+            let standing = Standing::default();
+            Ok(Estate { identity, key, slot, keys, journal, facts, standing })
+        }
         Found::Nothing => Err(Damage::KeyGone(keys.place(Slot::A))),
         Found::OnlyOthers => Err(Damage::Mismatch(keys.place(Slot::A))),
     }

@@ -181,6 +181,15 @@ pub(crate) fn safe_mode(why: &'static str) {
     happened(Kind::SafeMode, None, json!({ "why": why }));
 }
 
+/// The state is not where it was, and nothing says that it is a copy.
+pub(crate) fn moved(from: &str, to: &str) {
+    info!(
+        event = "moved",
+        from, to, "the state was moved, or restored; it is bound to where it is"
+    );
+    happened(Kind::Moved, None, json!({ "from": from, "to": to }));
+}
+
 /// The owner said that this place is the store now.
 pub(crate) fn adopted() {
     warn!(event = "adopted", "this place took the connection over");

@@ -10,6 +10,7 @@ mod config;
 mod conversation;
 mod custody;
 mod events;
+mod evidence;
 mod files;
 mod history;
 mod journal;
@@ -21,6 +22,7 @@ mod platform;
 mod session;
 mod situation;
 mod supervisor;
+mod surroundings;
 mod trouble;
 mod upstream;
 

@@ -1,5 +1,6 @@
 //! The local interface: two sockets, perhaps a loopback port, one gate and one table of routes.
 
+mod admin;
 mod control;
 #[cfg(test)]
 mod described;

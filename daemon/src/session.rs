@@ -11,6 +11,7 @@ mod disconnect;
 mod event;
 mod facts;
 mod recovery;
+mod safe_mode;
 mod token;
 mod view;
 
@@ -32,6 +33,7 @@ pub(crate) use self::{
 use crate::{
     clock::Entropy,
     config::Config,
+    surroundings::Standing,
     trouble::{Code, Happened, Trouble},
 };
 
@@ -46,6 +48,8 @@ const MAX_FORCED_PER_MINUTE: usize = 6;
 pub(crate) struct Session {
     /// What survives a crash.
     pub(crate) facts: Facts,
+    /// Where the state was found.
+    standing: Standing,
     running: Running,
     /// How many connects there were since the start; each has its number.
     connects: u64,
@@ -102,9 +106,18 @@ impl Session {
         Self { facts, ..Self::default() }
     }
 
+    /// The same, found where `standing` says.
+    pub(crate) fn found(self, standing: Standing) -> Self {
+        Self { standing, ..self }
+    }
+
     /// Takes one event. Save [`Session::facts`] if they changed, then carry out the actions.
     pub(crate) fn apply(&mut self, event: Event, cx: &Context<'_>) -> Vec<Action> {
+        if self.is_in_safe_mode(cx.config) {
+            return self.apply_in_safe_mode(&event, cx);
+        }
         match event {
+            Event::AdoptAsked => vec![Action::Reply(Err(Trouble::of(Code::NotInSafeMode)))],
             Event::Tick => self.due_work(cx),
             Event::ConnectAsked(ask) => self.connect_asked(ask, cx),
             Event::Registered { connect, outcome } => self.registered(connect, outcome, cx),
@@ -127,14 +140,6 @@ impl Session {
         }
     }
 
-    /// Whether this state was made for another store or server than the file names, and still holds something of it.
-    pub(crate) fn is_foreign(&self, config: &Config) -> bool {
-        let facts = &self.facts;
-        let holds =
-            facts.connection.is_some() || facts.disconnect.is_some() || facts.exchange.is_some();
-        holds && facts.binding.as_ref().is_some_and(|binding| *binding != Binding::of(config))
-    }
-
     /// The next time at which there will be something to do; `None` while everything waits for an event.
     pub(crate) fn next_due(&self) -> Option<UnixTime> {
         let facts = &self.facts;
@@ -151,9 +156,6 @@ impl Session {
 
     /// Starts whatever is due and not yet under way.
     fn due_work(&mut self, cx: &Context<'_>) -> Vec<Action> {
-        if self.is_foreign(cx.config) {
-            return Vec::new();
-        }
         let mut actions = self.redeem_if_due(cx);
         actions.extend(self.reset_if_due(cx));
         actions.extend(self.recover_if_due(cx));

@@ -93,6 +93,10 @@ codes! {
     ApprovalWithdrawn = 409 "approval_withdrawn"
         "The approval of this store has ended at the payment platform: somebody withdrew it there, or the company was closed."
         "Press Connect to approve the store again.";
+    /// A store of another platform or server cannot have moved here.
+    AdoptRefused = 409 "adopt_refused"
+        "The store's file names another platform or another server than the connection's, so the store cannot have moved here."
+        "Put the former platform and issuer back into the store's file, or empty the daemon's state directory and connect this store as one of its own.";
     /// The server refused to push or to begin an authorization.
     AuthorizationRefused = 502 "authorization_refused"
         "The payment platform refused to begin the approval."
@@ -193,6 +197,10 @@ codes! {
     NotFound = 404 "not_found"
         "The daemon has no such route."
         "Read the description of the local API, or update the daemon.";
+    /// There is nothing to adopt and nothing to separate.
+    NotInSafeMode = 409 "not_in_safe_mode"
+        "Nothing says that this store is a copy, so there is nothing to decide."
+        "Run counterfoild status: it says how the connection is.";
     /// The path is not one that may be forwarded at all.
     PathRefused = 400 "path_refused"
         "The path has parts that are never forwarded."
@@ -229,10 +237,10 @@ codes! {
     RegistrationRefused = 502 "registration_refused"
         "The payment platform refused to register this store."
         "Check platform, site_url and redirect_uri in the store's file; they must be the store's public addresses.";
-    /// The state was made for another store or server.
+    /// The state may be a copy, or was made for another store or server.
     SafeMode = 409 "safe_mode"
-        "The daemon's state belongs to another store or server than the store's file names."
-        "Put the former values back, or run counterfoild disconnect --forget and connect anew.";
+        "The daemon's state may be a copy of another store's, so it is not used."
+        "Run counterfoild status on the store's machine: it says why, and what to do with a store that moved and with a store of its own.";
     /// More or other scopes than the registration gave.
     ScopesRefused = 400 "scopes_refused"
         "The plugin asked for permissions that this platform does not give to such a store."

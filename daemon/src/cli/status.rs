@@ -83,10 +83,31 @@ fn told(status: &Value) -> String {
         text("/summary").unwrap_or_default(),
         text("/next_step").unwrap_or_default()
     );
+    told.push_str(&safe_mode(status));
     for (name, value) in lines {
         if let Some(value) = value {
             let _ = write!(told, "\n{name:<15} {value}");
         }
+    }
+    told
+}
+
+/// Why the daemon is in safe mode, and what can be done.
+fn safe_mode(status: &Value) -> String {
+    let list = |path: &str| status.pointer(path).and_then(Value::as_array).into_iter().flatten();
+    let mut told = String::new();
+    for sign in list("/safe_mode/evidence").filter_map(|sign| sign.get("message")?.as_str()) {
+        let _ = write!(told, "\n- {sign}");
+    }
+    for choice in list("/safe_mode/choices") {
+        let word = |name: &str| choice.get(name).and_then(Value::as_str);
+        let _ = write!(told, "\n\n{}", word("message").unwrap_or_default());
+        if let Some(command) = word("command") {
+            let _ = write!(told, "\n    {command}");
+        }
+    }
+    if !told.is_empty() {
+        told.push('\n');
     }
     told
 }

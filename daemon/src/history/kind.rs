@@ -56,6 +56,8 @@ kinds! {
     KeyRotated = "key_rotated" "The key {to} took the place of {from}.";
     /// A next key was made.
     KeyStaged = "key_staged" "The next key {key} was made.";
+    /// The state was moved, or a backup of it put back.
+    Moved = "moved" "The state was moved from {from} to {to}, or restored there.";
     /// The gate turned callers away.
     Refused = "refused" "A caller (user {uid}) was turned away: {outcome}";
     /// The server answered the registration.

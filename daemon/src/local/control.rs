@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a caller waits for a step that takes the server; the step itself goes on.
-const PATIENCE: Duration = Duration::from_secs(25);
+pub(super) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What to do after a disconnect of which the server knows nothing.
 const REVOKE_THERE: &str =
@@ -128,7 +128,7 @@ pub(super) fn health() -> Response {
 }
 
 /// What status says, whatever the state of things.
-fn status_of(app: &App) -> Status {
+pub(super) fn status_of(app: &App) -> Status {
     let situation = app.situation();
     match &situation.life {
         Life::Working(working) => {

@@ -33,6 +33,8 @@ pub(super) enum Caller {
 pub(super) enum Verb {
     /// What is below `/v1/admin/` and does not exist.
     Admin,
+    /// The end of safe mode, for a store that moved here.
+    Adopt,
     /// A call that is forwarded.
     Api,
     /// What the browser brought back.
@@ -54,7 +56,7 @@ pub(super) enum Verb {
 impl Verb {
     /// Whether this is for the owner alone. Its path is then below `/v1/admin/`, and no other is.
     pub(super) fn is_the_owners(self) -> bool {
-        matches!(self, Self::Admin)
+        matches!(self, Self::Admin | Self::Adopt)
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{App, Response, control, events, problem::problem, proofs, proxy, rights::Verb};
+use super::{App, Response, admin, control, events, problem::problem, proofs, proxy, rights::Verb};
 use crate::{
     platform::{Call, Platform},
     trouble::{Code, Trouble},
@@ -29,6 +29,7 @@ const ADMIN: &str = "/v1/admin/";
 /// Path, methods as `Allow` lists them, and what is done. Sorted by path.
 pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/healthz", "GET", Verb::Health),
+    ("/v1/admin/adopt", "POST", Verb::Adopt),
     ("/v1/callback", "POST", Verb::Callback),
     ("/v1/connect", "POST", Verb::Connect),
     ("/v1/disconnect", "POST", Verb::Disconnect),
@@ -62,6 +63,7 @@ pub(super) async fn answer(
     }
     let answer = match verb {
         Verb::Admin => Err(Trouble::of(Code::NotFound)),
+        Verb::Adopt => admin::adopt(app, request).await,
         Verb::Api => proxy::forward(app, request).await,
         Verb::Callback => control::callback(app, request).await,
         Verb::Connect => control::connect(app, request).await,

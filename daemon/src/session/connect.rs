@@ -14,9 +14,6 @@ use crate::trouble::{Code, Trouble};
 
 impl Session {
     pub(super) fn connect_asked(&mut self, ask: Ask, cx: &Context<'_>) -> Vec<Action> {
-        if self.is_foreign(cx.config) {
-            return refuse(Code::SafeMode);
-        }
         if let Some(connecting) = &self.running.connecting {
             // A double click gets the same answer; another wish has to wait.
             let same = connecting.ask == ask;

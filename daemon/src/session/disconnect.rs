@@ -8,9 +8,6 @@ use crate::trouble::{Code, Trouble};
 
 impl Session {
     pub(super) fn disconnect_asked(&mut self, forget: bool, cx: &Context<'_>) -> Vec<Action> {
-        if !forget && self.is_foreign(cx.config) {
-            return vec![Action::Reply(Err(Trouble::of(Code::SafeMode)))];
-        }
         if !forget && self.facts.exchange.is_some() {
             // The approval is on its way: what it brings must not be left behind at the server.
             return vec![Action::Reply(Err(Trouble::of(Code::CallbackPending)))];
@@ -145,6 +142,7 @@ impl Session {
         self.facts.disconnect = None;
         self.facts.refresh = None;
         self.facts.recovery = None;
+        self.facts.moved_from = None;
         self.running = Running::default();
     }
 

@@ -9,6 +9,8 @@ use crate::trouble::Trouble;
 /// Something happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
+    /// Somebody says that the store moved here.
+    AdoptAsked,
     /// Time passed, or the daemon has just started.
     Tick,
     /// Somebody wants to connect.
@@ -78,6 +80,7 @@ impl Event {
     /// What its sender waits for, if the session does not answer at once.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         match self {
+            Self::AdoptAsked => Some(Waiting::Adopt),
             Self::ConnectAsked(_) => Some(Waiting::Connect),
             Self::CallbackReceived { .. } => Some(Waiting::Callback),
             Self::TokenDemanded { .. } => Some(Waiting::Token),
@@ -200,6 +203,8 @@ impl Action {
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Waiting {
+    /// The end of safe mode; always answered at once.
+    Adopt,
     /// An authorization URL.
     Connect,
     /// The end of a code exchange.
@@ -216,6 +221,8 @@ pub(crate) type Reply = Result<Done, Trouble>;
 /// What was achieved.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Done {
+    /// This place, and this address, are the store's.
+    Adopted,
     /// There is an authorization URL.
     Authorization(Authorization),
     /// The store is connected.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Connected;
 use crate::{
     config::Config,
+    evidence::Place,
     trouble::{Happened, Trouble},
 };
 
@@ -17,6 +18,10 @@ use crate::{
 pub(crate) struct Facts {
     /// Which store and server the rest is about.
     pub(crate) binding: Option<Binding>,
+    /// Where this state is at home.
+    pub(crate) place: Option<Place>,
+    /// The address under which the server knows the connection's store, where the store was adopted at another one.
+    pub(crate) moved_from: Option<String>,
     /// A registration was sent at some time, so the server may know our key even if it never told us.
     pub(crate) registration_sent: bool,
     /// What the server answered to the last registration.

@@ -203,7 +203,7 @@ impl Session {
     }
 
     fn settle_without_token(&self, cx: &Context<'_>) -> Action {
-        let why = self.may_use_token(cx).err().unwrap_or_else(|| self.why_waiting(cx));
+        let why = self.may_use_token().err().unwrap_or_else(|| self.why_waiting(cx));
         Action::Settle(Waiting::Token, Err(why))
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn idempotency_key(cx: &Context<'_>) -> String {
 impl Session {
     /// The tokens that may be used now.
     pub(crate) fn valid_tokens(&self, cx: &Context<'_>) -> Option<&Tokens> {
-        let connection = self.facts.connection.as_ref().filter(|_| !self.is_foreign(cx.config))?;
+        let connection =
+            self.facts.connection.as_ref().filter(|_| !self.is_in_safe_mode(cx.config))?;
         let usable = self.facts.disconnect.is_none() && connection.tokens.are_valid(cx.now);
         usable.then_some(&connection.tokens)
     }
@@ -101,6 +102,7 @@ impl Session {
         self.facts.recovery = None;
         self.facts.disconnect = None;
         self.facts.disconnected_at = None;
+        self.facts.moved_from = None;
         self.facts.receipt =
             Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
         self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };
@@ -118,7 +120,7 @@ impl Session {
         rejected: Option<&Secret>,
         cx: &Context<'_>,
     ) -> Vec<Action> {
-        if let Err(trouble) = self.may_use_token(cx) {
+        if let Err(trouble) = self.may_use_token() {
             return vec![Action::Reply(Err(trouble))];
         }
         let current = self.valid_tokens(cx).map(|tokens| tokens.access.clone());
@@ -249,7 +251,7 @@ impl Session {
         renewed: Result<(), Trouble>,
         cx: &Context<'_>,
     ) -> Option<Action> {
-        let reply = match (renewed.and_then(|()| self.may_use_token(cx)), self.valid_tokens(cx)) {
+        let reply = match (renewed.and_then(|()| self.may_use_token()), self.valid_tokens(cx)) {
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(tokens)) => Ok(Done::Token(tokens.access.clone())),
             (Ok(()), None) if self.running.refreshing => return None,
@@ -258,10 +260,7 @@ impl Session {
         Some(Action::Settle(Waiting::Token, reply))
     }
 
-    pub(super) fn may_use_token(&self, cx: &Context<'_>) -> Result<(), Trouble> {
-        if self.is_foreign(cx.config) {
-            return Err(Trouble::of(Code::SafeMode));
-        }
+    pub(super) fn may_use_token(&self) -> Result<(), Trouble> {
         let Some(connection) = &self.facts.connection else {
             return Err(Trouble::of(Code::NotConnected));
         };

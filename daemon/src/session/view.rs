@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     Context, Session,
     facts::{Company, Connection, Recoveries},
+    safe_mode::SafeMode,
 };
 use crate::trouble::{Code, Happened, Trouble, Words};
 
@@ -25,7 +26,7 @@ pub(crate) enum State {
     DisconnectPending,
     /// The store is registered and not connected.
     Disconnected,
-    /// The state belongs to another store or server.
+    /// The state may be a copy, or belongs to another store or server.
     SafeMode,
     /// The state cannot be used.
     Degraded,
@@ -68,6 +69,8 @@ pub(crate) struct Status {
     pub(crate) pending: Option<PendingTimes>,
     /// How often the key had to bring the connection back.
     pub(crate) recoveries: RecoveryCount,
+    /// Why nothing is done, and the ways on.
+    pub(crate) safe_mode: Option<SafeMode>,
     /// What is known of the server.
     pub(crate) server: ServerHealth,
     /// What went wrong last and has not been mended since.
@@ -139,7 +142,7 @@ impl Session {
     pub(crate) fn state(&self, cx: &Context<'_>) -> State {
         let facts = &self.facts;
         let awaiting = facts.exchange.is_some() || self.pending(cx).is_some();
-        if self.is_foreign(cx.config) {
+        if self.is_in_safe_mode(cx.config) {
             return State::SafeMode;
         }
         match &facts.connection {
@@ -178,6 +181,7 @@ impl Session {
             token: connection.filter(|connection| connection.is_alive()).map(token_times),
             pending: self.pending(cx),
             recoveries: RecoveryCount::of(&facts.recoveries),
+            safe_mode: self.safe_mode(cx),
             server,
             last_error: self.last_error().as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
@@ -226,7 +230,7 @@ impl Session {
                 format!("The connection to {company} is being ended; the payment platform has not confirmed it yet."),
                 Code::DisconnectPending.words().next_step.to_owned(),
             ),
-            State::SafeMode => by_code(Code::SafeMode),
+            State::SafeMode => self.words_in_safe_mode(cx),
             State::Degraded => by_code(Code::Degraded),
         }
     }
@@ -245,7 +249,13 @@ impl Session {
                 format!("Connected to {company} and working, but: {}", happened.trouble.message),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
-            _ => (format!("Connected to {company}."), "Nothing to do.".to_owned()),
+            _ => match &self.facts.moved_from {
+                Some(former) => (
+                    format!("Connected to {company}; the payment platform still knows this store as {former}."),
+                    "Press Connect in the plugin's settings, so that the merchant approves the new address.".to_owned(),
+                ),
+                None => (format!("Connected to {company}."), "Nothing to do.".to_owned()),
+            },
         }
     }
 }
@@ -301,6 +311,7 @@ impl Status {
             token: None,
             pending: None,
             recoveries: RecoveryCount::default(),
+            safe_mode: None,
             server: ServerHealth::default(),
             last_error: None,
             version: crate::VERSION,

@@ -82,7 +82,7 @@ fn employ(
     system: &Arc<System>,
     leftovers: Leftovers,
 ) -> reqwest::Result<(Working, Inside)> {
-    let Estate { identity, key, slot, keys, journal, facts } = estate;
+    let Estate { identity, key, slot, keys, journal, facts, standing } = estate;
     let thumbprint = identity.thumbprint;
     let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
     let upstream = Arc::new(upstream);
@@ -95,6 +95,7 @@ fn employ(
             entropy: Arc::clone(system) as _,
             conversation: Arc::new(conversation),
             journal,
+            standing,
             leftovers,
         },
     );

@@ -149,7 +149,7 @@ fn forgetting_during_a_refresh_tells_those_who_wait_for_a_token() {
 #[test]
 fn forgetting_ends_here_and_says_what_stands_there() {
     let world = World::default();
-    for facts in [samples::connected(), lost(), disconnecting(), foreign()] {
+    for facts in [samples::connected(), lost(), disconnecting()] {
         let mut session = session(facts);
         let actions = session.apply(Event::DisconnectAsked { forget: true }, &world.at(NOW));
         let leftover = actions.iter().find_map(|action| match action {

@@ -1,0 +1,52 @@
+//! `counterfoild adopt`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Where,
+    admin::{Admin, block_on},
+    agreed, say,
+};
+
+#[derive(Args, Debug)]
+pub(super) struct Adopt {
+    #[command(flatten)]
+    place: Where,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Adopt {
+    pub(super) fn main(self) -> Result<ExitCode> {
+        block_on(async {
+            let admin = Admin::find(&self.place)?;
+            let status = admin.ask(Method::GET, "/v1/status", None).await?;
+            say(&before(&status));
+            if !agreed("Is this so?", self.yes)? {
+                bail!("nothing is changed");
+            }
+            let answer = admin.ask(Method::POST, "/v1/admin/adopt", Some(json!({}))).await?;
+            for path in ["summary", "next_step"] {
+                say(answer.get(path).and_then(Value::as_str).unwrap_or_default());
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// What is seen, and what adopting means.
+fn before(status: &Value) -> String {
+    let evidence = status.pointer("/safe_mode/evidence").and_then(Value::as_array);
+    let signs = evidence.into_iter().flatten().filter_map(|sign| sign.get("message")?.as_str());
+    let signs = signs.fold(String::new(), |told, sign| told + "- " + sign + "\n");
+    format!(
+        "{signs}Adopting means: the store moved here, and nowhere else does a daemon run with this state. If an original \
+         is still in use, the payment platform ends the connection of both."
+    )
+}

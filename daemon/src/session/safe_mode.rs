@@ -1,0 +1,195 @@
+//! Safe mode: what a state does that may be a copy, or that belongs to another store than the file names.
+//!
+//! [`Session::apply`] hands every event here as long as there is evidence, and all that comes back is a reply. So
+//! nothing is sent, nothing renewed and nothing ended: the original, if there is one, never notices.
+
+use serde::Serialize;
+
+use super::{Action, Context, Done, Event, Reply, Session, facts::Binding};
+use crate::{
+    config::Config,
+    evidence::Evidence,
+    trouble::{Code, Trouble},
+};
+
+/// Why a daemon is in safe mode, and the ways out of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct SafeMode {
+    /// What says that this may be a copy.
+    pub(crate) evidence: Vec<Sign>,
+    /// What a person can do.
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// One piece of evidence as status tells it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Sign {
+    code: &'static str,
+    message: String,
+}
+
+/// One way on.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Choice {
+    /// `adopt`, `leave`, `put_back` or `separate`.
+    pub(crate) name: &'static str,
+    /// When it is right, and what it does.
+    pub(crate) message: String,
+    /// The exact command; `None` where nothing is to be run.
+    pub(crate) command: Option<String>,
+}
+
+impl Session {
+    /// Whether there is anything that says that this state must not be used.
+    pub(crate) fn is_in_safe_mode(&self, config: &Config) -> bool {
+        !self.standing.evidence.is_empty() || self.is_foreign(config)
+    }
+
+    /// What a session does in safe mode: it answers, and nothing else.
+    pub(super) fn apply_in_safe_mode(&mut self, event: &Event, cx: &Context<'_>) -> Vec<Action> {
+        let reply: Option<Reply> = match event {
+            Event::AdoptAsked => Some(self.adopt(cx)),
+            event => event.waiting().map(|_| Err(self.safe_mode_trouble(cx))),
+        };
+        reply.map(Action::Reply).into_iter().collect()
+    }
+
+    /// Why this daemon is in safe mode; `None` if it is not.
+    pub(crate) fn safe_mode(&self, cx: &Context<'_>) -> Option<SafeMode> {
+        let evidence = self.evidence(cx.config);
+        if evidence.is_empty() {
+            return None;
+        }
+        let signs =
+            evidence.iter().map(|it| Sign { code: it.code(), message: it.sentence() }).collect();
+        Some(SafeMode { evidence: signs, choices: self.choices(&evidence) })
+    }
+
+    /// The state in a sentence, and what to do about it.
+    pub(super) fn words_in_safe_mode(&self, cx: &Context<'_>) -> (String, String) {
+        let trouble = self.safe_mode_trouble(cx);
+        (trouble.message, Code::SafeMode.words().next_step.to_owned())
+    }
+
+    fn safe_mode_trouble(&self, cx: &Context<'_>) -> Trouble {
+        let message = Code::SafeMode.words().message;
+        match self.evidence(cx.config).first() {
+            Some(sign) => Trouble::new(Code::SafeMode, format!("{message} {}", sign.sentence())),
+            None => Trouble::of(Code::SafeMode),
+        }
+    }
+
+    /// Whether this state was made for another store or server than the file names, and still holds something of it.
+    fn is_foreign(&self, config: &Config) -> bool {
+        let facts = &self.facts;
+        let holds =
+            facts.connection.is_some() || facts.disconnect.is_some() || facts.exchange.is_some();
+        holds && facts.binding.as_ref().is_some_and(|binding| *binding != Binding::of(config))
+    }
+
+    /// Everything that says that this state must not be used.
+    pub(crate) fn evidence(&self, config: &Config) -> Vec<Evidence> {
+        let mut evidence = self.standing.evidence.clone();
+        if let Some(bound) = self.facts.binding.clone().filter(|_| self.is_foreign(config)) {
+            let seen = Binding::of(config);
+            if bound.issuer != seen.issuer {
+                evidence.push(Evidence::OtherIssuer { bound: bound.issuer, seen: seen.issuer });
+            }
+            if bound.platform != seen.platform {
+                let (bound, seen) = (bound.platform, seen.platform);
+                evidence.push(Evidence::OtherPlatform { bound, seen });
+            }
+            if bound.site_url != seen.site_url {
+                let (bound, seen) = (bound.site_url, seen.site_url);
+                evidence.push(Evidence::OtherSiteUrl { bound, seen });
+            }
+        }
+        evidence
+    }
+
+    fn choices(&self, evidence: &[Evidence]) -> Vec<Choice> {
+        let directory = self.standing.seen.as_ref().map(|seen| seen.directory.as_str());
+        let command = |verb: &str| match directory {
+            Some(directory) => {
+                Some(format!("counterfoild {verb} --state-dir {}", quoted(directory)))
+            }
+            None => Some(format!("counterfoild {verb}")),
+        };
+        let goes_on = if adopts(evidence) {
+            let moves = evidence.iter().any(|it| matches!(it, Evidence::OtherSiteUrl { .. }));
+            let then = if moves {
+                "the connection goes on, and Connect asks the merchant to approve the new address"
+            } else {
+                "the connection goes on as it was"
+            };
+            Choice {
+                name: "adopt",
+                message: format!(
+                    "The store moved here, and nothing of it is left in the former place: {then}."
+                ),
+                command: command("adopt"),
+            }
+        } else {
+            Choice {
+                name: "put_back",
+                message: "The store's file was changed by mistake: put the former platform and issuer back and restart the daemon; the connection goes on.".to_owned(),
+                command: None,
+            }
+        };
+        let separate = Choice {
+            name: "separate",
+            message: "This is a store of its own, such as a staging copy: stop the daemon, empty its state directory, start it and connect it anew; the original is not touched.".to_owned(),
+            command: None,
+        };
+        let leave = Choice {
+            name: "leave",
+            message: "Leave it: as long as nothing is decided this daemon does nothing, and the original goes on.".to_owned(),
+            command: None,
+        };
+        vec![goes_on, separate, leave]
+    }
+
+    /// This place, and this address, are the store's from now on.
+    fn adopt(&mut self, cx: &Context<'_>) -> Reply {
+        if !adopts(&self.evidence(cx.config)) {
+            return Err(Trouble::of(Code::AdoptRefused));
+        }
+        let former = self.facts.binding.replace(Binding::of(cx.config)).map(|it| it.site_url);
+        // Adopted twice before an approval, the server still knows the first address.
+        let former = self.facts.moved_from.take().or(former);
+        let holds = self.facts.connection.is_some();
+        self.facts.moved_from = former.filter(|it| holds && *it != cx.config.site_url);
+        self.facts.place.clone_from(&self.standing.seen);
+        self.standing.evidence.clear();
+        Ok(Done::Adopted)
+    }
+}
+
+/// Whether the store can have moved here. Another server, or a store of another platform, has never heard of it.
+fn adopts(evidence: &[Evidence]) -> bool {
+    !evidence
+        .iter()
+        .any(|it| matches!(it, Evidence::OtherIssuer { .. } | Evidence::OtherPlatform { .. }))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+:@".contains(&b);
+    if path.bytes().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        assert_eq!(quoted("/var/lib/counterfoil-2"), "/var/lib/counterfoil-2");
+        assert_eq!(quoted("/srv/my shop"), "'/srv/my shop'");
+        assert_eq!(quoted("/srv/it's; rm"), r"'/srv/it'\''s; rm'");
+    }
+}
