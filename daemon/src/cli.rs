@@ -4,6 +4,7 @@ mod admin;
 mod adopt;
 mod connect;
 mod disconnect;
+mod reload;
 mod run;
 mod status;
 
@@ -43,6 +44,8 @@ enum Command {
     Adopt(adopt::Adopt),
     /// End the connection, here and at the payment platform
     Disconnect(disconnect::Disconnect),
+    /// Have the daemon read the store's file again
+    Reload(reload::Reload),
 }
 
 /// How a daemon is found or placed.
@@ -77,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Status(status) => status.main(),
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
+        Command::Reload(reload) => reload.main(),
     };
     outcome.unwrap_or_else(|error| {
         say_error(&format!("counterfoild: {error:#}"));

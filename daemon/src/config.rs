@@ -38,8 +38,13 @@ pub(crate) enum ConfigError {
         why: String,
     },
     /// Not TOML, a key is missing, or there is a key that nobody knows.
-    #[error("the store's file cannot be understood: {0}")]
-    Syntax(#[from] toml::de::Error),
+    #[error("the store's file cannot be understood: line {line}: {why}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
     /// The file cannot be read.
     #[error("cannot read the store's file {}: {source}", path.display())]
     Unreadable {
@@ -129,7 +134,12 @@ impl Config {
 
     /// Understands the text of a store's file.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let file: StoreFile = toml::from_str(text)?;
+        let file: StoreFile = toml::from_str(text).map_err(|error| {
+            // The error's own words would show the whole line: nobody knows what stands in it.
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Syntax { line, why: error.message().replace('\n', " ") }
+        })?;
         let (issuer, issuer_is_loopback) = issuer(&file.issuer)?;
         let api_base = match file.api_base {
             Some(base) => api_base(&base)?,

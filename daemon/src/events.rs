@@ -162,10 +162,12 @@ pub(crate) fn disconnect_unconfirmed(code: Option<Code>) {
     happened(Kind::DisconnectUnconfirmed, code, json!({}));
 }
 
-/// The store's file was read again and is in use. `rebuilt`: the inside was built anew for it.
-pub(crate) fn reloaded(rebuilt: bool) {
-    info!(event = "reloaded", rebuilt, "the store's file is read again");
-    happened(Kind::Reloaded, None, json!({ "rebuilt": rebuilt }));
+/// The store's file was read again and is in use. `changed` and `needs_restart` are names of settings; `rebuilt`: the
+/// inside was built anew for it.
+pub(crate) fn reloaded(changed: &[&str], needs_restart: &[&str], rebuilt: bool) {
+    info!(event = "reloaded", ?changed, ?needs_restart, rebuilt, "the store's file is read again");
+    let fields = json!({ "changed": changed, "needs_restart": needs_restart, "rebuilt": rebuilt });
+    happened(Kind::Reloaded, None, fields);
 }
 
 /// The changed store's file cannot be used; the former settings stay. `kind` names a setting or a kind of error:

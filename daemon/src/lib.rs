@@ -19,6 +19,7 @@ mod local;
 mod metrics;
 mod places;
 mod platform;
+mod reload;
 mod session;
 mod situation;
 mod supervisor;

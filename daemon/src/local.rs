@@ -24,7 +24,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::sync::watch;
 
 pub(crate) use self::{
-    door::Doors,
+    door::{Doors, keep_group},
     gate::Guests,
     hall::{serve, stopped},
 };
@@ -33,6 +33,7 @@ use crate::{
     clock::{Clock, Entropy},
     session::{Context, Done, Event},
     situation::{Situation, Situations},
+    supervisor,
     trouble::{Code, Trouble},
 };
 
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Randomness.
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Who builds the inside anew.
+    pub(crate) supervisor: supervisor::Handle,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
 }

@@ -11,6 +11,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::Config,
     local::Guests,
+    reload::FileReport,
     session::Context,
     trouble::{Code, Trouble},
     upstream::Upstream,
@@ -25,6 +26,8 @@ pub(crate) struct Situation {
     pub(crate) config: Arc<Config>,
     /// Who may use the socket for plugins.
     pub(crate) guests: Arc<Guests>,
+    /// Where the store's file is, and whether all that stands in it is gone by.
+    pub(crate) file: FileReport,
     /// The installation, if its state can be used.
     pub(crate) life: Life,
 }

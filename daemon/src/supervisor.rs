@@ -8,16 +8,17 @@ mod inside;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use self::inside::Inside;
+use self::inside::{Built, Inside};
 use crate::{
     actor::Leftovers,
-    clock::System,
-    config::{Config, ConfigError},
+    clock::{Clock as _, System},
+    config::Config,
     custody::Custody,
     events,
     local::Guests,
+    reload::{self, Effect, FileReport, ReloadError, Reloaded, compare},
     situation::{Life, Situation, Situations},
 };
 
@@ -29,8 +30,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// What the supervisor can be told.
 pub(crate) enum Command {
-    /// Read the store's file again and go by it.
-    Reload,
+    /// Read the store's file again and go by it; a degraded daemon tries its state again.
+    Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
+    /// The store's file may have changed.
+    FileChanged,
+    /// Changes of the store's file are noticed from now on.
+    FileIsWatched,
 }
 
 /// How others reach the supervisor.
@@ -39,38 +44,27 @@ pub(crate) struct Handle {
     commands: mpsc::Sender<Command>,
 }
 
+/// Who wants the store's file to be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cause {
+    /// A person: is answered, and has a degraded daemon try again.
+    Asked,
+    /// The watch: what is the same, or not yet written, is passed over in silence.
+    Noticed,
+}
+
 /// The supervisor.
 pub(crate) struct Supervisor {
     custody: Arc<Custody>,
     config_file: PathBuf,
+    /// The store's file as it was when the doors were opened.
+    first: Arc<Config>,
     system: Arc<System>,
     inside: Option<Inside>,
+    /// The state was found unusable. Only a person has it looked at again: he may be in the midst of mending it.
+    damaged: bool,
     commands: mpsc::Receiver<Command>,
     situations: watch::Sender<Arc<Situation>>,
-}
-
-/// Why the store's file is not gone by.
-#[derive(Debug, thiserror::Error)]
-enum ReloadError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("{0}")]
-    Guests(String),
-    #[error("reading the store's file failed")]
-    Broken,
-}
-
-impl ReloadError {
-    /// The setting, or the kind of error: what may be kept, where the file's own text may not.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Config(ConfigError::Setting { name, .. }) => name,
-            Self::Config(ConfigError::Distrusted(_)) => "others can change it",
-            Self::Config(ConfigError::Syntax(_)) => "it cannot be understood",
-            Self::Config(ConfigError::Unreadable { .. }) | Self::Broken => "it cannot be read",
-            Self::Guests(_) => "a user or group does not exist",
-        }
-    }
 }
 
 impl Handle {
@@ -78,6 +72,13 @@ impl Handle {
     pub(crate) async fn tell(&self, command: Command) {
         // Without a supervisor the daemon is about to end, and commands mean nothing.
         let _ = self.commands.send(command).await;
+    }
+
+    /// Has the store's file read again.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let (asker, answer) = oneshot::channel();
+        self.tell(Command::Reload(asker)).await;
+        answer.await.unwrap_or(Err(ReloadError::Ending))
     }
 }
 
@@ -92,10 +93,18 @@ impl Supervisor {
     ) -> (Self, Handle, Situations) {
         let (sender, commands) = mpsc::channel(MAILBOX);
         let custody = Arc::new(custody);
-        let (life, inside) = inside::build(&custody, &config, &system, Leftovers::default()).await;
-        let (situations, seen) =
-            watch::channel(Arc::new(Situation { config, guests: Arc::new(guests), life }));
-        let supervisor = Self { custody, config_file, system, inside, commands, situations };
+        let Built { life, inside, damaged } =
+            inside::build(&custody, &config, &system, Leftovers::default()).await;
+        let file = FileReport {
+            file: config_file.display().to_string(),
+            loaded_at: system.now(),
+            ..FileReport::default()
+        };
+        let first = Arc::clone(&config);
+        let situation = Situation { config, guests: Arc::new(guests), file, life };
+        let (situations, seen) = watch::channel(Arc::new(situation));
+        let supervisor =
+            Self { custody, config_file, first, system, inside, damaged, commands, situations };
         (supervisor, Handle { commands: sender }, seen)
     }
 
@@ -107,7 +116,7 @@ impl Supervisor {
                 biased;
                 () = &mut stop => break,
                 command = self.commands.recv() => match command {
-                    Some(Command::Reload) => self.reload().await,
+                    Some(command) => self.obey(command).await,
                     None => break,
                 },
                 () = Inside::ended(self.inside.as_mut()) => self.rise_again(&mut stop).await,
@@ -118,26 +127,75 @@ impl Supervisor {
         }
     }
 
-    async fn reload(&mut self) {
-        let file = self.config_file.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let config = Config::read(&file)?;
-            let guests = Guests::resolve(&config.local).map_err(ReloadError::Guests)?;
-            Ok((config, guests))
-        });
-        match read.await.unwrap_or(Err(ReloadError::Broken)) {
-            Ok((config, guests)) => self.go_by(config, guests).await,
-            Err(error) => events::reload_failed(&error, error.kind()),
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Reload(asker) => {
+                // Who asked may have gone; the file is gone by all the same.
+                let _ = asker.send(self.reload(Cause::Asked).await);
+            }
+            Command::FileChanged => {
+                // Told in status and in the log.
+                let _ = self.reload(Cause::Noticed).await;
+            }
+            Command::FileIsWatched => {
+                self.publish(|now| FileReport { watched: true, ..now.file.clone() });
+            }
         }
     }
 
-    async fn go_by(&mut self, config: Config, guests: Guests) {
+    /// Publishes the situation with another report about the file.
+    fn publish(&self, report: impl FnOnce(&Situation) -> FileReport) {
+        let now = Arc::clone(&self.situations.borrow());
+        let file = report(&now);
+        self.situations.send_replace(Arc::new(Situation {
+            config: Arc::clone(&now.config),
+            guests: Arc::clone(&now.guests),
+            file,
+            life: now.life.clone(),
+        }));
+    }
+
+    async fn reload(&mut self, cause: Cause) -> Result<Reloaded, ReloadError> {
+        let file = self.config_file.clone();
+        let read = tokio::task::spawn_blocking(move || reload::read(&file)).await;
+        match read.unwrap_or(Err(ReloadError::Broken)) {
+            Ok((config, guests)) => Ok(self.go_by(config, guests, cause).await),
+            Err(ReloadError::Empty) if cause == Cause::Noticed => Err(ReloadError::Empty),
+            Err(error) => {
+                let words = error.to_string();
+                let known = self.situations.borrow().file.error.as_ref() == Some(&words);
+                if cause == Cause::Asked || !known {
+                    events::reload_failed(&error, error.kind());
+                    self.publish(|now| FileReport { error: Some(words), ..now.file.clone() });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn go_by(&mut self, config: Config, guests: Guests, cause: Cause) -> Reloaded {
         let before = Arc::clone(&self.situations.borrow());
-        let stays = matches!(before.life, Life::Working(_)) && same_inside(&before.config, &config);
+        let changed: Vec<_> = named(compare(&before.config, &config).filter(|it| it.differs));
+        let needs_restart = named(
+            compare(&self.first, &config).filter(|it| it.differs && it.effect == Effect::Restart),
+        );
+        let again = cause == Cause::Asked && matches!(before.life, Life::Degraded { .. });
+        let rebuilt = again || (!self.damaged && !same_inside(&before.config, &config));
+        let same = changed.is_empty() && guests == *before.guests && before.file.error.is_none();
+        if same && !rebuilt && cause == Cause::Noticed {
+            return Reloaded::default();
+        }
         let (config, guests) = (Arc::new(config), Arc::new(guests));
-        let life = if stays { before.life.clone() } else { self.rebuild(&config).await };
-        self.situations.send_replace(Arc::new(Situation { config, guests, life }));
-        events::reloaded(!stays);
+        let life = if rebuilt { self.rebuild(&config).await } else { before.life.clone() };
+        let file = FileReport {
+            loaded_at: self.system.now(),
+            error: None,
+            needs_restart: needs_restart.clone(),
+            ..before.file.clone()
+        };
+        self.situations.send_replace(Arc::new(Situation { config, guests, file, life }));
+        events::reloaded(&changed, &needs_restart, rebuilt);
+        Reloaded { changed, needs_restart, rebuilt }
     }
 
     /// Takes the inside down and builds it anew.
@@ -146,8 +204,9 @@ impl Supervisor {
             Some(inside) => inside.end().await,
             None => Leftovers::default(),
         };
-        let (life, inside) = inside::build(&self.custody, config, &self.system, leftovers).await;
-        self.inside = inside;
+        let Built { life, inside, damaged } =
+            inside::build(&self.custody, config, &self.system, leftovers).await;
+        (self.inside, self.damaged) = (inside, damaged);
         life
     }
 
@@ -164,9 +223,13 @@ impl Supervisor {
         self.inside = None;
         let before = Arc::clone(&self.situations.borrow());
         let (config, guests) = (Arc::clone(&before.config), Arc::clone(&before.guests));
-        let life = self.rebuild(&config).await;
-        self.situations.send_replace(Arc::new(Situation { config, guests, life }));
+        let (file, life) = (before.file.clone(), self.rebuild(&config).await);
+        self.situations.send_replace(Arc::new(Situation { config, guests, file, life }));
     }
+}
+
+fn named(settings: impl Iterator<Item = reload::Setting>) -> Vec<&'static str> {
+    settings.map(|setting| setting.name).collect()
 }
 
 /// Whether two files differ in nothing that the inside goes by.

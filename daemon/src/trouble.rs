@@ -157,6 +157,10 @@ codes! {
     ClientHeaderMissing = 412 "client_header_missing"
         "The request does not say which plugin sends it."
         "Send the header Counterfoil-Client: name/version.";
+    /// The store's file is wrong; the former one is gone by.
+    ConfigRefused = 422 "config_refused"
+        "The store's file is not taken over; the daemon goes on with what it had."
+        "Correct the file as the message says, then run: counterfoild reload";
     /// Another connect is being prepared.
     ConnectInProgress = 409 "connect_in_progress"
         "Another attempt to connect is being prepared right now."

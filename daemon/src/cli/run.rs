@@ -11,7 +11,7 @@ use rustix::{
     },
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
 };
 use tracing_subscriber::{EnvFilter, fmt};
@@ -25,7 +25,8 @@ use crate::{
     history::History,
     local::{self, App, Doors, Guests},
     places::{Places, Service},
-    supervisor::{self, Command, Supervisor},
+    reload::watcher,
+    supervisor::{self, Supervisor},
 };
 
 /// How long the end waits for the history to be written.
@@ -47,7 +48,7 @@ impl Run {
     pub(super) fn main(self) -> Result<ExitCode> {
         self.start_log();
         harden()?;
-        let config_file = self.place.config_file();
+        let config_file = std::path::absolute(self.place.config_file())?;
         let config = Config::read(&config_file)?;
         let places =
             Places::decide(&self.place.wishes(), &Service::from_environment(), Some(&config))?;
@@ -83,6 +84,8 @@ fn harden() -> Result<()> {
 }
 
 async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Result<()> {
+    // Before anybody can know of this process: an early SIGHUP must not end it.
+    let signals = Signals::take()?;
     let system = Arc::new(System::warmed());
     let guests = Guests::resolve(&config.local).map_err(anyhow::Error::msg)?;
     let custody = Custody::take(&places.state_dir)?;
@@ -96,14 +99,22 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     }
     let (stop, stopping) = watch::channel(false);
     let (supervisor, commands, situations) =
-        Supervisor::start(custody, config_file, config, guests, Arc::clone(&system)).await;
+        Supervisor::start(custody, config_file.clone(), config, guests, Arc::clone(&system)).await;
     let (clock, entropy) = (Arc::clone(&system) as _, system as _);
-    let app = Arc::new(App { situations, clock, entropy, stopping: stopping.clone() });
+    let app = Arc::new(App {
+        situations: situations.clone(),
+        clock,
+        entropy,
+        supervisor: commands.clone(),
+        stopping: stopping.clone(),
+    });
     let (end_inside, inside_may_end) = oneshot::channel::<()>();
     let supervising = tokio::spawn(supervisor.run(async { drop(inside_may_end.await) }));
     let serving = tokio::spawn(local::serve(doors, app, stopping));
     events::started(&places.api_socket);
-    obey(&commands).await?;
+    tokio::spawn(local::keep_group(places.api_socket.clone(), situations.clone()));
+    tokio::spawn(watcher::watch(config_file, situations, commands.clone()));
+    signals.obey(&commands).await;
     // Callers who are inside are still served; what they wait for is the actor's work.
     stop.send_replace(true);
     serving.await?;
@@ -118,16 +129,31 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     Ok(())
 }
 
-/// Does what signals say, until one says to end.
-async fn obey(commands: &supervisor::Handle) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => commands.tell(Command::Reload).await,
+/// What the system tells the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn take() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Does what signals say, until one says to end.
+    async fn obey(mut self, supervisor: &supervisor::Handle) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                // How it went is told in the log and in status.
+                _ = self.hangup.recv() => drop(supervisor.reload().await),
+            }
         }
     }
 }

@@ -41,10 +41,12 @@ fn told(status: &Value) -> String {
     let time = |path: &str| status.pointer(path).and_then(Value::as_i64).map(moment);
     let reachable = status.pointer("/server/reachable").and_then(Value::as_bool);
     let offset = status.pointer("/server/clock_offset").and_then(Value::as_i64);
-    let scopes = status
-        .pointer("/scopes")
-        .and_then(Value::as_array)
-        .map(|scopes| scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+    let list = |path: &str| {
+        let list = status.pointer(path).and_then(Value::as_array);
+        list.map(|list| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+    };
+    let scopes = list("/scopes");
+    let waiting = list("/config/needs_restart");
     let company = text("/company/name").or_else(|| text("/company/id"));
     let error = text("/last_error/message").map(|message| {
         let at = time("/last_error/at").unwrap_or_default();
@@ -75,6 +77,8 @@ fn told(status: &Value) -> String {
         ),
         ("Installation", text("/client_id")),
         ("Key", text("/thumbprint")),
+        ("Store's file", text("/config/error").map(|error| format!("not gone by: {error}"))),
+        ("Needs restart", waiting.filter(|waiting| !waiting.is_empty())),
         ("Last trouble", error),
         ("Version", text("/version")),
     ];
@@ -134,13 +138,16 @@ mod tests {
             "token": null,
             "server": { "reachable": true, "checked_at": null, "clock_offset": null },
             "last_error": null,
+            "config": { "error": "issuer: no", "needs_restart": ["local.tcp"] },
         });
         let expected = "Connected to Ada & Co.\nNothing to do.\n\n\
             State           connected\n\
             Company         Ada & Co\n\
             Permissions     company:read makepay:payment-links:read\n\
             Connected       2027-01-15T08:00:00Z\n\
-            Server answers  yes";
+            Server answers  yes\n\
+            Store's file    not gone by: issuer: no\n\
+            Needs restart   local.tcp";
         assert_eq!(told(&status), expected);
     }
 }

@@ -44,3 +44,15 @@ fn decided(app: &App) -> Response {
     let Status { state, summary, next_step, .. } = control::status_of(app);
     json(StatusCode::OK, &Decided { state, summary, next_step })
 }
+
+/// `POST /v1/admin/reload`: reads the store's file again.
+pub(super) async fn reload(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+    let NoBody {} = control_body(request).await?;
+    match app.supervisor.reload().await {
+        Ok(reloaded) => Ok(json(StatusCode::OK, &reloaded)),
+        Err(error) => {
+            let said = format!("The store's file is not taken over: {error}.");
+            Err(Trouble::new(Code::ConfigRefused, said))
+        }
+    }
+}

@@ -130,7 +130,7 @@ pub(super) fn health() -> Response {
 /// What status says, whatever the state of things.
 pub(super) fn status_of(app: &App) -> Status {
     let situation = app.situation();
-    match &situation.life {
+    let status = match &situation.life {
         Life::Working(working) => {
             let session = working.actor.session();
             session.status(working.thumbprint, working.upstream.health(), &app.context(&situation))
@@ -140,7 +140,8 @@ pub(super) fn status_of(app: &App) -> Status {
             next_step: (*next_step).to_owned(),
             ..Status::bare(State::Degraded, &situation.config)
         },
-    }
+    };
+    Status { config: situation.file.clone(), ..status }
 }
 
 fn told(app: &App, situation: &Situation, connected: Connected) -> Result<ConnectedBody, Trouble> {

@@ -6,7 +6,7 @@ use std::{
         fs::{PermissionsExt as _, chown},
         net::UnixStream as StdUnixStream,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -14,7 +14,7 @@ use counterfoil_protocol::secret::Secret;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Guests;
-use crate::{clock::Entropy, config::Local, files, places::Places};
+use crate::{clock::Entropy, config::Local, files, places::Places, situation::Situations};
 
 /// Connections that the kernel keeps waiting. A plugin whose connect does not fit is refused at once.
 const BACKLOG: i32 = 4_096;
@@ -65,6 +65,28 @@ impl Doors {
     }
 }
 
+/// Keeps the socket's file in the group of those whom the store's file lets in. Runs until the daemon ends.
+pub(crate) async fn keep_group(socket: PathBuf, mut situations: Situations) {
+    let mut group = situations.borrow().guests.socket_group;
+    while situations.changed().await.is_ok() {
+        let now = situations.borrow_and_update().guests.socket_group;
+        if now != group {
+            // Nobody's socket is the daemon's own again.
+            give(&socket, now.unwrap_or_else(|| rustix::process::getegid().as_raw()));
+            group = now;
+        }
+    }
+}
+
+fn give(socket: &Path, group: u32) {
+    if let Err(error) = chown(socket, None, Some(group)) {
+        tracing::warn!(
+            %error, group, socket = %socket.display(),
+            "cannot give the socket to its guests' group; make the daemon's user a member of it"
+        );
+    }
+}
+
 /// Listens on a socket of our own; one that a dead daemon left behind is replaced.
 fn listen(path: &Path, mode: u32, group: Option<u32>) -> Result<UnixListener> {
     match StdUnixStream::connect(path) {
@@ -76,13 +98,8 @@ fn listen(path: &Path, mode: u32, group: Option<u32>) -> Result<UnixListener> {
     let listener =
         UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
     rustix::net::listen(&listener, BACKLOG)?;
-    if let Some(group) = group
-        && let Err(error) = chown(path, None, Some(group))
-    {
-        tracing::warn!(
-            %error, group, socket = %path.display(),
-            "cannot give the socket to its guests' group; make the daemon's user a member of it"
-        );
+    if let Some(group) = group {
+        give(path, group);
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)

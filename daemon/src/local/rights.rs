@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Health,
     /// Signing for a plugin.
     Proofs,
+    /// The store's file is to be read again.
+    Reload,
     /// How it is.
     Status,
 }
@@ -56,7 +58,7 @@ pub(super) enum Verb {
 impl Verb {
     /// Whether this is for the owner alone. Its path is then below `/v1/admin/`, and no other is.
     pub(super) fn is_the_owners(self) -> bool {
-        matches!(self, Self::Admin | Self::Adopt)
+        matches!(self, Self::Admin | Self::Adopt | Self::Reload)
     }
 }
 
@@ -132,6 +134,9 @@ mod tests {
         (Door::Port, Caller::Stranger, ["---------"; 4]),
     ];
 
+    /// Verbs for which there is no column, since they are the owner's like the first.
+    const OWNERS: [Verb; 1] = [Verb::Reload];
+
     fn letter(answer: Result<(), Code>) -> char {
         match answer {
             Ok(()) => '+',
@@ -151,6 +156,10 @@ mod tests {
                 let row: String =
                     VERBS.iter().map(|verb| letter(may(*caller, *door, *verb, rules))).collect();
                 assert_eq!(row, **expected, "{caller:?} at {door:?} under {rules:?}");
+                for verb in OWNERS {
+                    let answer = letter(may(*caller, *door, verb, rules));
+                    assert!(row.starts_with(answer), "{verb:?} of {caller:?} at {door:?}");
+                }
             }
         }
     }

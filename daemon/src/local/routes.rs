@@ -30,6 +30,7 @@ const ADMIN: &str = "/v1/admin/";
 pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/healthz", "GET", Verb::Health),
     ("/v1/admin/adopt", "POST", Verb::Adopt),
+    ("/v1/admin/reload", "POST", Verb::Reload),
     ("/v1/callback", "POST", Verb::Callback),
     ("/v1/connect", "POST", Verb::Connect),
     ("/v1/disconnect", "POST", Verb::Disconnect),
@@ -70,6 +71,7 @@ pub(super) async fn answer(
         Verb::Disconnect => control::disconnect(app, request).await,
         Verb::Events => events::follow(app),
         Verb::Health => Ok(control::health()),
+        Verb::Reload => admin::reload(app, request).await,
         Verb::Proofs => proofs::sign(app, request).await,
         Verb::Status => Ok(control::status(app)),
     };

@@ -8,7 +8,10 @@ use super::{
     facts::{Company, Connection, Recoveries},
     safe_mode::SafeMode,
 };
-use crate::trouble::{Code, Happened, Trouble, Words};
+use crate::{
+    reload::FileReport,
+    trouble::{Code, Happened, Trouble, Words},
+};
 
 /// The state of the connection in one word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -75,6 +78,8 @@ pub(crate) struct Status {
     pub(crate) server: ServerHealth,
     /// What went wrong last and has not been mended since.
     pub(crate) last_error: Option<LastError>,
+    /// The store's file, and whether all that stands in it is gone by.
+    pub(crate) config: FileReport,
     /// The daemon's version.
     pub(crate) version: &'static str,
 }
@@ -314,6 +319,7 @@ impl Status {
             safe_mode: None,
             server: ServerHealth::default(),
             last_error: None,
+            config: FileReport::default(),
             version: crate::VERSION,
         }
     }

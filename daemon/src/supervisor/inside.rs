@@ -44,13 +44,23 @@ impl Inside {
     }
 }
 
+/// What was built.
+pub(super) struct Built {
+    /// How it looks from outside.
+    pub(super) life: Life,
+    /// The actor, if there is one.
+    pub(super) inside: Option<Inside>,
+    /// The state cannot be used.
+    pub(super) damaged: bool,
+}
+
 /// Opens the state and puts an actor to work on it; without a usable state, says what is wrong.
 pub(super) async fn build(
     custody: &Arc<Custody>,
     config: &Arc<Config>,
     system: &Arc<System>,
     leftovers: Leftovers,
-) -> (Life, Option<Inside>) {
+) -> Built {
     let opened = {
         let (custody, system) = (Arc::clone(custody), Arc::clone(system));
         let settings = config.key.clone();
@@ -59,19 +69,22 @@ pub(super) async fn build(
     };
     let estate = match opened {
         Ok(Ok(estate)) => estate,
-        Ok(Err(damage)) => return (degraded(&damage), None),
+        Ok(Err(damage)) => return degraded(&damage),
         Err(error) => {
             let damage =
                 Damage::from(crate::journal::JournalError::from(std::io::Error::other(error)));
-            return (degraded(&damage), None);
+            return degraded(&damage);
         }
     };
     match employ(config, estate, system, leftovers) {
-        Ok((working, inside)) => (Life::Working(working), Some(inside)),
+        Ok((working, inside)) => {
+            Built { life: Life::Working(working), inside: Some(inside), damaged: false }
+        }
         Err(error) => {
             tracing::error!(%error, "cannot make an HTTPS client");
             let (why, next_step) = NO_CERTIFICATES;
-            (Life::Degraded { why: why.to_owned(), next_step }, None)
+            let life = Life::Degraded { why: why.to_owned(), next_step };
+            Built { life, inside: None, damaged: false }
         }
     }
 }
@@ -105,7 +118,8 @@ fn employ(
     Ok((Working { actor: handle, upstream, thumbprint }, Inside { stop, task }))
 }
 
-fn degraded(damage: &Damage) -> Life {
+fn degraded(damage: &Damage) -> Built {
     events::degraded(&damage.to_string());
-    Life::Degraded { why: damage.to_string(), next_step: damage.next_step() }
+    let life = Life::Degraded { why: damage.to_string(), next_step: damage.next_step() };
+    Built { life, inside: None, damaged: true }
 }

@@ -1,85 +1,17 @@
-use std::{fs, net::SocketAddr, path::Path};
+mod watched;
+mod world;
 
-use tokio::{
-    net::TcpListener,
-    sync::{oneshot, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use std::fs;
 
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+
+use self::world::{LONG, World, write_store};
 use super::*;
 use crate::{
     local::App,
     session::{Ask, Event},
     trouble::Code,
 };
-
-/// Longer than anything here takes; a test that waits so long has failed.
-const LONG: Duration = Duration::from_secs(30);
-
-/// A daemon without doors.
-struct World {
-    dir: tempfile::TempDir,
-    app: Arc<App>,
-    supervisor: Handle,
-    end: oneshot::Sender<()>,
-    running: JoinHandle<()>,
-}
-
-fn store_file(dir: &Path) -> PathBuf {
-    dir.join("store.toml")
-}
-
-fn write_store(dir: &Path, issuer: SocketAddr, more: &str) {
-    let text = format!(
-        r#"
-        platform = "wordpress"
-        site_url = "http://127.0.0.1:8088"
-        redirect_uri = "http://127.0.0.1:8088/callback"
-        issuer = "http://{issuer}"
-        {more}
-        "#
-    );
-    fs::write(store_file(dir), text).expect("written");
-}
-
-impl World {
-    async fn start(issuer: SocketAddr) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        write_store(dir.path(), issuer, "");
-        let config = Arc::new(Config::read(&store_file(dir.path())).expect("a store"));
-        let custody = Custody::take(&dir.path().join("state")).expect("taken");
-        let system = Arc::new(System);
-        let (supervisor, handle, situations) = Supervisor::start(
-            custody,
-            store_file(dir.path()),
-            config,
-            Guests::default(),
-            Arc::clone(&system),
-        )
-        .await;
-        let (_, stopping) = watch::channel(false);
-        let (clock, entropy) = (Arc::clone(&system) as _, system as _);
-        let app = Arc::new(App { situations, clock, entropy, stopping });
-        let (end, may_end) = oneshot::channel::<()>();
-        let running = tokio::spawn(supervisor.run(async { drop(may_end.await) }));
-        Self { dir, app, supervisor: handle, end, running }
-    }
-
-    /// Tells the supervisor to reload, and waits for the situation after it.
-    async fn reload(&self) -> Arc<Situation> {
-        let mut situations = self.app.situations.clone();
-        situations.mark_unchanged();
-        self.supervisor.tell(Command::Reload).await;
-        timeout(LONG, situations.changed()).await.expect("in time").expect("a new situation");
-        self.app.situation()
-    }
-
-    async fn end(self) {
-        drop(self.end);
-        timeout(LONG, self.running).await.expect("in time").expect("ended");
-    }
-}
 
 /// Connects a store; the answer is the trouble that it ends with.
 fn connect(app: &Arc<App>) -> JoinHandle<Option<Code>> {
@@ -158,4 +90,33 @@ async fn at_the_end_nobody_waits_for_another_actor() {
     world.end().await;
     let answer = timeout(LONG / 2, caller).await.expect("in time").expect("an answer");
     assert_eq!(answer, None);
+}
+
+#[tokio::test]
+async fn a_wrong_file_changes_nothing_and_is_told_until_it_is_mended() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let issuer = silent.local_addr().expect("an address");
+    let world = World::start(issuer).await;
+    let before = world.app.situation();
+    write_store(world.dir.path(), issuer, "local.tcp = \"192.0.2.1:80\"");
+    let error = world.supervisor.reload().await.expect_err("not on this machine");
+    let now = world.app.situation();
+    assert_eq!(now.file.error, Some(error.to_string()));
+    assert!(Arc::ptr_eq(&now.config, &before.config));
+    // An empty file is told to a person, too.
+    fs::write(world::store_file(world.dir.path()), "").expect("written");
+    assert!(matches!(world.supervisor.reload().await, Err(ReloadError::Empty)));
+
+    write_store(world.dir.path(), issuer, "local.tcp = \"127.0.0.1:8787\"");
+    let reloaded = world.supervisor.reload().await.expect("good");
+    let names = vec!["local.tcp"];
+    let expected =
+        Reloaded { changed: names.clone(), needs_restart: names.clone(), rebuilt: false };
+    assert_eq!(reloaded, expected);
+    let now = world.app.situation();
+    assert_eq!((&now.file.error, &now.file.needs_restart), (&None, &names));
+    // It waits for the restart, though nothing has changed since.
+    let again = world.supervisor.reload().await.expect("good");
+    assert_eq!(again, Reloaded { changed: vec![], ..expected });
+    world.end().await;
 }

@@ -1,0 +1,91 @@
+//! The store's file while the daemon runs: what changed, what that takes, and who notices.
+
+pub(crate) mod chain;
+mod settings;
+pub(crate) mod watcher;
+
+use std::{io, path::Path};
+
+use counterfoil_protocol::UnixTime;
+use serde::Serialize;
+
+pub(crate) use self::settings::{Effect, Setting, compare};
+use crate::{
+    config::{Config, ConfigError},
+    local::Guests,
+};
+
+/// What status says about the store's file.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct FileReport {
+    /// The file.
+    pub(crate) file: String,
+    /// When what is gone by was read.
+    pub(crate) loaded_at: UnixTime,
+    /// Why what stands in it now is not gone by, without a full stop.
+    pub(crate) error: Option<String>,
+    /// Settings that it has changed and that wait for a restart.
+    pub(crate) needs_restart: Vec<&'static str>,
+    /// Whether changes are noticed by themselves. Otherwise there are SIGHUP and `counterfoild reload`.
+    pub(crate) watched: bool,
+}
+
+/// What a reload has done.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct Reloaded {
+    /// Settings that have another value than before.
+    pub(crate) changed: Vec<&'static str>,
+    /// Settings whose value waits for a restart, since whenever.
+    pub(crate) needs_restart: Vec<&'static str>,
+    /// Whether the connection's inner part was built anew.
+    pub(crate) rebuilt: bool,
+}
+
+/// Why the store's file is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// Somebody has begun to write it.
+    #[error("the store's file is empty")]
+    Empty,
+    /// It is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It names somebody who does not exist.
+    #[error("{0}")]
+    Guests(String),
+    /// Something in the daemon that should not happen.
+    #[error("reading the store's file failed")]
+    Broken,
+    /// The daemon is about to end.
+    #[error("the daemon is about to end")]
+    Ending,
+}
+
+impl ReloadError {
+    /// The setting, or the kind of error: what may be kept, where the file's own text may not.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Config(ConfigError::Setting { name, .. }) => name,
+            Self::Config(ConfigError::Distrusted(_)) => "others can change it",
+            Self::Config(ConfigError::Syntax { .. }) => "it cannot be understood",
+            Self::Config(ConfigError::Unreadable { .. }) | Self::Broken => "it cannot be read",
+            Self::Empty => "it is empty",
+            Self::Ending => "the daemon is about to end",
+            Self::Guests(_) => "a user or group does not exist",
+        }
+    }
+}
+
+/// Reads the file whole: settings, what they name, and who is let in.
+pub(crate) fn read(file: &Path) -> Result<(Config, Guests), ReloadError> {
+    if is_empty(file).unwrap_or(false) {
+        return Err(ReloadError::Empty);
+    }
+    let config = Config::read(file)?;
+    let guests = Guests::resolve(&config.local).map_err(ReloadError::Guests)?;
+    Ok((config, guests))
+}
+
+fn is_empty(file: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(file)?.len() == 0)
+}
