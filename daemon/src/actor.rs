@@ -25,6 +25,7 @@ use crate::{
     conversation::Conversation,
     events,
     journal::{Journal, JournalError},
+    key::Keyring,
     session::{
         Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered, Waiting,
     },
@@ -53,6 +54,8 @@ pub(crate) struct Means {
     pub(crate) conversation: Arc<Conversation>,
     /// The disk.
     pub(crate) journal: Journal,
+    /// The keys.
+    pub(crate) keys: Arc<Keyring>,
     /// Where the state was found.
     pub(crate) standing: Standing,
     /// What the actor before this one could not save.
@@ -116,6 +119,7 @@ pub(crate) struct Actor {
     entropy: Arc<dyn Entropy>,
     conversation: Arc<Conversation>,
     journal: Arc<Mutex<Journal>>,
+    keys: Arc<Keyring>,
     waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
     /// Outcomes that the disk would not take yet.
     unsaved: VecDeque<Event>,
@@ -145,6 +149,7 @@ impl Actor {
             entropy: means.entropy,
             conversation: means.conversation,
             journal: Arc::new(Mutex::new(means.journal)),
+            keys: means.keys,
             waiting: HashMap::new(),
             unsaved: means.leftovers.0,
             steps: JoinSet::new(),
@@ -223,6 +228,7 @@ impl Actor {
         }
         tell::tell(&event, &self.session.facts, &next.facts, &actions);
         self.session = next;
+        self.keys.promote(&self.session.facts.keys.current);
         self.published.send_replace(Arc::new(self.session.clone()));
         self.carry_out(actions, asker, waiting);
     }

@@ -13,6 +13,7 @@ mod token;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use counterfoil_protocol::jwk::Thumbprint;
 use hyper::{
     HeaderMap, Method,
     header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue},
@@ -50,6 +51,7 @@ impl Conversation {
         &self,
         url: &str,
         form: &[(&str, &str)],
+        key: &Thumbprint,
         idempotency_key: Option<&str>,
     ) -> Result<Answer, Unanswered> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -64,7 +66,8 @@ impl Conversation {
             headers,
             body: Bytes::from(body),
             token: None,
-            previous: false,
+            key,
+            previous: None,
         };
         self.upstream.send_signed(&request).await
     }

@@ -19,10 +19,8 @@ use crate::{
     clock::{Clock, Entropy},
     files::{self, Distrust},
     journal::{self, Identity, Journal, JournalError},
-    key::{
-        self, Credentials, Found, InstallationKey, KeyError, KeySettings, KeyStore, Leftover, Slot,
-    },
-    session::Facts,
+    key::{self, Credentials, Found, KeyError, KeySettings, KeyStore, Keyring, Leftover, Slot},
+    session::{Facts, Keys},
     surroundings::{self, Standing},
 };
 
@@ -79,6 +77,9 @@ impl Damage {
             Self::Journal(JournalError::Newer { .. }) => {
                 "Install the newer counterfoil again and restart it; the state is untouched."
             }
+            Self::Journal(JournalError::Unreadable { .. }) => {
+                "Make sure that the daemon's user owns the state directory and every file in it, and that the disk is well and not full; then restart the daemon. The state is untouched."
+            }
             Self::Journal(JournalError::Unmakeable(_) | JournalError::Storage(_)) => {
                 "Make room on the disk, check that the daemon's user can write the state directory, and restart the daemon."
             }
@@ -106,12 +107,8 @@ pub(crate) struct Custody {
 pub(crate) struct Estate {
     /// Who it is.
     pub(crate) identity: Identity,
-    /// Its key.
-    pub(crate) key: InstallationKey,
-    /// Where that is.
-    pub(crate) slot: Slot,
-    /// Where both slots are.
-    pub(crate) keys: Arc<dyn KeyStore>,
+    /// Its keys.
+    pub(crate) keys: Arc<Keyring>,
     /// Where changes are saved.
     pub(crate) journal: Journal,
     /// What was saved last.
@@ -200,28 +197,25 @@ impl Custody {
         let storage = JournalError::from;
         files::write_durably(&birth, b"", 0o600).map_err(storage)?;
         let key = keys.create(Slot::A, leftover, entropy)?;
-        let identity = Identity {
-            registration_id: Secret::new(entropy.base64url::<32>()),
-            thumbprint: *key.thumbprint(),
-        };
-        let journal = Journal::create(journal, &identity, clock.now())?;
+        let identity = Identity { registration_id: Secret::new(entropy.base64url::<32>()) };
+        let facts = Facts { keys: Keys::of(*key.thumbprint()), ..Facts::default() };
+        let journal = Journal::create(journal, &identity, &facts, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;
-        let (facts, standing) = (Facts::default(), Standing::default());
-        Ok(Estate { identity, key, slot: Slot::A, keys, journal, facts, standing })
+        let keys = Arc::new(Keyring::new(keys, key));
+        Ok(Estate { identity, keys, journal, facts, standing: Standing::default() })
     }
 }
 
 fn open(keys: Arc<dyn KeyStore>, journal: &Path) -> Result<Estate, Damage> {
     let (journal, identity, facts) = Journal::open(journal)?;
-    match keys.find(&identity.thumbprint)? {
-        Found::Here(slot, key) => {
-            let standing = Standing::default();
-            Ok(Estate { identity, key, slot, keys, journal, facts, standing })
-        }
-        Found::Nothing => Err(Damage::KeyGone(keys.place(Slot::A))),
-        Found::OnlyOthers => Err(Damage::Mismatch(keys.place(Slot::A))),
-    }
+    let key = match keys.find(&facts.keys.current)? {
+        Found::Here(_, key) => key,
+        Found::Nothing => return Err(Damage::KeyGone(keys.place(Slot::A))),
+        Found::OnlyOthers => return Err(Damage::Mismatch(keys.place(Slot::A))),
+    };
+    let keys = Arc::new(Keyring::new(keys, key));
+    Ok(Estate { identity, keys, journal, facts, standing: Standing::default() })
 }
 
 fn remove_if_there(path: &Path) -> Result<(), JournalError> {

@@ -5,6 +5,8 @@
 //! not at all. Whoever changes something on the server saves the intent first, sends, and saves the result before
 //! anybody is told.
 
+mod layout;
+
 use std::{
     fs::OpenOptions,
     io,
@@ -12,35 +14,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use counterfoil_protocol::{UnixTime, encoding::sha256, jwk::Thumbprint, secret::Secret};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use counterfoil_protocol::{UnixTime, encoding::sha256, secret::Secret};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use crate::{files, session::Facts};
 
 /// The name of the journal's file in the state directory.
 pub(crate) const FILE: &str = "journal.db";
 
-/// The layout this daemon writes. A file of a newer one is refused, never guessed at.
-const SCHEMA_VERSION: i64 = 1;
-
 /// `CtrF` in SQLite's header: the file is ours.
 const APPLICATION_ID: i64 = 0x4374_7246;
-
-const SCHEMA: &str = "
-    CREATE TABLE identity (
-        only INTEGER PRIMARY KEY CHECK (only = 1),
-        registration_id TEXT NOT NULL,
-        thumbprint TEXT NOT NULL,
-        created_at INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE facts (
-        only INTEGER PRIMARY KEY CHECK (only = 1),
-        generation INTEGER NOT NULL,
-        document TEXT NOT NULL,
-        checksum BLOB NOT NULL,
-        saved_at INTEGER NOT NULL
-    ) STRICT;
-";
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +38,20 @@ pub(crate) enum JournalError {
     },
     /// Written by a newer daemon.
     #[error(
-        "the journal was written by a newer counterfoild (layout {found}, this one knows {SCHEMA_VERSION}); install that version again"
+        "the journal was written by a newer counterfoild (layout {found}, this one knows {}); install that version again",
+        layout::CURRENT
     )]
     Newer {
         /// The layout found.
         found: i64,
+    },
+    /// There, and neither readable nor known to be damaged: permissions, or the disk.
+    #[error("the journal {} cannot be read: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
     },
     /// The disk does not do what it is asked.
     #[error("the journal cannot be written: {0}")]
@@ -74,8 +66,6 @@ pub(crate) enum JournalError {
 pub(crate) struct Identity {
     /// The store's secret name for itself.
     pub(crate) registration_id: Secret,
-    /// The key that belongs to it.
-    pub(crate) thumbprint: Thumbprint,
 }
 
 /// The open journal.
@@ -89,52 +79,80 @@ impl Journal {
     pub(crate) fn create(
         path: &Path,
         identity: &Identity,
+        facts: &Facts,
         now: UnixTime,
     ) -> Result<Self, JournalError> {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let mut journal = Self { db: connect(path)? };
         let transaction = journal.db.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(layout::SCHEMA)?;
         transaction.execute(
-            "INSERT INTO identity VALUES (1, ?1, ?2, ?3)",
-            params![identity.registration_id.expose(), identity.thumbprint.to_string(), now.0],
+            "INSERT INTO identity VALUES (1, ?1, ?2)",
+            params![identity.registration_id.expose(), now.0],
         )?;
         transaction.execute("INSERT INTO facts VALUES (1, 0, '', x'', ?1)", params![now.0])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.pragma_update(None, "user_version", layout::CURRENT)?;
         transaction.commit()?;
-        journal.save(&Facts::default(), now)?;
+        journal.save(facts, now)?;
         files::sync_parent(path)?;
         Ok(journal)
     }
 
-    /// Opens the journal of an installation that exists.
+    /// Opens the journal of an installation that exists, and brings an older layout forward.
+    ///
+    /// Nothing is written to a file that is not whole.
     pub(crate) fn open(path: &Path) -> Result<(Self, Identity, Facts), JournalError> {
-        let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), why };
+        let damaged =
+            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
+        let unusable = |error: rusqlite::Error| unusable(path, &error);
         // SQLite takes an empty file for a new database. Ours was never empty.
-        let length = std::fs::metadata(path).map_err(|error| damaged(error.to_string()))?.len();
-        if length == 0 {
-            return Err(damaged("it is empty".to_owned()));
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        if !metadata.is_file() {
+            return Err(damaged("it is no file"));
         }
-        let read = |db: &Connection| -> rusqlite::Result<_> {
-            let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-            Ok((number("application_id")?, number("user_version")?))
-        };
-        let db = connect(path).map_err(|error| damaged(error.to_string()))?;
-        match read(&db).map_err(|error| damaged(error.to_string()))? {
-            (APPLICATION_ID, SCHEMA_VERSION) => {}
-            (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
+        if metadata.len() == 0 {
+            return Err(damaged("it is empty"));
+        }
+        let mut journal = Self { db: connect(path).map_err(unusable)? };
+        let found = match journal.kind().map_err(unusable)? {
+            (APPLICATION_ID, found) if found > layout::CURRENT => {
                 return Err(JournalError::Newer { found });
             }
-            _ => return Err(damaged("it is not a journal of this daemon".to_owned())),
+            (APPLICATION_ID, found) if found >= layout::OLDEST => found,
+            _ => return Err(damaged("it is not a journal of this daemon")),
+        };
+        let check: String = journal
+            .db
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
+            .map_err(unusable)?;
+        if check != "ok" {
+            return Err(damaged("its pages do not fit together"));
         }
-        let journal = Self { db };
-        let (identity, facts) = journal.read().map_err(damaged)?;
         // The last page may be cut within bytes that mean nothing, yet what cut it may come again.
-        let pages = journal.length().map_err(|error| damaged(error.to_string()))?;
-        if std::fs::metadata(path).ok().map(|metadata| metadata.len()) != Some(pages) {
-            return Err(damaged("its end is missing".to_owned()));
+        let length = journal.length().map_err(unusable)?;
+        if std::fs::metadata(path).ok().map(|metadata| metadata.len()) != Some(length) {
+            return Err(damaged("its end is missing"));
         }
+        let document = journal.document(path)?;
+        if found < layout::CURRENT {
+            layout::bring_forward(&mut journal.db, &document)?;
+            tracing::info!(
+                from = found,
+                to = layout::CURRENT,
+                "the journal's layout is brought forward"
+            );
+        }
+        let document = journal.document(path)?;
+        let facts =
+            serde_json::from_str(&document).map_err(|_| damaged("its facts cannot be read"))?;
+        let identity = journal
+            .db
+            .query_row("SELECT registration_id FROM identity", [], |row| row.get(0))
+            .optional()
+            .map_err(unusable)?
+            .map(|id: String| Identity { registration_id: Secret::new(id) })
+            .ok_or_else(|| damaged("it does not say whose it is"))?;
         Ok((journal, identity, facts))
     }
 
@@ -159,36 +177,49 @@ impl Journal {
         Ok(u64::from(number("page_count")?) * u64::from(number("page_size")?))
     }
 
-    fn read(&self) -> Result<(Identity, Facts), String> {
-        let words = |error: rusqlite::Error| error.to_string();
-        let check: String =
-            self.db.pragma_query_value(None, "integrity_check", |row| row.get(0)).map_err(words)?;
-        if check != "ok" {
-            return Err("its pages do not fit together".to_owned());
-        }
-        let (registration_id, thumbprint): (String, String) = self
-            .db
-            .query_row("SELECT registration_id, thumbprint FROM identity", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .map_err(words)?
-            .ok_or("it does not say whose it is")?;
+    /// Whose the file is, and of which layout.
+    fn kind(&self) -> rusqlite::Result<(i64, i64)> {
+        let number = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok((number("application_id")?, number("user_version")?))
+    }
+
+    /// The facts as they were written, which their checksum proves.
+    fn document(&self, path: &Path) -> Result<String, JournalError> {
+        let damaged =
+            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
         let (document, checksum): (String, Vec<u8>) = self
             .db
             .query_row("SELECT document, checksum FROM facts", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()
-            .map_err(words)?
-            .ok_or("its facts are missing")?;
+            .map_err(|error| unusable(path, &error))?
+            .ok_or_else(|| damaged("its facts are missing"))?;
         if checksum != sha256(document.as_bytes()) {
-            return Err("its facts do not have their checksum".to_owned());
+            return Err(damaged("its facts do not have their checksum"));
         }
-        let facts = serde_json::from_str(&document).map_err(|_| "its facts cannot be read")?;
-        let thumbprint = thumbprint.parse().map_err(|_| "it names no key")?;
-        Ok((Identity { registration_id: Secret::new(registration_id), thumbprint }, facts))
+        Ok(document)
     }
+}
+
+/// Why a file that is there cannot be used: the disk or its permissions, else what is in it.
+fn unusable(path: &Path, error: &rusqlite::Error) -> JournalError {
+    let (path, why) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::CannotOpen
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DiskFull
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure,
+        ) => JournalError::Unreadable { path, why },
+        _ => JournalError::Damaged { path, why },
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> JournalError {
+    JournalError::Unreadable { path: path.to_owned(), why: error.to_string() }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -5,6 +5,7 @@
 
 mod credential;
 mod file;
+mod ring;
 mod seal;
 mod settings;
 mod software;
@@ -25,6 +26,7 @@ use counterfoil_protocol::{
 use self::file::FileStore;
 pub(crate) use self::{
     credential::Credentials,
+    ring::Keyring,
     seal::{Seal, StaysClosed},
     settings::KeySettings,
 };

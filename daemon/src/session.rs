@@ -15,7 +15,7 @@ mod safe_mode;
 mod token;
 mod view;
 
-use counterfoil_protocol::UnixTime;
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
 use self::backoff::Backoff;
 pub(crate) use self::{
@@ -25,7 +25,7 @@ pub(crate) use self::{
         ResetOutcome, Unrecovered, Waiting,
     },
     facts::{
-        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Receipt,
+        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Keys, Receipt,
         RecoveryIntent, RefreshIntent, Registration, Tokens,
     },
     view::{ServerHealth, State, Status},
@@ -86,6 +86,7 @@ struct Running {
 struct Connecting {
     connect: u64,
     ask: Ask,
+    key: Thumbprint,
     attempt: Option<Attempt>,
 }
 

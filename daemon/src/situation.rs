@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use counterfoil_protocol::jwk::Thumbprint;
 use tokio::sync::watch;
 
 use crate::{
@@ -53,8 +52,6 @@ pub(crate) struct Working {
     pub(crate) actor: Handle,
     /// The way to the server.
     pub(crate) upstream: Arc<Upstream>,
-    /// The installation's key.
-    pub(crate) thumbprint: Thumbprint,
 }
 
 impl Situation {

@@ -22,13 +22,13 @@ use url::Url;
 pub(crate) use self::{
     again::{Again, Refused},
     answer::Answer,
-    signed::{Proof, Signed, authorization},
+    signed::{Previous, Proof, Signed, authorization},
 };
 use crate::{
     clock::{Clock, Entropy},
     config::Config,
     events,
-    key::InstallationKey,
+    key::Keyring,
     metrics::METRICS,
     session::ServerHealth,
 };
@@ -61,7 +61,7 @@ pub(crate) enum Unanswered {
 /// The way to the server, and what is remembered of it.
 pub(crate) struct Upstream {
     client: reqwest::Client,
-    key: InstallationKey,
+    keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     memory: Mutex<Memory>,
@@ -80,7 +80,7 @@ impl Upstream {
     /// Makes the client for a store.
     pub(crate) fn new(
         config: &Config,
-        key: InstallationKey,
+        keys: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> reqwest::Result<Self> {
@@ -95,7 +95,7 @@ impl Upstream {
             [&config.issuer, &config.api_base].iter().all(|url| url.starts_with("http:"));
         // A machine without any certificates can still talk to itself.
         let builder = if only_plain { builder.tls_certs_only([]) } else { builder };
-        Ok(Self { client: builder.build()?, key, clock, entropy, memory: Mutex::default() })
+        Ok(Self { client: builder.build()?, keys, clock, entropy, memory: Mutex::default() })
     }
 
     /// Sends one request and reads the whole answer.

@@ -22,7 +22,7 @@ impl Conversation {
                 expires_at: attempt.expires_at,
             });
         };
-        let answer = self.send_form(url, &parameters, None).await;
+        let answer = self.send_form(url, &parameters, &attempt.key, None).await;
         let answer = answer.map_err(|reason| unanswered(&reason))?;
         if !answer.status.is_success() {
             return Err(refused(&answer, Code::AuthorizationRefused));
@@ -52,7 +52,7 @@ impl Conversation {
             ("state", attempt.state.expose().to_owned()),
             ("code_challenge", challenge.as_str().to_owned()),
             ("code_challenge_method", "S256".to_owned()),
-            ("dpop_jkt", self.identity.thumbprint.to_string()),
+            ("dpop_jkt", attempt.key.to_string()),
             ("resource", self.config.audience.clone()),
         ])
     }

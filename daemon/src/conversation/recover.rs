@@ -31,6 +31,7 @@ impl Conversation {
             ("resource", &order.audience),
         ];
         let asked = Asked {
+            key: &order.key,
             client_id: &order.client_id,
             audience: &order.audience,
             scopes: &order.scopes,
@@ -43,7 +44,8 @@ impl Conversation {
             refusal: Code::RecoveryRefused,
         };
         let sent_at = self.upstream.now();
-        let answer = self.send_form(&endpoints.token, &form, Some(&order.idempotency_key)).await;
+        let answer =
+            self.send_form(&endpoints.token, &form, asked.key, Some(&order.idempotency_key)).await;
         let answer = answer.map_err(|reason| Unrecovered::Passing(unanswered(&reason)))?;
         if let Some(refusal) = judge(&answer) {
             return Err(refusal);

@@ -12,7 +12,7 @@ use super::{Conversation, JSON, accept_json, refused, unanswered};
 use crate::{
     session::{RegisterOrder, Registration},
     trouble::{Code, Trouble},
-    upstream::{Answer, Signed},
+    upstream::{Answer, Previous, Signed},
 };
 
 /// The refusal of a registration id that belongs to another address: the sign of a copied store.
@@ -22,17 +22,23 @@ impl Conversation {
     /// Discovers the server afresh and registers the store, or proves that it is the same one as before.
     pub(crate) async fn register(&self, order: RegisterOrder) -> Result<Registration, Trouble> {
         let endpoints = self.discover().await?;
-        let mut answer = self.send_registration(&endpoints.installations, order.known).await?;
+        let mut answer =
+            self.send_registration(&endpoints.installations, order, order.known).await?;
         // The server may know us when we think not, after a lost answer; or not, after its restore.
         let doubts_key = matches!(answer.status.as_u16(), 401 | 403 | 409)
             && answer.error().as_deref() != Some(MISMATCH);
         if doubts_key {
-            answer = self.send_registration(&endpoints.installations, !order.known).await?;
+            answer = self.send_registration(&endpoints.installations, order, !order.known).await?;
         }
         self.judge_registration(&answer)
     }
 
-    async fn send_registration(&self, url: &str, previous: bool) -> Result<Answer, Trouble> {
+    async fn send_registration(
+        &self,
+        url: &str,
+        order: RegisterOrder,
+        previous: bool,
+    ) -> Result<Answer, Trouble> {
         let config = &self.config;
         let id = &self.identity.registration_id;
         let request = RegistrationRequest {
@@ -40,7 +46,7 @@ impl Conversation {
             registration_id: config.platform.sends_registration_id.then(|| id.expose().to_owned()),
             site_url: config.site_url.clone(),
             redirect_uri: config.redirect_uri.clone(),
-            dpop_jkt: self.identity.thumbprint,
+            dpop_jkt: order.key,
             plugin_version: config.plugin_version.clone(),
             platform_version: Some(config.platform_version.clone()),
         };
@@ -52,7 +58,8 @@ impl Conversation {
             headers,
             body: Bytes::from(request.to_json().to_string()),
             token: None,
-            previous,
+            key: &order.key,
+            previous: previous.then_some(Previous { key: &order.current, names_successor: false }),
         };
         self.upstream.send_signed(&request).await.map_err(|reason| unanswered(&reason))
     }

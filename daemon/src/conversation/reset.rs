@@ -1,7 +1,6 @@
 //! Ending the connection at the server: the webhook subscription, then the installation's tokens and grant.
 
 use bytes::Bytes;
-use counterfoil_protocol::secret::Secret;
 use hyper::{Method, StatusCode, header::HeaderValue};
 
 use super::{Conversation, IDEMPOTENCY_KEY, accept_json, refused, unanswered};
@@ -24,13 +23,13 @@ impl Conversation {
         if self.config.platform.has_webhook_subscription {
             let url = format!("{}/makepay/webhook-subscriptions/current", self.config.api_base);
             // The reset ends the subscription as well; this only lets the last deliveries go in peace.
-            let _ = self.delete(&url, &order.access, &order.disconnect.webhook_key).await;
+            let _ = self.delete(&url, order, &order.disconnect.webhook_key).await;
         }
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", &order.client_id)
             .finish();
         let url = format!("{}?{query}", endpoints.installations);
-        let answer = self.delete_twice(&url, &order.access, &order.disconnect.reset_key).await;
+        let answer = self.delete_twice(&url, order, &order.disconnect.reset_key).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(reason) => {
@@ -51,20 +50,20 @@ impl Conversation {
     async fn delete_twice(
         &self,
         url: &str,
-        token: &Secret,
+        order: &ResetOrder,
         key: &str,
     ) -> Result<Answer, Unanswered> {
-        let first = match self.delete(url, token, key).await {
-            Err(Unanswered::Network(_)) => self.delete(url, token, key).await?,
+        let first = match self.delete(url, order, key).await {
+            Err(Unanswered::Network(_)) => self.delete(url, order, key).await?,
             first => first?,
         };
         if first.status.is_server_error() && first.status != StatusCode::NOT_IMPLEMENTED {
-            return self.delete(url, token, key).await;
+            return self.delete(url, order, key).await;
         }
         Ok(first)
     }
 
-    async fn delete(&self, url: &str, token: &Secret, key: &str) -> Result<Answer, Unanswered> {
+    async fn delete(&self, url: &str, order: &ResetOrder, key: &str) -> Result<Answer, Unanswered> {
         let mut headers = accept_json();
         headers
             .insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key).map_err(|_| Unanswered::Unsigned)?);
@@ -73,8 +72,9 @@ impl Conversation {
             url,
             headers,
             body: Bytes::new(),
-            token: Some(token),
-            previous: false,
+            token: Some(&order.access),
+            key: &order.key,
+            previous: None,
         };
         self.upstream.send_signed(&request).await
     }
@@ -86,7 +86,7 @@ impl Conversation {
             ("token_type_hint", "refresh_token"),
             ("client_id", &order.client_id),
         ];
-        match self.send_form(url, &form, None).await {
+        match self.send_form(url, &form, &order.key, None).await {
             Ok(answer) if answer.status.is_success() => ResetOutcome::Confirmed,
             Ok(answer) => ResetOutcome::Failed(refused(&answer, Code::DisconnectPending)),
             Err(reason) => ResetOutcome::Failed(unanswered(&reason)),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use counterfoil_protocol::{
     UnixTime,
     access_token::{ClaimRefusal, Claims, ClientExpectation, KeySet, TokenRefusal},
+    jwk::Thumbprint,
     scope::ScopeSet,
     secret::Secret,
     token::{AUTHORIZATION_CODE, RECOVERY_HEADER, REFRESH_TOKEN, REPLAYED_HEADER, TokenResponse},
@@ -29,6 +30,8 @@ const FARTHEST: i64 = 24 * 3_600;
 
 /// What one token call is about.
 pub(super) struct Asked<'a> {
+    /// The key that the tokens must be bound to.
+    pub(super) key: &'a Thumbprint,
     pub(super) client_id: &'a str,
     pub(super) audience: &'a str,
     pub(super) scopes: &'a ScopeSet,
@@ -58,6 +61,7 @@ impl Conversation {
             ("resource", &exchange.audience),
         ];
         let asked = Asked {
+            key: &exchange.key,
             client_id: &exchange.client_id,
             audience: &exchange.audience,
             scopes: &exchange.scopes,
@@ -77,6 +81,7 @@ impl Conversation {
             ("resource", &order.audience),
         ];
         let asked = Asked {
+            key: &order.key,
             client_id: &order.client_id,
             audience: &order.audience,
             scopes: &order.scopes,
@@ -113,7 +118,7 @@ impl Conversation {
     ) -> Result<Grant, Failure> {
         let endpoints = self.endpoints().await.map_err(Failure::Passing)?;
         let sent_at = self.upstream.now();
-        let answer = self.send_form(&endpoints.token, form, Some(idempotency_key)).await;
+        let answer = self.send_form(&endpoints.token, form, asked.key, Some(idempotency_key)).await;
         let answer = answer.map_err(|reason| Failure::Passing(unanswered(&reason)))?;
         self.take(&answer, &endpoints, asked, sent_at).await
     }
@@ -155,7 +160,7 @@ impl Conversation {
             issuer: &self.config.issuer,
             audience: asked.audience,
             client_id: asked.client_id,
-            thumbprint: &self.identity.thumbprint,
+            thumbprint: asked.key,
             scopes: asked.scopes,
             now: self.upstream.server_time(),
             replayed: answer.headers.get(REPLAYED_HEADER).is_some_and(|value| value == "true"),

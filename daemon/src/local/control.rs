@@ -133,7 +133,7 @@ pub(super) fn status_of(app: &App) -> Status {
     let status = match &situation.life {
         Life::Working(working) => {
             let session = working.actor.session();
-            session.status(working.thumbprint, working.upstream.health(), &app.context(&situation))
+            session.status(working.upstream.health(), &app.context(&situation))
         }
         Life::Degraded { why, next_step } => Status {
             summary: format!("The daemon cannot work: {why}."),

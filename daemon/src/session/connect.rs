@@ -31,8 +31,10 @@ impl Session {
         let known = std::mem::replace(&mut self.facts.registration_sent, true);
         self.connects += 1;
         let connect = self.connects;
-        self.running.connecting = Some(Connecting { connect, ask, attempt: None });
-        vec![Action::Register(RegisterOrder { connect, known })]
+        let current = self.facts.keys.current;
+        let key = self.facts.keys.staged.as_ref().map_or(current, |staged| staged.key);
+        self.running.connecting = Some(Connecting { connect, ask, key, attempt: None });
+        vec![Action::Register(RegisterOrder { connect, known, key, current })]
     }
 
     pub(super) fn registered(
@@ -60,6 +62,7 @@ impl Session {
             verifier: Secret::new(cx.entropy.base64url::<64>()),
             bind: connecting.ask.bind.clone(),
             client_id: registration.client_id,
+            key: connecting.key,
             redirect_uri: cx.config.redirect_uri.clone(),
             scopes,
             since: cx.now,
@@ -127,6 +130,7 @@ impl Session {
             verifier: attempt.verifier,
             redirect_uri: attempt.redirect_uri,
             client_id: attempt.client_id,
+            key: attempt.key,
             scopes: attempt.scopes,
             audience: cx.config.audience.clone(),
             idempotency_key: super::token::idempotency_key(cx),

@@ -65,6 +65,7 @@ impl Session {
         }
         self.running.resetting = true;
         vec![Action::Reset(ResetOrder {
+            key: self.facts.keys.current,
             client_id: connection.client_id.clone(),
             access: connection.tokens.access.clone(),
             refresh: connection.tokens.refresh.clone(),

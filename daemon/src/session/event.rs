@@ -1,6 +1,6 @@
 //! What can happen to the connection, and what it then wants done.
 
-use counterfoil_protocol::{UnixTime, scope::ScopeSet, secret::Secret};
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint, scope::ScopeSet, secret::Secret};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Attempt, Company, Disconnect, Exchange, Registration};
@@ -268,8 +268,12 @@ pub(crate) struct Leftover {
 pub(crate) struct RegisterOrder {
     /// Which connect it is for.
     pub(crate) connect: u64,
-    /// The server may already know our key, so it is proved as the previous one too.
+    /// The server may already know us, so the key in force is proved as the previous one too.
     pub(crate) known: bool,
+    /// The key that is registered: the next one where there is one.
+    pub(crate) key: Thumbprint,
+    /// The key in force.
+    pub(crate) current: Thumbprint,
 }
 
 /// What an authorization request says.
@@ -286,6 +290,8 @@ pub(crate) struct PushOrder {
 pub(crate) struct RefreshOrder {
     /// The family.
     pub(crate) family: u64,
+    /// The key that it is bound to.
+    pub(crate) key: Thumbprint,
     /// Our client id.
     pub(crate) client_id: String,
     /// The refresh token.
@@ -307,6 +313,8 @@ pub(crate) struct RefreshOrder {
 /// What a recovery sends and expects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RecoverOrder {
+    /// The key that asks.
+    pub(crate) key: Thumbprint,
     /// Our client id.
     pub(crate) client_id: String,
     /// The resource.
@@ -328,6 +336,8 @@ pub(crate) struct RecoverOrder {
 /// What a reset sends.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ResetOrder {
+    /// The key that the tokens are bound to.
+    pub(crate) key: Thumbprint,
     /// Our client id.
     pub(crate) client_id: String,
     /// The access token, expired or not: the server may have kept a receipt for it.

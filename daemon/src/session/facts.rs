@@ -1,7 +1,7 @@
 //! What is true about the connection, and what was begun: the document that the journal keeps.
 
 use counterfoil_protocol::{
-    UnixTime, encoding::equal_in_constant_time, scope::ScopeSet, secret::Secret,
+    UnixTime, encoding::equal_in_constant_time, jwk::Thumbprint, scope::ScopeSet, secret::Secret,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Facts {
+    /// The installation's keys.
+    pub(crate) keys: Keys,
     /// Which store and server the rest is about.
     pub(crate) binding: Option<Binding>,
     /// Where this state is at home.
@@ -46,6 +48,54 @@ pub(crate) struct Facts {
     pub(crate) receipt: Option<Receipt>,
     /// How many token families there have been; each has its number.
     pub(crate) families: u64,
+}
+
+/// The installation's keys, by thumbprint. Where each one lives is nobody's business here.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub(crate) struct Keys {
+    /// The key in force.
+    pub(crate) current: Thumbprint,
+    /// The next one, which waits until the server accepts it.
+    pub(crate) staged: Option<StagedKey>,
+    /// The one before, until the one in force has proved itself.
+    pub(crate) former: Option<FormerKey>,
+}
+
+impl Keys {
+    /// The one key of a new installation.
+    pub(crate) fn of(current: Thumbprint) -> Self {
+        Self { current, staged: None, former: None }
+    }
+}
+
+impl Default for Keys {
+    /// Names no key at all.
+    fn default() -> Self {
+        Self::of(Thumbprint([0; 32]))
+    }
+}
+
+/// A key that was made to be the next.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct StagedKey {
+    /// The key.
+    pub(crate) key: Thumbprint,
+    /// When it was made.
+    pub(crate) since: UnixTime,
+    /// The server heard of it, and nobody knows for certain which key it holds in force.
+    pub(crate) told: bool,
+}
+
+/// A key that was in force.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct FormerKey {
+    /// The key.
+    pub(crate) key: Thumbprint,
+    /// When another took its place.
+    pub(crate) replaced_at: UnixTime,
+    /// The other has renewed tokens.
+    pub(crate) surpassed: bool,
 }
 
 /// The store and the server that a state belongs to.
@@ -90,6 +140,8 @@ pub(crate) struct Attempt {
     pub(crate) bind: Option<Secret>,
     /// Our client id.
     pub(crate) client_id: String,
+    /// The key that the approval is asked for.
+    pub(crate) key: Thumbprint,
     /// The exact callback.
     pub(crate) redirect_uri: String,
     /// What was asked for.
@@ -131,6 +183,8 @@ pub(crate) struct Exchange {
     pub(crate) redirect_uri: String,
     /// Our client id.
     pub(crate) client_id: String,
+    /// The key that the code is bound to.
+    pub(crate) key: Thumbprint,
     /// What was asked for.
     pub(crate) scopes: ScopeSet,
     /// The resource.

@@ -58,6 +58,7 @@ impl Session {
         intent.sends = intent.sends.saturating_add(1);
         self.running.recovering = true;
         vec![Action::Recover(RecoverOrder {
+            key: self.facts.keys.current,
             client_id: connection.client_id.clone(),
             audience: connection.audience.clone(),
             scopes: connection.scopes.clone(),

@@ -1,12 +1,18 @@
 //! Facts and a world for tests.
 
-use counterfoil_protocol::{UnixTime, scope::ScopeSet, secret::Secret};
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint, scope::ScopeSet, secret::Secret};
 
-use super::{Attempt, Binding, Company, Connection, Context, Facts, Grant, Registration, Tokens};
+use super::{
+    Attempt, Binding, Company, Connection, Context, Facts, Grant, Keys, RegisterOrder,
+    Registration, Tokens,
+};
 use crate::{clock::fixed::Counting, config::Config};
 
 /// When tests happen.
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+
+/// The key of tests.
+pub(crate) const KEY: Thumbprint = Thumbprint([1; 32]);
 
 /// The store's file of tests.
 pub(crate) const STORE: &str = r#"
@@ -52,10 +58,16 @@ pub(crate) fn grant(generation: u32, at: UnixTime) -> Grant {
     }
 }
 
+/// The first connect's registration.
+pub(crate) fn register_order(known: bool) -> RegisterOrder {
+    RegisterOrder { connect: 1, known, key: KEY, current: KEY }
+}
+
 /// Registered, never approved.
 pub(crate) fn registered() -> Facts {
     let world = World::default();
     Facts {
+        keys: Keys::of(KEY),
         binding: Some(Binding::of(&world.config)),
         registration_sent: true,
         registration: Some(Registration { client_id: "mco_app_1".to_owned(), scopes: scopes() }),
@@ -75,6 +87,7 @@ pub(crate) fn attempt() -> Attempt {
         verifier: Secret::new("verifier-1"),
         bind: None,
         client_id: "mco_app_1".to_owned(),
+        key: KEY,
         redirect_uri: World::default().config.redirect_uri,
         scopes: scopes(),
         since: NOW,

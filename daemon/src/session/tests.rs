@@ -282,7 +282,7 @@ fn another_server_has_never_heard_of_us() {
     facts.binding.as_mut().expect("bound").issuer = "https://former.example".to_owned();
     let mut session = session(facts);
     let actions = session.apply(Event::ConnectAsked(Ask::default()), &world.at(NOW));
-    assert_eq!(actions, [Action::Register(RegisterOrder { connect: 1, known: false })]);
+    assert_eq!(actions, [Action::Register(samples::register_order(false))]);
     assert_eq!(session.facts.registration, None);
 }
 
@@ -290,11 +290,7 @@ fn another_server_has_never_heard_of_us() {
 fn every_state_is_told_in_two_sentences() {
     let world = World::default();
     for (state, facts) in states() {
-        let status = session(facts).status(
-            counterfoil_protocol::jwk::Thumbprint([0; 32]),
-            ServerHealth::default(),
-            &world.at(UnixTime(NOW.0)),
-        );
+        let status = session(facts).status(ServerHealth::default(), &world.at(UnixTime(NOW.0)));
         assert_eq!(status.state, state);
         assert!(status.summary.ends_with('.') && !status.next_step.is_empty(), "{status:?}");
     }

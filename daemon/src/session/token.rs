@@ -180,6 +180,7 @@ impl Session {
         });
         let order = RefreshOrder {
             family: connection.family,
+            key: self.facts.keys.current,
             client_id: connection.client_id.clone(),
             refresh: connection.tokens.refresh.clone(),
             audience: connection.audience.clone(),

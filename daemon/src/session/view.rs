@@ -161,12 +161,7 @@ impl Session {
     }
 
     /// Everything that status tells.
-    pub(crate) fn status(
-        &self,
-        thumbprint: Thumbprint,
-        server: ServerHealth,
-        cx: &Context<'_>,
-    ) -> Status {
+    pub(crate) fn status(&self, server: ServerHealth, cx: &Context<'_>) -> Status {
         let facts = &self.facts;
         let state = self.state(cx);
         let (summary, next_step) = self.words(state, cx);
@@ -178,7 +173,7 @@ impl Session {
             summary,
             next_step,
             client_id: client_id.cloned(),
-            thumbprint: Some(thumbprint),
+            thumbprint: Some(facts.keys.current),
             company: connection.map(|connection| connection.company.clone()),
             scopes: connection.map(|it| it.scopes.iter().map(str::to_owned).collect()),
             grant_id: connection.map(|connection| connection.grant_id.clone()),

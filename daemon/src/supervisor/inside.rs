@@ -95,9 +95,10 @@ fn employ(
     system: &Arc<System>,
     leftovers: Leftovers,
 ) -> reqwest::Result<(Working, Inside)> {
-    let Estate { identity, key, slot, keys, journal, facts, standing } = estate;
-    let thumbprint = identity.thumbprint;
-    let upstream = Upstream::new(config, key, Arc::clone(system) as _, Arc::clone(system) as _)?;
+    let Estate { identity, keys, journal, facts, standing } = estate;
+    tracing::info!(thumbprint = %facts.keys.current, place = keys.place(), "the installation's key is in place");
+    let upstream =
+        Upstream::new(config, Arc::clone(&keys), Arc::clone(system) as _, Arc::clone(system) as _)?;
     let upstream = Arc::new(upstream);
     let conversation = Conversation::new(Arc::clone(config), identity, Arc::clone(&upstream));
     let (actor, handle) = Actor::new(
@@ -108,14 +109,14 @@ fn employ(
             entropy: Arc::clone(system) as _,
             conversation: Arc::new(conversation),
             journal,
+            keys,
             standing,
             leftovers,
         },
     );
-    tracing::info!(%thumbprint, place = keys.place(slot), "the installation's key is in place");
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(actor.run(async { drop(stopped.await) }));
-    Ok((Working { actor: handle, upstream, thumbprint }, Inside { stop, task }))
+    Ok((Working { actor: handle, upstream }, Inside { stop, task }))
 }
 
 fn degraded(damage: &Damage) -> Built {

@@ -1,13 +1,14 @@
 //! Requests that carry a proof of the key (RFC 9449).
 
 use bytes::Bytes;
-use counterfoil_protocol::{UnixTime, proof::Draft, secret::Secret, uri::HttpUri};
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint, proof::Draft, secret::Secret, uri::HttpUri};
 use hyper::{
     HeaderMap, Method,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
 use super::{Again, Answer, NONCE, Refused, Unanswered, Upstream};
+use crate::key::InstallationKey;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_PREVIOUS: HeaderName = HeaderName::from_static("dpop-previous");
@@ -25,8 +26,27 @@ pub(crate) struct Signed<'a> {
     pub(crate) body: Bytes,
     /// The access token to present.
     pub(crate) token: Option<&'a Secret>,
-    /// Whether the key is also proved as the one that was accepted before.
-    pub(crate) previous: bool,
+    /// The key that signs.
+    pub(crate) key: &'a Thumbprint,
+    /// The key that is proved beside it.
+    pub(crate) previous: Option<Previous<'a>>,
+}
+
+/// A second proof of the same request, by the key that the server accepted before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Previous<'a> {
+    /// That key.
+    pub(crate) key: &'a Thumbprint,
+    /// Whether it names the other one as its successor.
+    pub(crate) names_successor: bool,
+}
+
+/// What one proof is made for.
+struct Occasion<'a> {
+    method: &'a Method,
+    url: &'a str,
+    token: Option<&'a Secret>,
+    successor: Option<&'a Thumbprint>,
 }
 
 /// A proof, and what it was made with.
@@ -87,13 +107,24 @@ impl Upstream {
         .judge()
     }
 
-    /// Makes a proof for one request: by the server's clock, with the newest nonce of its origin.
+    /// Makes a proof for a call of the API, by the key in force.
     pub(crate) async fn proof(
         &self,
         method: &Method,
         url: &str,
         token: Option<&Secret>,
     ) -> Result<Proof, Unanswered> {
+        let occasion = Occasion { method, url, token, successor: None };
+        self.proof_by(&self.keys.current(), &occasion).await
+    }
+
+    /// Makes a proof by the server's clock, with the newest nonce of its origin.
+    async fn proof_by(
+        &self,
+        key: &InstallationKey,
+        occasion: &Occasion<'_>,
+    ) -> Result<Proof, Unanswered> {
+        let &Occasion { method, url, token, successor } = occasion;
         let uri = HttpUri::parse(url).map_err(|_| Unanswered::Unsigned)?;
         let nonce = self.nonce(url);
         let signed_at = self.server_time();
@@ -104,19 +135,23 @@ impl Upstream {
             jti: &self.entropy.uuid(),
             access_token: token.map(Secret::expose),
             nonce: nonce.as_ref().and_then(|nonce| nonce.to_str().ok()),
-            successor: None,
+            successor,
         };
-        let text = self.key.prove(&draft).await.map_err(|_| Unanswered::Unsigned)?;
+        let text = key.prove(&draft).await.map_err(|_| Unanswered::Unsigned)?;
         let header = HeaderValue::try_from(text).map_err(|_| Unanswered::Unsigned)?;
         Ok(Proof { header, nonce, signed_at })
     }
 
     async fn prove(&self, request: &Signed<'_>) -> Result<(HeaderMap, Proof), Unanswered> {
-        let proof = self.proof(&request.method, request.url, request.token).await?;
+        let &Signed { ref method, url, token, key, previous, .. } = request;
+        let find = |key| self.keys.find(key).ok_or(Unanswered::Unsigned);
+        let mut occasion = Occasion { method, url, token, successor: None };
+        let proof = self.proof_by(&find(key)?, &occasion).await?;
         let mut headers = request.headers.clone();
         headers.insert(DPOP, proof.header.clone());
-        if request.previous {
-            let previous = self.proof(&request.method, request.url, request.token).await?;
+        if let Some(previous) = previous {
+            occasion.successor = previous.names_successor.then_some(key);
+            let previous = self.proof_by(&find(previous.key)?, &occasion).await?;
             headers.insert(DPOP_PREVIOUS, previous.header);
         }
         if let Some(token) = request.token {

@@ -70,6 +70,7 @@ fn what_a_refresh_must_not_change() {
     let scopes = ScopeSet::parse("company:read").expect("a set");
     let before = Secret::new("r1");
     let asked = Asked {
+        key: &counterfoil_protocol::jwk::Thumbprint([7; 32]),
         client_id: "c",
         audience: "urn:api",
         scopes: &scopes,

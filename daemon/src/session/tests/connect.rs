@@ -6,9 +6,9 @@ use super::*;
 fn a_connect_from_nothing_to_company() {
     let world = World::default();
     let cx = world.at(NOW);
-    let mut session = session(Facts::default());
+    let mut session = session(Facts { keys: Keys::of(samples::KEY), ..Facts::default() });
     let actions = session.apply(Event::ConnectAsked(Ask::default()), &cx);
-    assert_eq!(actions, [Action::Register(RegisterOrder { connect: 1, known: false })]);
+    assert_eq!(actions, [Action::Register(samples::register_order(false))]);
     assert!(session.facts.registration_sent, "the intent is a fact before anything is sent");
     assert_eq!(session.apply(Event::ConnectAsked(Ask::default()), &cx), [], "a double click joins");
     let other = Ask { bind: Some(Secret::new("session-2")), scopes: None };

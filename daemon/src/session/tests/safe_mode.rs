@@ -127,7 +127,7 @@ fn an_adopted_address_waits_for_the_merchant() {
     let actions = session.apply(Event::ConnectAsked(Ask::default()), &cx);
     assert_eq!(
         actions,
-        [Action::Register(RegisterOrder { connect: 1, known: true })],
+        [Action::Register(samples::register_order(true))],
         "the same installation, so its key is proved as the one before"
     );
     let facts = Facts { moved_from: session.facts.moved_from, ..exchanging() };

@@ -1,0 +1,134 @@
+//! The keys in use, by thumbprint: the one in force, and the next while it waits for the server.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use counterfoil_protocol::jwk::Thumbprint;
+
+use super::{Found, InstallationKey, KeyError, KeyStore, Leftover, Slot};
+use crate::clock::Entropy;
+
+/// Signs by the key that is named, and makes and removes the key in the free slot.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    store: Arc<dyn KeyStore>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug)]
+struct Inside {
+    /// The key in force: what every call of the API is signed with.
+    current: InstallationKey,
+    /// The next key.
+    staged: Option<InstallationKey>,
+}
+
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a change of the key is prepared before it is asked for")
+)]
+impl Keyring {
+    /// A ring whose key in force was found.
+    pub(crate) fn new(store: Arc<dyn KeyStore>, current: InstallationKey) -> Self {
+        Self { store, inside: Mutex::new(Inside { current, staged: None }) }
+    }
+
+    /// Loads the staged key; false where it is certain that it is gone. Blocks.
+    pub(crate) fn load_staged(&self, key: &Thumbprint) -> Result<bool, KeyError> {
+        match self.store.find(key)? {
+            Found::Here(_, found) => self.inside().staged = Some(found),
+            Found::Nothing | Found::OnlyOthers => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The key in force.
+    pub(crate) fn current(&self) -> InstallationKey {
+        self.inside().current.clone()
+    }
+
+    /// The key with this thumbprint, if it is in use.
+    pub(crate) fn find(&self, key: &Thumbprint) -> Option<InstallationKey> {
+        let inside = self.inside();
+        let mut keys = std::iter::once(&inside.current).chain(&inside.staged);
+        keys.find(|it| it.thumbprint() == key).cloned()
+    }
+
+    /// From now on the staged key is in force, if that is the one named.
+    pub(crate) fn promote(&self, key: &Thumbprint) {
+        let mut inside = self.inside();
+        if let Some(staged) = inside.staged.take_if(|staged| staged.thumbprint() == key) {
+            inside.current = staged;
+        }
+    }
+
+    /// Makes the next key in the slot where the one in force is not. What is there goes: the caller knows that the
+    /// server was never told of it, or knows it no more. Blocks.
+    pub(crate) fn stage(&self, entropy: &dyn Entropy) -> Result<Thumbprint, KeyError> {
+        let current = *self.current().thumbprint();
+        let free = match self.store.find(&current)? {
+            Found::Here(Slot::A, _) => Slot::B,
+            Found::Here(Slot::B, _) => Slot::A,
+            Found::Nothing | Found::OnlyOthers => {
+                return Err(KeyError::Occupied { place: self.store.place(Slot::A) });
+            }
+        };
+        let made = self.store.create(free, Leftover::Replace, entropy)?;
+        let thumbprint = *made.thumbprint();
+        self.inside().staged = Some(made);
+        Ok(thumbprint)
+    }
+
+    /// Removes a key that is in force no more, wherever it is. Blocks.
+    pub(crate) fn destroy(&self, key: &Thumbprint) -> Result<(), KeyError> {
+        match self.store.find(key)? {
+            Found::Here(slot, _) if self.current().thumbprint() != key => self.store.remove(slot),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a person finds the key in force. Blocks.
+    pub(crate) fn place(&self) -> String {
+        let current = *self.current().thumbprint();
+        match self.store.find(&current) {
+            Ok(Found::Here(slot, _)) => self.store.place(slot),
+            _ => self.store.place(Slot::A),
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        // Keys stay usable whatever happened to whoever held them.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::System, key::FileStore};
+
+    #[test]
+    fn a_staged_key_takes_the_place_of_the_one_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store: Arc<dyn KeyStore> = Arc::new(FileStore::open(dir.path(), None, &System));
+        let first = store.create(Slot::A, Leftover::Keep, &System).expect("made");
+        let before = *first.thumbprint();
+        let ring = Keyring::new(Arc::clone(&store), first);
+        let abandoned = ring.stage(&System).expect("staged");
+        let next = ring.stage(&System).expect("staged anew");
+        assert_eq!(*ring.current().thumbprint(), before);
+        assert!(ring.find(&before).is_some() && ring.find(&next).is_some());
+        assert!(ring.find(&abandoned).is_none(), "nobody was told of it");
+        ring.destroy(&before).expect("nothing to do");
+        assert!(store.load(Slot::A).expect("readable").is_some(), "the key in force stays");
+        ring.promote(&before);
+        ring.promote(&next);
+        assert_eq!(*ring.current().thumbprint(), next);
+        ring.destroy(&before).expect("removed");
+        ring.destroy(&before).expect("gone already");
+        assert!(store.load(Slot::A).expect("readable").is_none());
+        let third = ring.stage(&System).expect("staged where the first was");
+        let again = Keyring::new(Arc::clone(&store), ring.current());
+        assert!(again.load_staged(&third).expect("readable"));
+        assert!(!again.load_staged(&before).expect("readable"));
+    }
+}
