@@ -3,6 +3,9 @@
 CARGO ?= cargo
 NODE_PATH_FILE := target/node-path
 
+# What is tested is the daemon with every kind of key store; what is built without them is linted beside it.
+DEVICES := --features counterfoild/pkcs11
+
 .PHONY: help test lint unit interop demo bench setup clean
 
 help: ## list the commands
@@ -15,15 +18,16 @@ setup: ## install what the build and the tests need and this machine lacks
 
 lint: setup ## formatting, clippy, documentation, licences
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets $(DEVICES) -- -D warnings
+	$(CARGO) clippy --locked -p counterfoild --all-targets -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; fi
 
 unit: setup ## the Rust tests: rules, stores, and real server with real daemon
-	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace
+	$(CARGO) build --locked --workspace --bins $(DEVICES)
+	$(CARGO) test --locked --workspace $(DEVICES)
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	@scripts/interop
 
 demo: setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)

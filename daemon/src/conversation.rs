@@ -86,6 +86,7 @@ fn unanswered(reason: &Unanswered) -> Trouble {
     let code = match reason {
         Unanswered::Network(_) => Code::ServerUnreachable,
         Unanswered::TooLong => Code::ServerUnacceptable,
+        Unanswered::KeySilent => Code::KeyUnavailable,
         Unanswered::Unsigned => Code::Internal,
     };
     tracing::warn!(%reason, "no usable answer from the server");

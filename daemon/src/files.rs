@@ -12,6 +12,15 @@ use std::{
 /// Why a path is not trusted with secrets or orders.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Distrust {
+    /// It must be root's own, and is not.
+    #[cfg(feature = "pkcs11")]
+    #[error("{} belongs to user {owner}; it must belong to root", path.display())]
+    NotRoots {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
     /// Somebody else owns it.
     #[error("{} belongs to user {owner}, who could change what this daemon reads; it must belong to root or to the user the daemon runs as", path.display())]
     Owner {
@@ -50,6 +59,20 @@ pub(crate) fn check_trusted(path: &Path) -> Result<(), Distrust> {
     for (depth, place) in real.ancestors().enumerate() {
         let metadata = fs::metadata(place).map_err(unreadable(place))?;
         check_place(place, &metadata, depth > 0)?;
+    }
+    Ok(())
+}
+
+/// Checks that nobody but root can change `path` or put another in its place: it is loaded into this process.
+#[cfg(feature = "pkcs11")]
+pub(crate) fn check_roots(path: &Path) -> Result<(), Distrust> {
+    check_trusted(path)?;
+    let unreadable = |source| Distrust::Unreadable { path: path.to_owned(), source };
+    for place in path.canonicalize().map_err(unreadable)?.ancestors() {
+        let owner = fs::metadata(place).map_err(unreadable)?.uid();
+        if owner != 0 {
+            return Err(Distrust::NotRoots { path: place.to_owned(), owner });
+        }
     }
     Ok(())
 }

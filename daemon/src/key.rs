@@ -4,19 +4,19 @@
 //! behind, is said by the thumbprints in the journal, never by a file's name.
 
 mod credential;
+#[cfg(any(feature = "pkcs11", feature = "tpm"))]
+mod device;
+mod error;
 mod file;
+mod note;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod ring;
 mod seal;
 mod settings;
 mod software;
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::Path, sync::Arc};
 
 use counterfoil_protocol::{
     jwk::{PublicKey, Thumbprint},
@@ -26,9 +26,10 @@ use counterfoil_protocol::{
 use self::file::FileStore;
 pub(crate) use self::{
     credential::Credentials,
+    error::{CannotSign, KeyError},
     ring::Keyring,
     seal::{Seal, StaysClosed},
-    settings::KeySettings,
+    settings::{KeySettings, StoreKind},
 };
 use crate::clock::Entropy;
 
@@ -122,111 +123,51 @@ pub(crate) fn open_store(
     entropy: &dyn Entropy,
 ) -> Result<Arc<dyn KeyStore>, KeyError> {
     let seal = credentials.seal(settings.seal_file.as_deref())?;
-    Ok(Arc::new(FileStore::open(dir, seal, entropy)))
-}
-
-/// Why there is no key to work with.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyError {
-    /// What should seal or open the key cannot be used.
-    #[error("the credential {} {why}", path.display())]
-    Credential {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Others may read the file.
-    #[error("the key {} can be read by others (mode {mode:o}); run: chmod 600 {}", path.display(), path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file is torn, empty or something else.
-    #[error("the key {} is not a whole P-256 key in PKCS#8 form", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is a key where one was to be made.
-    #[error("there is a key in {place} already")]
-    Occupied {
-        /// Where.
-        place: String,
-    },
-    /// It is sealed, and there is nothing to open it with.
-    #[error("the key {} is sealed, and the credential that opens it is not given", path.display())]
-    Sealed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is sealed, and what is given does not open it.
-    #[error("the key {} stays closed: {why}", path.display())]
-    StaysClosed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: StaysClosed,
-    },
-    /// The file cannot be read or written.
-    #[error("the key {}: {source}", path.display())]
-    Storage {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-impl KeyError {
-    /// What a person can do about it.
-    pub(crate) fn next_step(&self) -> &'static str {
-        match self {
-            Self::Exposed { .. } => {
-                "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
-            }
-            Self::Credential { .. } => {
-                "Give the daemon its credential again (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; the state is untouched."
-            }
-            Self::Sealed { .. } | Self::StaysClosed { why: StaysClosed::OtherCredential, .. } => {
-                "Give the daemon the credential that the key was sealed with (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; if it is lost, move the state directory away, restart, and press Connect."
-            }
-            Self::StaysClosed { why: StaysClosed::Newer, .. } => {
-                "Install the newer counterfoild again and restart it; the state is untouched."
-            }
-            Self::Malformed { .. } | Self::Occupied { .. } | Self::StaysClosed { .. } => {
-                "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
-            }
-            Self::Storage { .. } => {
-                "Make room on the disk, check that the daemon's user can write the state directory, and restart the daemon."
-            }
+    let files = FileStore::open(dir, seal, entropy);
+    let store: Arc<dyn KeyStore> = match settings.store {
+        #[cfg(feature = "pkcs11")]
+        StoreKind::Pkcs11 => {
+            let device = pkcs11::open(dir, settings, credentials)?;
+            Arc::new(device::WithFiles { device, files })
         }
-    }
+        _ => Arc::new(files),
+    };
+    note::check(dir, settings.store, &*store)?;
+    Ok(store)
 }
-
-/// A signature could not be made.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the key does not sign")]
-pub(crate) struct CannotSign;
 
 /// A key ready to sign. The private half stays where it is.
 #[derive(Clone)]
 pub(crate) struct InstallationKey {
-    signer: Arc<dyn Signer<Error = CannotSign>>,
+    hold: Hold,
+    public: PublicKey,
     thumbprint: Thumbprint,
 }
 
+/// Where the private half is.
+#[derive(Clone)]
+enum Hold {
+    /// In memory: signs at once.
+    Here(Arc<dyn Signer<Error = CannotSign>>),
+    /// In a device, which is waited for.
+    #[cfg(any(feature = "pkcs11", feature = "tpm"))]
+    Device(device::DeviceKey),
+}
+
 impl InstallationKey {
-    fn new(signer: impl Signer<Error = CannotSign> + 'static) -> Self {
-        let thumbprint = signer.public_key().thumbprint();
-        Self { signer: Arc::new(signer), thumbprint }
+    fn in_memory(signer: impl Signer<Error = CannotSign> + 'static) -> Self {
+        let public = signer.public_key().clone();
+        Self::new(Hold::Here(Arc::new(signer)), public)
+    }
+
+    fn new(hold: Hold, public: PublicKey) -> Self {
+        let thumbprint = public.thumbprint();
+        Self { hold, public, thumbprint }
     }
 
     /// The public half.
     pub(crate) fn public_key(&self) -> &PublicKey {
-        self.signer.public_key()
+        &self.public
     }
 
     /// How the server names this key.
@@ -234,12 +175,21 @@ impl InstallationKey {
         &self.thumbprint
     }
 
-    /// The ES256 signature of `message`, `r || s`. With a key in memory it is there at once.
-    pub(crate) fn sign(
-        &self,
-        message: &[u8],
-    ) -> impl Future<Output = Result<[u8; 64], CannotSign>> + Send + use<> {
-        std::future::ready(self.signer.sign(message))
+    /// The ES256 signature of `message`, `r || s`. With a key in memory it is there at once, and nothing is awaited.
+    #[cfg_attr(
+        not(any(feature = "pkcs11", feature = "tpm")),
+        expect(clippy::unused_async, reason = "a key in a device is waited for")
+    )]
+    pub(crate) async fn sign(&self, message: &[u8]) -> Result<[u8; 64], CannotSign> {
+        match &self.hold {
+            Hold::Here(signer) => signer.sign(message),
+            #[cfg(any(feature = "pkcs11", feature = "tpm"))]
+            Hold::Device(key) => {
+                let signature = key.sign(message).await?;
+                // A device that signs wrongly is found out here, not by the server.
+                self.public.verifies(message, &signature).then_some(signature).ok_or(CannotSign)
+            }
+        }
     }
 
     /// Signs a proof: the value of a `DPoP` header (RFC 9449 §4.2).

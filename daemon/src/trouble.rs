@@ -189,6 +189,10 @@ codes! {
     KeyInTwoPlaces = 409 "key_in_two_places"
         "This store's key is in use in two places, so the payment platform will not renew the connection by itself."
         "Find the copy of this store (a staging site, a restored backup) and stop its daemon; then press Connect here to approve the store again.";
+    /// The key's token or TPM does not sign.
+    KeyUnavailable = 503 "key_unavailable"
+        "The device that keeps this store's key does not sign at the moment."
+        "Plug it in, or start the service that serves it; the daemon tries again by itself. Its log says what the device answers.";
     /// The route exists, but not for this method.
     MethodNotAllowed = 405 "method_not_allowed"
         "This route does not take this method."

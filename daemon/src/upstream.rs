@@ -55,6 +55,9 @@ pub(crate) enum Unanswered {
     TooLong,
     /// The key did not sign.
     #[error("the key does not sign")]
+    KeySilent,
+    /// It cannot be put into a signed request.
+    #[error("no request can be made of it")]
     Unsigned,
 }
 

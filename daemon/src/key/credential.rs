@@ -57,6 +57,20 @@ impl Credentials {
         Ok(Some(Seal::new(secret)))
     }
 
+    /// The PIN of a token, if there is one: in the file that is named, else in systemd's credential.
+    #[cfg(feature = "pkcs11")]
+    pub(super) fn pin(
+        &self,
+        pin_file: Option<&Path>,
+        name: &str,
+    ) -> Result<Option<Zeroizing<String>>, KeyError> {
+        let Some(Given { path, secret }) = self.find(pin_file, name)? else { return Ok(None) };
+        match std::str::from_utf8(&secret) {
+            Ok(pin) if !pin.is_empty() => Ok(Some(Zeroizing::new(pin.to_owned()))),
+            _ => Err(KeyError::Credential { path, why: "holds no PIN".to_owned() }),
+        }
+    }
+
     /// The secret in `file`, or else in systemd's credential `name`.
     fn find(&self, file: Option<&Path>, name: &str) -> Result<Option<Given>, KeyError> {
         if let Some(path) = file {

@@ -58,7 +58,7 @@ impl FileStore {
         remove_if_there(&files::temporary(path))?;
         if self.seal.is_some()
             && let Ok(Some(Contents::Plain(pem))) = read(path)
-            && let Some(key) = SoftwareKey::from_pem(&pem).map(InstallationKey::new)
+            && let Some(key) = SoftwareKey::from_pem(&pem).map(InstallationKey::in_memory)
         {
             self.write(path, &pem, key.thumbprint(), entropy)?;
             tracing::info!(path = %path.display(), "the key is sealed with the credential now");
@@ -97,7 +97,8 @@ impl FileStore {
                 (pem, Some(thumbprint))
             }
         };
-        let key = SoftwareKey::from_pem(&pem).map(InstallationKey::new).ok_or_else(malformed)?;
+        let key =
+            SoftwareKey::from_pem(&pem).map(InstallationKey::in_memory).ok_or_else(malformed)?;
         if named.is_some_and(|named| named != *key.thumbprint()) {
             return Err(malformed());
         }
@@ -145,7 +146,7 @@ impl KeyStore for FileStore {
         let malformed = || KeyError::Malformed { path: path.clone() };
         let pem = software::new_pem(entropy).ok_or_else(malformed)?;
         let key = SoftwareKey::from_pem(pem.as_bytes()).ok_or_else(malformed)?;
-        let thumbprint = *InstallationKey::new(key).thumbprint();
+        let thumbprint = *InstallationKey::in_memory(key).thumbprint();
         self.write(&path, pem.as_bytes(), &thumbprint, entropy)?;
         self.key_in(&path)?.ok_or_else(malformed)
     }

@@ -4,7 +4,10 @@ use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Pass, Response, paths, problem::json, routes::control_body};
-use crate::trouble::{Code, Trouble};
+use crate::{
+    trouble::{Code, Trouble},
+    upstream::Unanswered,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,8 +29,11 @@ pub(super) async fn sign(app: &App, request: Request<Incoming>) -> Result<Respon
     let Pass { situation, token } = app.token(None).await?;
     paths::check_url(&situation.config.api_base, &url)?;
     let upstream = &situation.working()?.upstream;
-    let internal = |_| Trouble::of(Code::Internal);
-    let proof = upstream.proof(&method, &url, Some(&token)).await.map_err(internal)?;
+    let unsigned = |reason| match reason {
+        Unanswered::KeySilent => Trouble::of(Code::KeyUnavailable),
+        _ => Trouble::of(Code::Internal),
+    };
+    let proof = upstream.proof(&method, &url, Some(&token)).await.map_err(unsigned)?;
     let authorization = format!("DPoP {}", token.expose());
     let dpop = proof.header.to_str().map_err(|_| Trouble::of(Code::Internal))?;
     Ok(json(StatusCode::OK, &Signed { authorization: &authorization, dpop }))

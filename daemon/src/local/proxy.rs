@@ -203,6 +203,7 @@ fn unanswered(reason: &Unanswered) -> Trouble {
     Trouble::of(match reason {
         Unanswered::Network(_) => Code::ServerUnreachable,
         Unanswered::TooLong => Code::UpstreamTooLarge,
+        Unanswered::KeySilent => Code::KeyUnavailable,
         Unanswered::Unsigned => Code::Internal,
     })
 }

@@ -137,7 +137,7 @@ impl Upstream {
             nonce: nonce.as_ref().and_then(|nonce| nonce.to_str().ok()),
             successor,
         };
-        let text = key.prove(&draft).await.map_err(|_| Unanswered::Unsigned)?;
+        let text = key.prove(&draft).await.map_err(|_| Unanswered::KeySilent)?;
         let header = HeaderValue::try_from(text).map_err(|_| Unanswered::Unsigned)?;
         Ok(Proof { header, nonce, signed_at })
     }
