@@ -4,6 +4,9 @@ mod admin;
 mod adopt;
 mod connect;
 mod disconnect;
+mod events;
+mod moment;
+mod paint;
 mod reload;
 mod run;
 mod status;
@@ -38,6 +41,8 @@ enum Command {
     Run(run::Run),
     /// Say how the connection is, and what to do
     Status(status::StatusCommand),
+    /// Tell what happened: registrations, renewals, failures, who called what
+    Events(events::Events),
     /// Connect the store: prints the address to open, waits for the approval, names the company
     Connect(connect::Connect),
     /// Say that the store moved here: ends safe mode, and the connection goes on
@@ -78,6 +83,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run.main(),
         Command::Adopt(adopt) => adopt.main(),
         Command::Status(status) => status.main(),
+        Command::Events(events) => events.main(),
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
         Command::Reload(reload) => reload.main(),

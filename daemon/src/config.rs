@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs, io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -102,6 +102,28 @@ pub(crate) struct Local {
     pub(crate) proofs: bool,
     /// Where the bearer token for callers over TCP is kept.
     pub(crate) tcp_token_file: Option<PathBuf>,
+    /// Where metrics are read.
+    pub(crate) metrics_listen: Option<MetricsListen>,
+}
+
+/// Where metrics are read.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(untagged)]
+pub(crate) enum MetricsListen {
+    /// An address, which may be one that other machines reach.
+    Address(SocketAddr),
+    /// A port of this machine alone.
+    Port(u16),
+}
+
+impl MetricsListen {
+    /// The address to listen on.
+    pub(crate) fn address(self) -> SocketAddr {
+        match self {
+            Self::Address(address) => address,
+            Self::Port(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        }
+    }
 }
 
 /// A user or a group.

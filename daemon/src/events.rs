@@ -85,9 +85,9 @@ pub(crate) fn connect_failed(code: Code) {
 }
 
 /// The store is connected.
-pub(crate) fn connected(company_id: &str, grant_id: &str) {
-    info!(event = "connected", company = company_id, grant = grant_id, "connected");
-    happened(Kind::Connected, None, json!({ "company": company_id, "grant": grant_id }));
+pub(crate) fn connected(company: &str, grant_id: &str) {
+    info!(event = "connected", company, grant = grant_id, "connected");
+    happened(Kind::Connected, None, json!({ "company": company, "grant": grant_id }));
 }
 
 /// The tokens were renewed.

@@ -4,11 +4,6 @@
 //! for the disk, and whatever it cannot take is dropped and counted. A file that is damaged is set aside and begun
 //! anew. No record holds a secret, a body or a query.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "read by the command that follows")
-)]
-
 mod calls;
 mod kind;
 mod store;
@@ -24,9 +19,9 @@ use std::{
 };
 
 use counterfoil_protocol::UnixTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 pub(crate) use self::{
     calls::Called,
@@ -42,13 +37,16 @@ pub(crate) const FILE: &str = "history.db";
 /// Records that may wait for the writer. More are dropped: the daemon's work never waits for its history.
 const MAILBOX: usize = 1_024;
 
+/// Records that a listener may be behind.
+const LIVE: usize = 256;
+
 /// One thing that happened, as it is kept and told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Record {
     /// When; for calls, when the last of them was answered.
     pub(crate) at: UnixTime,
     /// What.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: Kind,
     /// The trouble's code, where it was one.
     pub(crate) code: Option<String>,
     /// How often, where alike are told together: within one hour of the clock.
@@ -65,6 +63,7 @@ pub(crate) struct History {
     clock: Arc<dyn Clock>,
     letters: SyncSender<Letter>,
     shared: Arc<Shared>,
+    live: broadcast::Sender<Record>,
 }
 
 /// What the writer and those who feed it have in common.
@@ -84,6 +83,18 @@ enum Letter {
     Stop(oneshot::Sender<()>),
 }
 
+impl Record {
+    fn new(
+        at: UnixTime,
+        kind: Kind,
+        code: Option<String>,
+        count: u64,
+        detail: Map<String, Value>,
+    ) -> Self {
+        Self { at, kind, count, summary: kind.summary(code.as_deref(), &detail), code, detail }
+    }
+}
+
 impl History {
     /// Starts the writer for the history in `state_dir`.
     pub(crate) fn start(state_dir: &Path, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
@@ -92,12 +103,17 @@ impl History {
         let writer =
             Writer::new(state_dir.join(FILE), Arc::clone(&clock), Arc::clone(&shared), mailbox);
         std::thread::Builder::new().name("history".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { clock, letters, shared })
+        Ok(Self { clock, letters, shared, live: broadcast::Sender::new(LIVE) })
     }
 
     /// Keeps one record.
     pub(crate) fn keep(&self, kind: Kind, code: Option<&'static str>, detail: Map<String, Value>) {
-        let letter = Letter::Keep { at: self.clock.now(), kind, code, detail };
+        let at = self.clock.now();
+        if self.live.receiver_count() > 0 {
+            let code = code.map(str::to_owned);
+            let _ = self.live.send(Record::new(at, kind, code, 1, detail.clone()));
+        }
+        let letter = Letter::Keep { at, kind, code, detail };
         if self.letters.try_send(letter).is_err() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -105,9 +121,18 @@ impl History {
 
     /// Counts one call. It is written down together with others like it.
     pub(crate) fn count(&self, called: Called<'_>) {
-        if !self.shared.calls.count(called, self.clock.now()) {
+        let now = self.clock.now();
+        if self.live.receiver_count() > 0 {
+            let _ = self.live.send(called.record(now));
+        }
+        if !self.shared.calls.count(called, now) {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Hears of everything from now on, each call by itself. Whoever hears too slowly misses some.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Record> {
+        self.live.subscribe()
     }
 
     /// How many records the disk or the writer did not take since the start.

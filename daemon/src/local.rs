@@ -13,6 +13,7 @@ mod peer;
 mod problem;
 mod proofs;
 mod proxy;
+mod report;
 mod rights;
 mod routes;
 
@@ -27,6 +28,7 @@ pub(crate) use self::{
     door::{Doors, keep_group},
     gate::Guests,
     hall::{serve, stopped},
+    report::{Residence, metrics_text},
 };
 use crate::{
     actor::Silence,
@@ -54,6 +56,8 @@ pub(crate) struct App {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Who builds the inside anew.
     pub(crate) supervisor: supervisor::Handle,
+    /// Where the daemon lives.
+    pub(crate) residence: Residence,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
 }

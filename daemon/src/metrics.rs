@@ -1,5 +1,8 @@
 //! What is counted, for monitoring: atomics and one small map, told in Prometheus' text form.
 
+mod door;
+mod text;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -9,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use self::{door::serve, text::CONTENT_TYPE};
 use crate::{history::Kind, trouble::Code};
 
 /// Everything that is counted in this process.

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod callback;
+mod condition;
 mod connect;
 mod disconnect;
 mod event;
@@ -17,8 +18,9 @@ mod view;
 
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
-use self::backoff::Backoff;
+use self::{backoff::Backoff, condition::Renewals};
 pub(crate) use self::{
+    condition::{Condition, Renewal},
     event::{
         Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
         Leftover, PushOrder, RecoverOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder,
@@ -80,6 +82,7 @@ struct Running {
     /// When refreshes were forced lately.
     forced: Vec<UnixTime>,
     last_error: Option<Happened>,
+    renewals: Renewals,
 }
 
 #[derive(Clone, Debug)]

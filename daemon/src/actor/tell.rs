@@ -17,7 +17,8 @@ pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Acti
         | Event::Pushed { outcome: Err(trouble), .. } => events::connect_failed(trouble.code),
         Event::CallbackReceived { .. } => tell_callback(before, after, actions),
         Event::Redeemed { outcome: Ok(grant), .. } => {
-            events::connected(&grant.company.id, &grant.grant_id);
+            let company = &grant.company;
+            events::connected(company.name.as_deref().unwrap_or(&company.id), &grant.grant_id);
         }
         Event::Redeemed { outcome: Err(Failure::Final(trouble)), .. } => {
             events::connect_failed(trouble.code);

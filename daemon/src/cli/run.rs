@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use rustix::{
     fs::Mode,
@@ -11,6 +11,7 @@ use rustix::{
     },
 };
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
 };
@@ -18,12 +19,13 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{LogFormat, Where};
 use crate::{
-    clock::System,
-    config::Config,
+    clock::{Clock as _, System},
+    config::{Config, MetricsListen},
     custody::Custody,
     events,
     history::History,
-    local::{self, App, Doors, Guests},
+    local::{self, App, Doors, Guests, Residence},
+    metrics,
     places::{Places, Service},
     reload::watcher,
     supervisor::{self, Supervisor},
@@ -93,10 +95,26 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         Ok(history) => events::keep_in(history),
         Err(error) => tracing::warn!(%error, "no history is kept"),
     }
+    let metrics = match config.local.metrics_listen.map(MetricsListen::address) {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("local.metrics_listen: cannot listen on {address}"))?,
+        ),
+        None => None,
+    };
     let doors = Doors::open(&places, &config.local, &guests, custody.owner, &*system).await?;
     if let Err(error) = places.record() {
         tracing::warn!(%error, "cannot note the sockets in the state directory");
     }
+    let residence = Residence {
+        started_at: system.now(),
+        config_file: std::path::absolute(&config_file).unwrap_or_else(|_| config_file.clone()),
+        state_dir: places.state_dir.clone(),
+        api_socket: places.api_socket.clone(),
+        admin_socket: places.admin_socket.clone(),
+        metrics_listen: metrics.as_ref().and_then(|listener| listener.local_addr().ok()),
+    };
     let (stop, stopping) = watch::channel(false);
     let (supervisor, commands, situations) =
         Supervisor::start(custody, config_file.clone(), config, guests, Arc::clone(&system)).await;
@@ -106,10 +124,16 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         clock,
         entropy,
         supervisor: commands.clone(),
+        residence,
         stopping: stopping.clone(),
     });
     let (end_inside, inside_may_end) = oneshot::channel::<()>();
     let supervising = tokio::spawn(supervisor.run(async { drop(inside_may_end.await) }));
+    if let Some(listener) = metrics {
+        let app = Arc::clone(&app);
+        let end = local::stopped(stopping.clone());
+        tokio::spawn(metrics::serve(listener, move || local::metrics_text(&app), end));
+    }
     let serving = tokio::spawn(local::serve(doors, app, stopping));
     events::started(&places.api_socket);
     tokio::spawn(local::keep_group(places.api_socket.clone(), situations.clone()));

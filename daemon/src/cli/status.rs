@@ -1,18 +1,34 @@
 //! `counterfoild status`.
 
-use std::{fmt::Write as _, process::ExitCode};
+mod told;
+
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
-use jiff::Timestamp;
-use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use self::told::Told;
 use super::{
     Where,
-    admin::{Admin, block_on},
+    admin::{Admin, Silence, Unhelped, block_on},
+    moment::Moments,
+    paint::{Colour, Paint},
     say,
 };
+use crate::{
+    clock::{Clock as _, System},
+    history::{self, Query},
+    places::Places,
+    session::Condition,
+};
+
+/// Nobody answers: the exit code for scripts.
+const SILENT: u8 = 6;
+
+/// How long a watch waits before it asks again who did not answer, and redraws what has not changed.
+const AGAIN: Duration = Duration::from_secs(2);
+const REDRAW: Duration = Duration::from_secs(30);
 
 #[derive(Args, Debug)]
 pub(super) struct StatusCommand {
@@ -21,133 +37,171 @@ pub(super) struct StatusCommand {
     /// Print the daemon's answer as JSON
     #[arg(long)]
     json: bool,
+    /// Go on, and say it anew whenever it changes
+    #[arg(long)]
+    watch: bool,
+    /// Times of UTC instead of this machine's time zone
+    #[arg(long)]
+    utc: bool,
 }
 
 impl StatusCommand {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
-            let status = Admin::find(&self.place)?.ask(Method::GET, "/v1/status", None).await?;
-            let text =
-                if self.json { serde_json::to_string_pretty(&status)? } else { told(&status) };
-            say(&text);
-            Ok(ExitCode::SUCCESS)
+            let places = self.place.find()?;
+            let admin = Admin::at(&places.admin_socket)?;
+            if self.watch {
+                self.watch(&admin, &places).await
+            } else {
+                let (text, code) = self.look(&admin, &places).await?;
+                say(&text);
+                Ok(code)
+            }
         })
     }
-}
 
-/// Status for people: the two sentences first, then what is known, each on a line of its own.
-fn told(status: &Value) -> String {
-    let text = |path: &str| status.pointer(path).and_then(Value::as_str).map(str::to_owned);
-    let time = |path: &str| status.pointer(path).and_then(Value::as_i64).map(moment);
-    let reachable = status.pointer("/server/reachable").and_then(Value::as_bool);
-    let offset = status.pointer("/server/clock_offset").and_then(Value::as_i64);
-    let list = |path: &str| {
-        let list = status.pointer(path).and_then(Value::as_array);
-        list.map(|list| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
-    };
-    let scopes = list("/scopes");
-    let waiting = list("/config/needs_restart");
-    let company = text("/company/name").or_else(|| text("/company/id"));
-    let error = text("/last_error/message").map(|message| {
-        let at = time("/last_error/at").unwrap_or_default();
-        let next_step = text("/last_error/next_step").unwrap_or_default();
-        format!("{message} ({at}) {next_step}")
-    });
-    let recoveries = status.pointer("/recoveries/count").and_then(Value::as_u64);
-    let recovered = recoveries.filter(|count| *count > 0).map(|count| {
-        format!("{count} times, last {}", time("/recoveries/last_at").unwrap_or_default())
-    });
-    let lines = [
-        ("State", text("/state")),
-        ("Company", company),
-        ("Permissions", scopes),
-        ("Connected", time("/connected_at")),
-        ("Token renews", time("/token/renews_at")),
-        ("Token ends", time("/token/expires_at")),
-        ("Recovered", recovered),
-        ("Approval until", time("/pending/expires_at")),
-        ("Store", text("/site_url")),
-        ("Platform", text("/platform")),
-        ("Server", text("/issuer")),
-        ("Server answers", reachable.map(|yes| if yes { "yes" } else { "no" }.to_owned())),
-        ("Asked", time("/server/checked_at")),
-        (
-            "Clock",
-            offset.filter(|offset| *offset != 0).map(|it| format!("{it} s off the server's")),
-        ),
-        ("Installation", text("/client_id")),
-        ("Key", text("/thumbprint")),
-        ("Store's file", text("/config/error").map(|error| format!("not gone by: {error}"))),
-        ("Needs restart", waiting.filter(|waiting| !waiting.is_empty())),
-        ("Last trouble", error),
-        ("Version", text("/version")),
-    ];
-    let mut told = format!(
-        "{}\n{}\n",
-        text("/summary").unwrap_or_default(),
-        text("/next_step").unwrap_or_default()
-    );
-    told.push_str(&safe_mode(status));
-    for (name, value) in lines {
-        if let Some(value) = value {
-            let _ = write!(told, "\n{name:<15} {value}");
+    /// How it is now, in words, and the exit code that says the same.
+    async fn look(&self, admin: &Admin, places: &Places) -> Result<(String, ExitCode)> {
+        match admin.text("/v1/admin/status").await {
+            Ok(text) => {
+                let status: Value = serde_json::from_str(&text)?;
+                let code = exit_code(&status);
+                let text = if self.json {
+                    serde_json::to_string_pretty(&status)?
+                } else {
+                    let (moments, paint) = (Moments::new(self.utc), Paint::for_stdout());
+                    Told { status: &status, moments, paint, now: System.now() }.whole()
+                };
+                Ok((text, ExitCode::from(code)))
+            }
+            Err(Unhelped::Silent(silence)) => {
+                Ok((self.without_daemon(&silence, places)?, ExitCode::from(SILENT)))
+            }
+            Err(refused) => Err(refused.into()),
         }
     }
-    told
-}
 
-/// Why the daemon is in safe mode, and what can be done.
-fn safe_mode(status: &Value) -> String {
-    let list = |path: &str| status.pointer(path).and_then(Value::as_array).into_iter().flatten();
-    let mut told = String::new();
-    for sign in list("/safe_mode/evidence").filter_map(|sign| sign.get("message")?.as_str()) {
-        let _ = write!(told, "\n- {sign}");
+    /// What can be said where nobody answers.
+    fn without_daemon(&self, silence: &Silence, places: &Places) -> Result<String> {
+        let query = Query { limit: 3, kinds: Vec::new(), since: None };
+        let last = history::read(&places.state_dir.join(history::FILE), &query).unwrap_or_default();
+        if self.json {
+            let told = json!({
+                "state": "unknown",
+                "condition": "silent",
+                "summary": silence.why,
+                "next_step": silence.next_step,
+                "last_events": last,
+            });
+            return Ok(serde_json::to_string_pretty(&told)?);
+        }
+        let (moments, paint, now) = (Moments::new(self.utc), Paint::for_stdout(), System.now());
+        let mut text =
+            format!("{}\n{}\n", paint.with(Colour::Red, &silence.why), silence.next_step);
+        if !last.is_empty() {
+            text.push_str("\nWhat it did last:");
+            for record in last {
+                let _ = write!(text, "\n  {}  {}", moments.both(record.at, now), record.summary);
+            }
+            text.push('\n');
+        }
+        text.push_str("\nThe checks that need no daemon: counterfoild doctor");
+        Ok(text)
     }
-    for choice in list("/safe_mode/choices") {
-        let word = |name: &str| choice.get(name).and_then(Value::as_str);
-        let _ = write!(told, "\n\n{}", word("message").unwrap_or_default());
-        if let Some(command) = word("command") {
-            let _ = write!(told, "\n    {command}");
+
+    /// Says how it is, and again at each change: on a terminal in place, otherwise a line each.
+    async fn watch(&self, admin: &Admin, places: &Places) -> Result<ExitCode> {
+        let in_place = Paint::for_stdout().is_on() && !self.json;
+        let mut before = None;
+        loop {
+            let Ok(mut changes) = admin.follow("/v1/events").await else {
+                self.show(admin, places, in_place, &mut before).await?;
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            };
+            loop {
+                self.show(admin, places, in_place, &mut before).await?;
+                match tokio::time::timeout(REDRAW, changes.chunk()).await {
+                    Ok(Ok(Some(_))) | Err(_) => {}
+                    Ok(Ok(None) | Err(_)) => break,
+                }
+            }
         }
     }
-    if !told.is_empty() {
-        told.push('\n');
+
+    async fn show(
+        &self,
+        admin: &Admin,
+        places: &Places,
+        in_place: bool,
+        before: &mut Option<String>,
+    ) -> Result<()> {
+        if in_place {
+            let (text, _) = self.look(admin, places).await?;
+            // Home, and everything below it cleared.
+            say(&format!("\x1b[H\x1b[2J{text}"));
+            return Ok(());
+        }
+        let line = self.line(admin).await?;
+        if before.as_ref() != Some(&line) {
+            say(&if self.json {
+                line.clone()
+            } else {
+                format!("{}  {line}", Moments::new(self.utc).exact(System.now()))
+            });
+            *before = Some(line);
+        }
+        Ok(())
     }
-    told
+
+    /// Status in one line.
+    async fn line(&self, admin: &Admin) -> Result<String> {
+        let status: Value = match admin.text("/v1/status").await {
+            Ok(text) => serde_json::from_str(&text)?,
+            Err(Unhelped::Silent(silence)) => json!({
+                "state": "unknown",
+                "condition": "silent",
+                "summary": silence.why,
+                "next_step": silence.next_step,
+            }),
+            Err(refused) => return Err(refused.into()),
+        };
+        if self.json {
+            return Ok(status.to_string());
+        }
+        let word = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or_default();
+        Ok(format!("{}  {} {}", word("state"), word("summary"), word("next_step")))
+    }
 }
 
-fn moment(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+/// What scripts go by. A daemon that is too old to tell its condition is judged by its state.
+fn exit_code(status: &Value) -> u8 {
+    let told = status.get("condition").cloned().unwrap_or_default();
+    match serde_json::from_value(told) {
+        Ok(Condition::Working) => 0,
+        Ok(Condition::NotConnected) => 3,
+        Ok(Condition::Impaired) => 5,
+        Err(_) if status.get("state").and_then(Value::as_str) == Some("connected") => 0,
+        Ok(Condition::NeedsPerson) | Err(_) => 4,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn people_read_the_sentences_first_and_no_empty_lines_of_facts() {
-        let status = json!({
-            "state": "connected",
-            "summary": "Connected to Ada & Co.",
-            "next_step": "Nothing to do.",
-            "company": { "id": "co_1", "name": "Ada & Co" },
-            "scopes": ["company:read", "makepay:payment-links:read"],
-            "connected_at": 1_800_000_000,
-            "token": null,
-            "server": { "reachable": true, "checked_at": null, "clock_offset": null },
-            "last_error": null,
-            "config": { "error": "issuer: no", "needs_restart": ["local.tcp"] },
-        });
-        let expected = "Connected to Ada & Co.\nNothing to do.\n\n\
-            State           connected\n\
-            Company         Ada & Co\n\
-            Permissions     company:read makepay:payment-links:read\n\
-            Connected       2027-01-15T08:00:00Z\n\
-            Server answers  yes\n\
-            Store's file    not gone by: issuer: no\n\
-            Needs restart   local.tcp";
-        assert_eq!(told(&status), expected);
+    fn conditions_have_exit_codes_of_their_own() {
+        for (status, code) in [
+            (json!({ "condition": "working" }), 0),
+            (json!({ "condition": "not_connected" }), 3),
+            (json!({ "condition": "needs_person" }), 4),
+            (json!({ "condition": "impaired" }), 5),
+            (json!({ "condition": "something_new" }), 4),
+            (json!({ "state": "connected" }), 0),
+            (json!({}), 4),
+        ] {
+            assert_eq!(exit_code(&status), code, "{status}");
+        }
     }
 }

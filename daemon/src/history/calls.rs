@@ -6,6 +6,9 @@ use std::{
 };
 
 use counterfoil_protocol::UnixTime;
+use serde_json::{Map, Value};
+
+use super::{Kind, Record};
 
 /// Different callers and calls kept apart between two writings. More are counted as dropped.
 const MAX_KEYS: usize = 512;
@@ -23,6 +26,36 @@ pub(crate) struct Called<'a> {
     pub(crate) path: &'static str,
     /// The class of the answer, such as `2xx`, or the code of the problem.
     pub(crate) outcome: &'static str,
+}
+
+impl Called<'_> {
+    /// This one call as a record.
+    pub(super) fn record(&self, at: UnixTime) -> Record {
+        let Self { uid, client, method, path, outcome } = *self;
+        let (kind, detail) = detail(uid, client, method, path, outcome);
+        Record::new(at, kind, None, 1, detail)
+    }
+}
+
+/// What is told of a call; of one without a client, that it was turned away.
+pub(super) fn detail(
+    uid: Option<u32>,
+    client: &str,
+    method: &str,
+    path: &str,
+    outcome: &str,
+) -> (Kind, Map<String, Value>) {
+    let kind = if client.is_empty() { Kind::Refused } else { Kind::Called };
+    let mut detail = Map::new();
+    let mut tell = |name: &str, value: Value| detail.insert(name.to_owned(), value);
+    tell("uid", uid.map_or(Value::Null, Value::from));
+    if kind == Kind::Called {
+        tell("client", client.into());
+        tell("method", method.into());
+        tell("path", path.into());
+    }
+    tell("outcome", outcome.into());
+    (kind, detail)
 }
 
 /// Calls that are alike.

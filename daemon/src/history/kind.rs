@@ -1,5 +1,6 @@
 //! The kinds of things that happen: a stable name for programs, a sentence for people.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 
 macro_rules! kinds {
@@ -117,6 +118,19 @@ impl Kind {
             told = told.replace(&format!("{{{name}}}"), &value);
         }
         told
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom("an unknown kind"))
     }
 }
 

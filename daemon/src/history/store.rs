@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde_json::{Map, Value};
 
 use super::{
-    Kind, Record,
+    Kind, Record, calls,
     calls::{Key, Tally},
 };
 
@@ -189,7 +189,7 @@ pub(crate) fn read(path: &Path, query: &Query) -> Result<Vec<Record>, HistoryErr
         // A kind of another version is left out: nothing could be said about it.
         let Some(kind) = Kind::named(&name).filter(|kind| wanted(*kind)) else { continue };
         let detail = serde_json::from_str(&detail).unwrap_or_default();
-        records.push(record(UnixTime(at), kind, code, 1, detail));
+        records.push(Record::new(UnixTime(at), kind, code, 1, detail));
         if records.len() >= query.limit {
             break;
         }
@@ -215,40 +215,21 @@ fn read_calls(
     )?;
     let mut rows = calls.query([since])?;
     while let Some(row) = rows.next()? {
-        let client: String = row.get(2)?;
-        let kind = if client.is_empty() { Kind::Refused } else { Kind::Called };
+        let [client, method, path, outcome] = [2, 3, 4, 5].map(|at| row.get::<_, String>(at));
+        let (client, method, path, outcome) = (client?, method?, path?, outcome?);
+        let uid = u32::try_from(row.get::<_, i64>(1)?).ok();
+        let (kind, mut detail) = calls::detail(uid, &client, &method, &path, &outcome);
         if !wanted(kind) {
             continue;
         }
-        let uid = Some(row.get::<_, i64>(1)?).filter(|uid| *uid >= 0);
-        let text = |at: usize| row.get::<_, String>(at).map(Value::from);
-        let mut detail = Map::new();
-        detail.insert("uid".to_owned(), uid.map_or(Value::Null, Value::from));
-        if kind == Kind::Called {
-            detail.insert("client".to_owned(), client.into());
-            detail.insert("method".to_owned(), text(3)?);
-            detail.insert("path".to_owned(), text(4)?);
-        }
-        detail.insert("outcome".to_owned(), text(5)?);
         detail.insert("first_at".to_owned(), row.get::<_, i64>(7)?.into());
         let count = row.get::<_, i64>(6)?.unsigned_abs();
-        records.push(record(UnixTime(row.get(0)?), kind, None, count, detail));
+        records.push(Record::new(UnixTime(row.get(0)?), kind, None, count, detail));
         if records.len() >= limit {
             break;
         }
     }
     Ok(records)
-}
-
-fn record(
-    at: UnixTime,
-    kind: Kind,
-    code: Option<String>,
-    count: u64,
-    detail: Map<String, Value>,
-) -> Record {
-    let summary = kind.summary(code.as_deref(), &detail);
-    Record { at, kind: kind.name(), code, count, summary, detail }
 }
 
 fn prune(db: &Connection, now: UnixTime) -> Result<(), HistoryError> {

@@ -42,7 +42,7 @@ fn detail(name: &str, value: impl Into<Value>) -> Map<String, Value> {
 }
 
 fn kinds(records: &[Record]) -> Vec<(&str, u64)> {
-    records.iter().map(|record| (record.kind, record.count)).collect()
+    records.iter().map(|record| (record.kind.name(), record.count)).collect()
 }
 
 #[tokio::test]

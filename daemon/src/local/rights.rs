@@ -47,6 +47,12 @@ pub(super) enum Verb {
     Events,
     /// Whether the process answers.
     Health,
+    /// What happened.
+    History,
+    /// What was counted.
+    Metrics,
+    /// How it is, and where the daemon lives.
+    OwnersStatus,
     /// Signing for a plugin.
     Proofs,
     /// The store's file is to be read again.
@@ -58,7 +64,15 @@ pub(super) enum Verb {
 impl Verb {
     /// Whether this is for the owner alone. Its path is then below `/v1/admin/`, and no other is.
     pub(super) fn is_the_owners(self) -> bool {
-        matches!(self, Self::Admin | Self::Adopt | Self::Reload)
+        matches!(
+            self,
+            Self::Admin
+                | Self::Adopt
+                | Self::History
+                | Self::Metrics
+                | Self::OwnersStatus
+                | Self::Reload
+        )
     }
 }
 

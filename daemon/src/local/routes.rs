@@ -11,7 +11,9 @@ use hyper::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{App, Response, admin, control, events, problem::problem, proofs, proxy, rights::Verb};
+use super::{
+    App, Response, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
+};
 use crate::{
     platform::{Call, Platform},
     trouble::{Code, Trouble},
@@ -30,7 +32,10 @@ const ADMIN: &str = "/v1/admin/";
 pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/healthz", "GET", Verb::Health),
     ("/v1/admin/adopt", "POST", Verb::Adopt),
+    ("/v1/admin/events", "GET", Verb::History),
+    ("/v1/admin/metrics", "GET", Verb::Metrics),
     ("/v1/admin/reload", "POST", Verb::Reload),
+    ("/v1/admin/status", "GET", Verb::OwnersStatus),
     ("/v1/callback", "POST", Verb::Callback),
     ("/v1/connect", "POST", Verb::Connect),
     ("/v1/disconnect", "POST", Verb::Disconnect),
@@ -70,6 +75,9 @@ pub(super) async fn answer(
         Verb::Connect => control::connect(app, request).await,
         Verb::Disconnect => control::disconnect(app, request).await,
         Verb::Events => events::follow(app),
+        Verb::History => report::history(app, request).await,
+        Verb::Metrics => Ok(report::metrics(app)),
+        Verb::OwnersStatus => Ok(report::status(app)),
         Verb::Health => Ok(control::health()),
         Verb::Reload => admin::reload(app, request).await,
         Verb::Proofs => proofs::sign(app, request).await,

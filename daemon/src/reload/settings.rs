@@ -56,6 +56,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
                 admin_users: _,
                 proofs: _,
                 tcp_token_file: _,
+                metrics_listen: _,
             },
     } = new;
     table! { old, new:
@@ -75,6 +76,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "local.proofs" AtOnce local.proofs;
         "local.tcp" Restart local.tcp;
         "local.tcp_token_file" Restart local.tcp_token_file;
+        "local.metrics_listen" Restart local.metrics_listen;
     }
     .into_iter()
 }

@@ -39,6 +39,11 @@ impl Backoff {
         self.retry_at.is_none_or(|at| now >= at || at.since(now) > LONGEST_ASKED)
     }
 
+    /// When what failed is tried again.
+    pub(super) fn retry_at(&self) -> Option<UnixTime> {
+        self.retry_at
+    }
+
     /// Seconds left to wait.
     pub(super) fn remaining(&self, now: UnixTime) -> i64 {
         self.retry_at.map_or(0, |at| at.since(now).max(0))

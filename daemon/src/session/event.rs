@@ -159,6 +159,15 @@ pub(crate) enum Unrecovered {
     Passing(Trouble),
 }
 
+impl Failure {
+    /// What went wrong, for good or not.
+    pub(crate) fn trouble(&self) -> &Trouble {
+        match self {
+            Self::Passing(trouble) | Self::Final(trouble) => trouble,
+        }
+    }
+}
+
 /// How an attempt to end the connection at the server ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ResetOutcome {

@@ -207,6 +207,8 @@ impl Session {
             return Vec::new();
         };
         self.running.refreshing = false;
+        let failure = outcome.as_ref().err().map(|failure| failure.trouble().code);
+        self.running.renewal_ended(cx.now, failure);
         let renewed = match outcome {
             Ok(grant) => {
                 connection.company = grant.company.clone();

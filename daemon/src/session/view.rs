@@ -1,10 +1,10 @@
 //! What the daemon tells about itself: derived from the facts whenever somebody asks, never remembered.
 
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
-    Context, Session,
+    Condition, Context, Renewal, Session,
     facts::{Company, Connection, Recoveries},
     safe_mode::SafeMode,
 };
@@ -14,8 +14,7 @@ use crate::{
 };
 
 /// The state of the connection in one word.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum State {
     /// The store has never been registered.
     Unregistered,
@@ -35,11 +34,47 @@ pub(crate) enum State {
     Degraded,
 }
 
+impl State {
+    /// Every state there is.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Unregistered,
+        Self::AwaitingApproval,
+        Self::Connected,
+        Self::ReconnectRequired,
+        Self::DisconnectPending,
+        Self::Disconnected,
+        Self::SafeMode,
+        Self::Degraded,
+    ];
+
+    /// The state as status spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unregistered => "unregistered",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Connected => "connected",
+            Self::ReconnectRequired => "reconnect_required",
+            Self::DisconnectPending => "disconnect_pending",
+            Self::Disconnected => "disconnected",
+            Self::SafeMode => "safe_mode",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// The whole answer of `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Status {
     /// One word.
     pub(crate) state: State,
+    /// Whether it works, and if not, who has to act.
+    pub(crate) condition: Condition,
     /// One sentence.
     pub(crate) summary: String,
     /// What to do, in one sentence.
@@ -74,6 +109,10 @@ pub(crate) struct Status {
     pub(crate) recoveries: RecoveryCount,
     /// Why nothing is done, and the ways on.
     pub(crate) safe_mode: Option<SafeMode>,
+    /// How the last renewals since the start ended, the newest first.
+    pub(crate) renewals: Vec<Renewal>,
+    /// When the daemon tries again what failed.
+    pub(crate) next_try_at: Option<UnixTime>,
     /// What is known of the server.
     pub(crate) server: ServerHealth,
     /// What went wrong last and has not been mended since.
@@ -88,9 +127,12 @@ pub(crate) struct Status {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 pub(crate) struct TokenTimes {
-    issued_at: UnixTime,
-    expires_at: UnixTime,
-    renews_at: UnixTime,
+    /// When it came.
+    pub(crate) issued_at: UnixTime,
+    /// When it ends.
+    pub(crate) expires_at: UnixTime,
+    /// When the daemon means to renew it.
+    pub(crate) renews_at: UnixTime,
 }
 
 /// Recoveries since this installation exists.
@@ -170,6 +212,7 @@ impl Session {
             .map(|connection| &connection.client_id)
             .or(facts.registration.as_ref().map(|registration| &registration.client_id));
         Status {
+            condition: self.condition(state, cx),
             summary,
             next_step,
             client_id: client_id.cloned(),
@@ -182,6 +225,8 @@ impl Session {
             pending: self.pending(cx),
             recoveries: RecoveryCount::of(&facts.recoveries),
             safe_mode: self.safe_mode(cx),
+            renewals: self.renewals(),
+            next_try_at: self.next_try_at(),
             server,
             last_error: self.last_error().as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
@@ -274,7 +319,7 @@ impl Session {
     }
 
     /// What went wrong last; after a restart, what the facts still know of it.
-    fn last_error(&self) -> Option<Happened> {
+    pub(super) fn last_error(&self) -> Option<Happened> {
         let recovering = |at| Happened { trouble: Trouble::of(Code::Recovering), at };
         let facts = &self.facts;
         let lost = facts.connection.as_ref().and_then(|connection| connection.lost.clone());
@@ -283,7 +328,7 @@ impl Session {
     }
 
     /// Whether a trouble will end a connection that still works.
-    fn endangers(&self, happened: &Happened) -> bool {
+    pub(super) fn endangers(&self, happened: &Happened) -> bool {
         let renewing = self.facts.refresh.is_some() || self.facts.recovery.is_some();
         renewing || happened.trouble.code == Code::StorageFailed
     }
@@ -295,6 +340,7 @@ impl Status {
         let Words { message, next_step, .. } = Code::Degraded.words();
         Self {
             state,
+            condition: Condition::NeedsPerson,
             summary: message.to_owned(),
             next_step: next_step.to_owned(),
             platform: config.platform_name.clone(),
@@ -312,6 +358,8 @@ impl Status {
             pending: None,
             recoveries: RecoveryCount::default(),
             safe_mode: None,
+            renewals: Vec::new(),
+            next_try_at: None,
             server: ServerHealth::default(),
             last_error: None,
             config: FileReport::default(),

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use counterfoil_protocol::UnixTime;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
@@ -18,7 +19,7 @@ use crate::{
     clock::System,
     config::Config,
     custody::Custody,
-    local::{App, Guests},
+    local::{App, Guests, Residence},
     situation::Situation,
     supervisor::{Handle, Supervisor},
 };
@@ -69,12 +70,32 @@ impl World {
         let config = Arc::new(Config::read(&file).expect("a store"));
         let custody = Custody::take(&dir.path().join("state")).expect("taken");
         let system = Arc::new(System);
-        let (supervisor, handle, situations) =
-            Supervisor::start(custody, file, config, Guests::default(), Arc::clone(&system)).await;
+        let (supervisor, handle, situations) = Supervisor::start(
+            custody,
+            file.clone(),
+            config,
+            Guests::default(),
+            Arc::clone(&system),
+        )
+        .await;
         let (_, stopping) = watch::channel(false);
         let (clock, entropy) = (Arc::clone(&system) as _, system as _);
-        let app =
-            Arc::new(App { situations, clock, entropy, supervisor: handle.clone(), stopping });
+        let residence = Residence {
+            started_at: UnixTime(0),
+            config_file: file,
+            state_dir: dir.path().join("state"),
+            api_socket: dir.path().join("api.sock"),
+            admin_socket: dir.path().join("admin.sock"),
+            metrics_listen: None,
+        };
+        let app = Arc::new(App {
+            situations,
+            clock,
+            entropy,
+            supervisor: handle.clone(),
+            residence,
+            stopping,
+        });
         let (end, may_end) = oneshot::channel::<()>();
         let running = tokio::spawn(supervisor.run(async { drop(may_end.await) }));
         Self { dir, app, supervisor: handle, end, running }

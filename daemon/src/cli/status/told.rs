@@ -1,0 +1,278 @@
+//! Status for people: the answer first, then the facts in groups.
+
+use std::fmt::Write as _;
+
+use counterfoil_protocol::UnixTime;
+use serde_json::Value;
+
+use crate::cli::{
+    moment::{Moments, span},
+    paint::{Colour, Paint},
+};
+
+/// A status on its way to a person.
+pub(super) struct Told<'a> {
+    pub(super) status: &'a Value,
+    pub(super) moments: Moments,
+    pub(super) paint: Paint,
+    pub(super) now: UnixTime,
+}
+
+impl Told<'_> {
+    /// All of it.
+    pub(super) fn whole(&self) -> String {
+        let colour = match self.text("/condition").as_deref() {
+            Some("working") => Colour::Green,
+            Some("not_connected" | "impaired") => Colour::Yellow,
+            _ => Colour::Red,
+        };
+        let summary = self.text("/summary").unwrap_or_default();
+        let next_step = self.text("/next_step").unwrap_or_default();
+        let mut told = format!("{}\n{next_step}\n", self.paint.with(colour, &summary));
+        told.push_str(&self.safe_mode());
+        for (name, lines) in [
+            ("Connection", self.connection()),
+            ("Platform", self.platform()),
+            ("Store", self.store()),
+            ("Daemon", self.daemon()),
+        ] {
+            let lines: Vec<_> =
+                lines.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            let _ = write!(told, "\n{}\n", self.paint.with(Colour::Bold, name));
+            for (name, value) in lines {
+                let _ = writeln!(
+                    told,
+                    "  {} {value}",
+                    self.paint.with(Colour::Dim, &format!("{name:<14}"))
+                );
+            }
+        }
+        told.truncate(told.trim_end().len());
+        told
+    }
+
+    fn connection(&self) -> Vec<(&'static str, Option<String>)> {
+        let company = match (self.text("/company/name"), self.text("/company/id")) {
+            (Some(name), Some(id)) => Some(format!("{name} ({id})")),
+            (name, id) => name.or(id),
+        };
+        vec![
+            ("State", self.text("/state").map(|state| state.replace('_', " "))),
+            ("Company", company),
+            ("Permissions", self.words("/scopes")),
+            ("Connected", self.time("/connected_at")),
+            ("Token ends", self.time("/token/expires_at")),
+            ("Token renews", self.time("/token/renews_at")),
+            ("Renewals", self.renewals()),
+            ("Recovered", self.recoveries()),
+            ("Approval until", self.time("/pending/expires_at")),
+            ("Last trouble", self.last_error()),
+            ("Tried again", self.time("/next_try_at")),
+        ]
+    }
+
+    fn platform(&self) -> Vec<(&'static str, Option<String>)> {
+        let reachable = self.status.pointer("/server/reachable").and_then(Value::as_bool);
+        let asked = self.time("/server/checked_at");
+        let since = self.number("/server/unreachable_since").map(|since| span(self.now.0 - since));
+        let answers = reachable.map(|yes| match (yes, asked, since) {
+            (true, Some(asked), _) => format!("yes, asked {asked}"),
+            (true, None, _) => "yes".to_owned(),
+            (false, _, Some(since)) => {
+                self.paint.with(Colour::Red, &format!("no, not for {since}"))
+            }
+            (false, ..) => self.paint.with(Colour::Red, "no"),
+        });
+        let offset = self.number("/server/clock_offset").filter(|offset| *offset != 0);
+        let clock = offset.map(|offset| {
+            let how = if offset > 0 { "behind" } else { "ahead of" };
+            format!("this machine is {} {how} the platform", span(offset.abs()))
+        });
+        vec![("Address", self.text("/issuer")), ("Answers", answers), ("Clock", clock)]
+    }
+
+    fn store(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("Site", self.text("/site_url")),
+            ("Kind", self.text("/platform")),
+            ("Installation", self.text("/client_id")),
+            ("Key", self.text("/thumbprint")),
+        ]
+    }
+
+    fn daemon(&self) -> Vec<(&'static str, Option<String>)> {
+        let process = self.number("/daemon/pid").zip(self.number("/daemon/uid"));
+        let dropped = self.number("/daemon/history_dropped").filter(|dropped| *dropped > 0);
+        vec![
+            ("Version", self.text("/version")),
+            ("Started", self.time("/daemon/started_at")),
+            ("Process", process.map(|(pid, uid)| format!("{pid}, as user {uid}"))),
+            ("Store's file", self.text("/daemon/config_file")),
+            ("Not gone by", self.text("/config/error")),
+            ("Needs restart", self.words("/config/needs_restart")),
+            ("State", self.text("/daemon/state_dir")),
+            ("Socket", self.text("/daemon/api_socket")),
+            ("Metrics", self.text("/daemon/metrics_listen")),
+            ("History", dropped.map(|dropped| format!("{dropped} records were not kept"))),
+        ]
+    }
+
+    /// Why the daemon is in safe mode, and what can be done.
+    fn safe_mode(&self) -> String {
+        let list = |path: &str| self.list(path).into_iter().flatten();
+        let mut told = String::new();
+        for sign in list("/safe_mode/evidence").filter_map(|sign| sign.get("message")?.as_str()) {
+            let _ = write!(told, "\n- {sign}");
+        }
+        for choice in list("/safe_mode/choices") {
+            let word = |name: &str| choice.get(name).and_then(Value::as_str);
+            let _ = write!(told, "\n\n{}", word("message").unwrap_or_default());
+            if let Some(command) = word("command") {
+                let _ = write!(told, "\n    {command}");
+            }
+        }
+        if !told.is_empty() {
+            told.push('\n');
+        }
+        told
+    }
+
+    fn recoveries(&self) -> Option<String> {
+        let count = self.number("/recoveries/count").filter(|count| *count > 0)?;
+        let last = self.time("/recoveries/last_at").unwrap_or_default();
+        Some(format!("{count} times by the key, last {last}"))
+    }
+
+    fn words(&self, path: &str) -> Option<String> {
+        let words: Vec<_> = self.list(path)?.iter().filter_map(Value::as_str).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    fn renewals(&self) -> Option<String> {
+        let renewals = self.list("/renewals").filter(|renewals| !renewals.is_empty())?;
+        let told = renewals.iter().map(|renewal| {
+            let at = renewal.get("at").and_then(Value::as_i64).unwrap_or_default();
+            let ago = span((self.now.0 - at).max(0));
+            match renewal.get("code").and_then(Value::as_str) {
+                None => format!("{ago} ago"),
+                Some(code) => {
+                    self.paint.with(Colour::Yellow, &format!("{ago} ago failed ({code})"))
+                }
+            }
+        });
+        Some(told.collect::<Vec<_>>().join(", "))
+    }
+
+    fn last_error(&self) -> Option<String> {
+        let (message, code) = (self.text("/last_error/message")?, self.text("/last_error/code")?);
+        let at = self.time("/last_error/at").unwrap_or_default();
+        Some(format!("{message} ({code}, {at})"))
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        self.status.pointer(path).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    fn number(&self, path: &str) -> Option<i64> {
+        self.status.pointer(path).and_then(Value::as_i64)
+    }
+
+    fn list(&self, path: &str) -> Option<&Vec<Value>> {
+        self.status.pointer(path).and_then(Value::as_array)
+    }
+
+    fn time(&self, path: &str) -> Option<String> {
+        self.number(path).map(|at| self.moments.both(UnixTime(at), self.now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn told(status: &Value) -> String {
+        let (moments, paint) = (Moments::new(true), Paint::fixed(false));
+        Told { status, moments, paint, now: UnixTime(NOW) }.whole()
+    }
+
+    #[test]
+    fn people_read_the_answer_first_and_no_empty_lines_of_facts() {
+        let status = json!({
+            "state": "connected",
+            "condition": "impaired",
+            "summary": "Connected to Ada & Co and working, but: no answer.",
+            "next_step": "Wait.",
+            "company": { "id": "co_1", "name": "Ada & Co" },
+            "scopes": ["company:read", "makepay:payment-links:read"],
+            "connected_at": NOW - 86_400 * 3,
+            "token": { "expires_at": NOW + 1_380 },
+            "renewals": [{ "at": NOW - 60, "code": "server_unreachable" }, { "at": NOW - 1_800, "code": null }],
+            "next_try_at": NOW + 30,
+            "server": { "reachable": false, "checked_at": NOW - 60, "unreachable_since": NOW - 600, "clock_offset": -90 },
+            "last_error": null,
+            "version": "0.1.0",
+            "recoveries": { "count": 2, "last_at": NOW - 7_200 },
+            "config": { "error": "issuer: no", "needs_restart": ["local.tcp"] },
+            "daemon": { "pid": 7, "uid": 33, "history_dropped": 0, "metrics_listen": null },
+        });
+        let expected = "\
+Connected to Ada & Co and working, but: no answer.
+Wait.
+
+Connection
+  State          connected
+  Company        Ada & Co (co_1)
+  Permissions    company:read makepay:payment-links:read
+  Connected      3 days ago (2027-01-12 08:00:00Z)
+  Token ends     in 23 min (2027-01-15 08:23:00Z)
+  Renewals       60 s ago failed (server_unreachable), 30 min ago
+  Recovered      2 times by the key, last 2 h ago (2027-01-15 06:00:00Z)
+  Tried again    in 30 s (2027-01-15 08:00:30Z)
+
+Platform
+  Answers        no, not for 10 min
+  Clock          this machine is 90 s ahead of the platform
+
+Daemon
+  Version        0.1.0
+  Process        7, as user 33
+  Not gone by    issuer: no
+  Needs restart  local.tcp";
+        assert_eq!(told(&status), expected);
+    }
+
+    #[test]
+    fn safe_mode_says_why_and_what_can_be_done() {
+        let status = json!({
+            "summary": "Safe mode.",
+            "next_step": "Say what this is.",
+            "safe_mode": {
+                "evidence": [{ "message": "Another machine." }],
+                "choices": [
+                    { "message": "The store moved here:", "command": "counterfoild adopt" },
+                    { "message": "Leave it.", "command": null },
+                ],
+            },
+        });
+        let expected = "Safe mode.\nSay what this is.\n\n- Another machine.\n\nThe store moved here:\n    \
+            counterfoild adopt\n\nLeave it.";
+        assert_eq!(told(&status), expected);
+    }
+
+    #[test]
+    fn an_answer_without_facts_is_still_an_answer() {
+        let status =
+            json!({ "state": "degraded", "summary": "It cannot work.", "next_step": "Restore." });
+        assert_eq!(
+            told(&status),
+            "It cannot work.\nRestore.\n\nConnection\n  State          degraded"
+        );
+    }
+}
