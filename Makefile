@@ -6,7 +6,7 @@ NODE_PATH_FILE := target/node-path
 # What is tested is the daemon with every kind of key store; what is built without them is linted beside it.
 DEVICES := --features counterfoild/pkcs11
 
-.PHONY: help test lint unit interop demo bench setup clean
+.PHONY: help test lint unit interop soak demo bench setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -29,6 +29,10 @@ unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	@scripts/interop
+
+soak: setup ## every fault at every point, and thousands of kills: hours (make test runs a sample of it)
+	$(CARGO) build --locked --workspace --bins $(DEVICES)
+	COUNTERFOIL_SOAK=1 $(CARGO) test --locked -p counterfoil-tests --test faults -- --nocapture
 
 demo: setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)
 	$(CARGO) build --locked --workspace --bins

@@ -19,6 +19,10 @@ use crate::{
 pub struct Daemon {
     directory: TempDir,
     process: Option<Process>,
+    /// Arguments of `run` besides the usual ones.
+    pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// An answer of the local API.
@@ -33,24 +37,36 @@ pub struct LocalAnswer {
 impl Daemon {
     /// Starts a daemon for a WordPress store at `site_url`.
     pub async fn start(issuer: &str, site_url: &str, local: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
+        let mut daemon = Self::prepare(tempfile::tempdir()?, issuer, site_url, local)?;
+        daemon.resume().await?;
+        Ok(daemon)
+    }
+
+    /// Prepares a daemon for a WordPress store at `site_url`, without starting it.
+    pub fn prepare(directory: TempDir, issuer: &str, site_url: &str, local: &str) -> Result<Self> {
         let callback = format!("{site_url}/wp-admin/admin-post.php?action=counterfoil_callback");
         let config = format!(
             "platform = \"wordpress\"\nsite_url = \"{site_url}\"\nredirect_uri = \"{callback}\"\nplugin_version = \"1.0.0\"\nplatform_version = \"6.8\"\nissuer = \"{issuer}\"\n[local]\n{local}\n"
         );
         std::fs::write(directory.path().join("store.toml"), config)?;
-        let mut daemon = Self { directory, process: None };
-        daemon.resume().await?;
-        Ok(daemon)
+        Ok(Self { directory, process: None, arguments: Vec::new(), environment: Vec::new() })
     }
 
     /// Starts the process again, on the same state.
     pub async fn resume(&mut self) -> Result<()> {
+        ensure!(self.try_resume().await?, "the daemon ended:\n{}", self.log()?);
+        Ok(())
+    }
+
+    /// Starts the process again; whether it lives to answer.
+    pub async fn try_resume(&mut self) -> Result<bool> {
+        self.process = None;
         let log =
             std::fs::File::options().create(true).append(true).open(self.path("daemon.log"))?;
         let mut command = Command::new(binary("counterfoild")?);
         command.arg("run").arg("--config").arg(self.path("store.toml"));
         command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdout(log.try_clone()?).stderr(log);
         let mut process = Process::start("counterfoild", &mut command)?;
         let socket = self.socket();
@@ -61,9 +77,9 @@ impl Daemon {
                 (answers || ended).then_some(answers)
             }
         });
-        ensure!(ready.await?, "the daemon ended:\n{}", self.log()?);
+        let answers = ready.await?;
         self.process = Some(process);
-        Ok(())
+        Ok(answers)
     }
 
     /// Kills the process at once.
@@ -77,6 +93,11 @@ impl Daemon {
             Some(mut process) => process.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// Whether the process has ended by itself, or was never started.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(Process::has_ended)
     }
 
     /// The socket of plugins.

@@ -3,14 +3,18 @@
 
 mod browser;
 mod daemon;
+mod front;
 mod process;
 mod server;
+mod shim;
 mod store;
 
 pub use self::{
     browser::{Browser, Decision},
     daemon::{Daemon, LocalAnswer},
-    process::{free_port, until},
+    front::{Behaviour, Forgery, Front, Secrets, Seen, Step},
+    process::{free_port, in_memory, until},
     server::{MERCHANT_EMAIL, MERCHANT_PASSWORD, Server},
+    shim::{EIO, ENOSPC, EROFS, Fault, Shim},
     store::{Key, Store, Tokens, now, random_name, read_tokens},
 };

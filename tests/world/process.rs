@@ -2,12 +2,13 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
 
 /// How long anything may take before a test gives up. Far more than it ever takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -18,6 +19,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A port that was free a moment ago.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A directory in memory where the machine has that: kills lose no page of it, and a sync costs nothing.
+pub fn in_memory() -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    Ok(if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
 }
 
 /// Looks again and again until `look` finds something.

@@ -10,7 +10,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Process, binary, free_port, until};
+use crate::{
+    Front,
+    process::{Process, binary, free_port, in_memory, until},
+};
 
 /// The merchant who can approve for the company "Harbour Books".
 pub const MERCHANT_EMAIL: &str = "ada@harbour.example";
@@ -21,6 +24,7 @@ pub const MERCHANT_PASSWORD: &str = "canary-password-5c1e";
 pub struct Server {
     directory: TempDir,
     port: u16,
+    issuer: String,
     settings: Vec<(String, String)>,
     process: Option<Process>,
 }
@@ -33,12 +37,29 @@ impl Server {
 
     /// Starts a server with settings given as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Result<Self> {
+        let port = free_port()?;
+        let issuer = format!("http://127.0.0.1:{port}");
+        Self::start_as(tempfile::tempdir()?, issuer, port, settings).await
+    }
+
+    /// Starts a server that stands behind a front, with its data in memory.
+    pub async fn start_behind(front: &Front, settings: &[(&str, &str)]) -> Result<Self> {
+        let port = free_port()?;
+        front.stand_before(([127, 0, 0, 1], port).into())?;
+        Self::start_as(in_memory()?, front.issuer(), port, settings).await
+    }
+
+    async fn start_as(
+        directory: TempDir,
+        issuer: String,
+        port: u16,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let mut server =
-            Self { directory: tempfile::tempdir()?, port: free_port()?, settings, process: None };
+        let mut server = Self { directory, port, issuer, settings, process: None };
         server.operate(&["company", "add", "Harbour Books"], None)?;
         server.add_merchant(MERCHANT_EMAIL, "Harbour Books")?;
         server.resume().await?;
@@ -58,7 +79,7 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log);
         let mut process = Process::start("counterfoil-server", &mut command)?;
-        let url = format!("{}/healthz", self.issuer());
+        let url = format!("http://127.0.0.1:{}/healthz", self.port);
         let ready = until("the server to answer", || {
             let (url, ended) = (url.clone(), process.has_ended());
             async move {
@@ -75,7 +96,7 @@ impl Server {
     /// The issuer, which is also the base of every URL.
     #[must_use]
     pub fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.issuer.clone()
     }
 
     /// A URL on this server.
