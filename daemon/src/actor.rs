@@ -27,7 +27,8 @@ use crate::{
     journal::{Journal, JournalError},
     key::Keyring,
     session::{
-        Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered, Waiting,
+        Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered,
+        Unsubscribed, Waiting,
     },
     surroundings::Standing,
     trouble::{Code, Trouble},
@@ -336,6 +337,12 @@ impl Actor {
                 let event = |outcome| Event::ResetFinished { reset_key, outcome };
                 let step = async move { conversation.reset(&order).await };
                 self.detach(step, ResetOutcome::Failed(broken), event);
+            }
+            Action::Subscribe(order) => {
+                let idempotency_key = order.idempotency_key.clone();
+                let event = |outcome| Event::Subscribed { idempotency_key, outcome };
+                let step = async move { conversation.subscribe(&order).await };
+                self.detach(step, Err(Unsubscribed::Failed(Failure::Passing(broken))), event);
             }
         }
     }

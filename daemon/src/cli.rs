@@ -10,6 +10,7 @@ mod paint;
 mod reload;
 mod run;
 mod status;
+mod webhook;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -51,6 +52,8 @@ enum Command {
     Disconnect(disconnect::Disconnect),
     /// Have the daemon read the store's file again
     Reload(reload::Reload),
+    /// The platform's notifications to the store
+    Webhook(webhook::WebhookCommand),
 }
 
 /// How a daemon is found or placed.
@@ -87,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
         Command::Reload(reload) => reload.main(),
+        Command::Webhook(webhook) => webhook.main(),
     };
     outcome.unwrap_or_else(|error| {
         say_error(&format!("counterfoild: {error:#}"));

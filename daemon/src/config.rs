@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     files::{self, Distrust},
     key::KeySettings,
-    platform::Platform,
+    platform::{Platform, Webhooks},
 };
 
 /// The issuer whose API's audience is its apex name, as its own documentation prints it.
@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) site_url: String,
     /// The exact callback.
     pub(crate) redirect_uri: String,
+    /// Where the platform's notifications shall go.
+    pub(crate) webhook_url: Option<String>,
     /// The version that registrations name for the plugin.
     pub(crate) plugin_version: String,
     /// The version that registrations name for the platform.
@@ -174,14 +176,23 @@ impl Config {
         let site = SiteUrl::parse(&file.site_url, LocalHosts::Accepted, true).map_err(|refusal| {
             setting("site_url", format!("{refusal}; write it as https://shop.example or https://shop.example/path, without a final slash"))
         })?;
-        redirect_uri(&file.redirect_uri, &site)?;
+        below_site("redirect_uri", &file.redirect_uri, &site)?;
+        let platform = Platform::named(&file.platform);
+        if let Some(url) = &file.webhook_url {
+            below_site("webhook_url", url, &site)?;
+            if platform.webhooks == Webhooks::None {
+                let why = "has no effect: the daemon does not know how this platform notifies";
+                return Err(setting("webhook_url", why));
+            }
+        }
         local(&file.local)?;
         file.key.check().map_err(|(name, why)| setting(name, why))?;
         Ok(Self {
-            platform: Platform::named(&file.platform),
+            platform,
             platform_name: platform_name(file.platform)?,
             site_url: file.site_url,
             redirect_uri: file.redirect_uri,
+            webhook_url: file.webhook_url,
             plugin_version: version("plugin_version", file.plugin_version, crate::VERSION)?,
             platform_version: version("platform_version", file.platform_version, "unknown")?,
             issuer,
@@ -201,6 +212,7 @@ struct StoreFile {
     platform: String,
     site_url: String,
     redirect_uri: String,
+    webhook_url: Option<String>,
     plugin_version: Option<String>,
     platform_version: Option<String>,
     issuer: String,
@@ -273,8 +285,9 @@ fn api_base(text: &str) -> Result<String, ConfigError> {
     })
 }
 
-fn redirect_uri(text: &str, site: &SiteUrl) -> Result<(), ConfigError> {
-    let wrong = |why: &str| setting("redirect_uri", why);
+/// An address that the plugin answers.
+fn below_site(name: &'static str, text: &str, site: &SiteUrl) -> Result<(), ConfigError> {
+    let wrong = |why: &str| setting(name, why);
     let url =
         Url::parse(text).map_err(|_| wrong("an address below site_url that the plugin answers"))?;
     let loopback = url.host().is_some_and(|host| is_loopback(&host));

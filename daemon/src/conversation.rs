@@ -9,6 +9,7 @@ mod recover;
 mod register;
 mod reset;
 mod token;
+mod webhook;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

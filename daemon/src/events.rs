@@ -216,6 +216,26 @@ pub(crate) fn storage_mended() {
     happened(Kind::StorageMended, None, json!({}));
 }
 
+/// The platform sends notifications, signed with a new secret.
+pub(crate) fn webhook_given(subscription: Option<&str>) {
+    info!(event = "webhook_given", subscription, "notifications come, signed with a new secret");
+    happened(Kind::WebhookGiven, None, json!({ "subscription": subscription }));
+}
+
+/// A request for notifications failed and will be sent again.
+pub(crate) fn webhook_failed(code: Code) {
+    let code = code.words().code;
+    warn!(event = "webhook_failed", code, "no notifications yet; they will be asked for again");
+    happened(Kind::WebhookFailed, Some(code), json!({}));
+}
+
+/// The platform refused to send notifications.
+pub(crate) fn webhook_refused(code: Code) {
+    let code = code.words().code;
+    error!(event = "webhook_refused", code, "the platform refused to send notifications");
+    happened(Kind::WebhookRefused, Some(code), json!({}));
+}
+
 /// The server stopped answering.
 pub(crate) fn server_unreachable() {
     warn!(event = "server_unreachable", "the server does not answer");

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod conversation;
 mod custody;
+mod deliveries;
 mod events;
 mod evidence;
 mod files;

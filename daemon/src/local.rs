@@ -16,6 +16,7 @@ mod proxy;
 mod report;
 mod rights;
 mod routes;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +34,7 @@ pub(crate) use self::{
 use crate::{
     actor::Silence,
     clock::{Clock, Entropy},
+    deliveries::Deliveries,
     session::{Context, Done, Event},
     situation::{Situation, Situations},
     supervisor,
@@ -58,6 +60,8 @@ pub(crate) struct App {
     pub(crate) supervisor: supervisor::Handle,
     /// Where the daemon lives.
     pub(crate) residence: Residence,
+    /// Which webhook deliveries were taken.
+    pub(crate) deliveries: Arc<Deliveries>,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
 }

@@ -7,12 +7,23 @@ use hyper::Method;
 pub(crate) struct Platform {
     /// Whether an installation names itself by a `registrationId`.
     pub(crate) sends_registration_id: bool,
-    /// Whether a webhook subscription hangs on the grant and is ended before a disconnect.
-    pub(crate) has_webhook_subscription: bool,
+    /// How the platform is asked to notify the store.
+    pub(crate) webhooks: Webhooks,
     /// What to ask for where a registration answers no scopes.
     pub(crate) usual_scopes: &'static [&'static str],
     /// Which calls a plugin may have forwarded.
     pub(crate) calls: &'static [Call],
+}
+
+/// How a platform is asked to notify a store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Webhooks {
+    /// Each payment link names an address; one secret signs for all of them.
+    LinkSecret,
+    /// In no way that we know.
+    None,
+    /// A subscription hangs on the grant. It is ended before a disconnect.
+    Subscription,
 }
 
 /// One forwardable call: a method and a path below the API base, in which `*` is one segment.
@@ -30,7 +41,7 @@ impl Platform {
         match name {
             "btcpay-server" => Self {
                 sends_registration_id: false,
-                has_webhook_subscription: false,
+                webhooks: Webhooks::LinkSecret,
                 usual_scopes: &[
                     "company:read",
                     "makepay:payment-links:read",
@@ -42,7 +53,10 @@ impl Platform {
             },
             _ => Self {
                 sends_registration_id: true,
-                has_webhook_subscription: matches!(name, "medusa" | "wordpress"),
+                webhooks: match name {
+                    "medusa" | "wordpress" => Webhooks::Subscription,
+                    _ => Webhooks::None,
+                },
                 usual_scopes: &[
                     "company:read",
                     "makepay:payment-links:read",

@@ -15,6 +15,7 @@ mod recovery;
 mod safe_mode;
 mod token;
 mod view;
+mod webhook;
 
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
@@ -31,6 +32,7 @@ pub(crate) use self::{
         RecoveryIntent, RefreshIntent, Registration, Tokens,
     },
     view::{ServerHealth, State, Status},
+    webhook::{Delivery, Genuine, SubscribeOrder, Subscribed, Unsubscribed, Webhook},
 };
 use crate::{
     clock::Entropy,
@@ -79,6 +81,7 @@ struct Running {
     refresh_backoff: Backoff,
     recovery_backoff: Backoff,
     reset_backoff: Backoff,
+    webhook: webhook::Asking,
     /// When refreshes were forced lately.
     forced: Vec<UnixTime>,
     last_error: Option<Happened>,
@@ -141,6 +144,11 @@ impl Session {
             Event::ResetFinished { reset_key, outcome } => {
                 self.reset_finished(&reset_key, outcome, cx)
             }
+            Event::Subscribed { idempotency_key, outcome } => {
+                self.subscribed(&idempotency_key, outcome, cx)
+            }
+            Event::WebhookInactive => self.webhook_inactive(cx),
+            Event::WebhookRotationAsked => self.webhook_rotation_asked(cx),
         }
     }
 
@@ -154,6 +162,7 @@ impl Session {
             self.recovery_due(),
             facts.exchange.as_ref().map(|it| self.running.redeem_backoff.due(it.since)),
             facts.disconnect.as_ref().map(|it| self.running.reset_backoff.due(it.since)),
+            self.webhook_due(),
         ];
         dues.into_iter().flatten().min()
     }
@@ -164,6 +173,7 @@ impl Session {
         actions.extend(self.reset_if_due(cx));
         actions.extend(self.recover_if_due(cx));
         actions.extend(self.refresh_if_due(cx));
+        actions.extend(self.subscribe_if_due(cx));
         actions
     }
 

@@ -289,6 +289,46 @@ codes! {
     UrlRefused = 403 "url_refused"
         "Proofs are signed only for the payment platform's API."
         "Send an absolute URL below the API base, without dots, doubled slashes or encoded characters.";
+    /// A delivery is not what it must be: headers doubled, the signature's header or the body malformed.
+    WebhookMalformed = 400 "webhook_malformed"
+        "The notification is not one that the payment platform sends."
+        "Answer the sender with this status; hand over headers and body exactly as they came.";
+    /// There is no webhook secret to judge by.
+    WebhookNotConfigured = 409 "webhook_not_configured"
+        "This store receives no notifications of the payment platform."
+        "Set webhook_url in the store's file, run counterfoild reload, and connect the store.";
+    /// The memory of deliveries is full.
+    WebhookOverload = 503 "webhook_overload"
+        "More notifications came within minutes than the daemon remembers."
+        "Answer the sender with this status: the payment platform sends again.";
+    /// A new secret is on its way, and this delivery may be signed with it.
+    WebhookPending = 503 "webhook_pending"
+        "The secret that the payment platform signs its notifications with is being changed right now."
+        "Answer the sender with this status: the payment platform sends again.";
+    /// The server refuses the webhook subscription.
+    WebhookRefused = 502 "webhook_refused"
+        "The payment platform refused to send notifications to this store."
+        "Check webhook_url in the store's file; then run: counterfoild webhook rotate";
+    /// The same delivery was verified before.
+    WebhookReplayed = 409 "webhook_replayed"
+        "This notification was already taken."
+        "Do nothing with it; answer the sender with this status.";
+    /// No secret of ours signed this.
+    WebhookSignatureInvalid = 401 "webhook_signature_invalid"
+        "The notification is not signed by the payment platform."
+        "Do nothing with it; answer the sender with this status. If all are refused, run: counterfoild webhook rotate";
+    /// No header carries a signature.
+    WebhookSignatureMissing = 400 "webhook_signature_missing"
+        "The notification is not signed."
+        "Do nothing with it; answer the sender with this status, and hand over all headers of the request.";
+    /// Signed too long ago, or too far ahead.
+    WebhookStale = 401 "webhook_stale"
+        "The notification was signed too long ago, or by a clock that is ahead."
+        "Do nothing with it; answer the sender with this status. If all are refused, set the machine's clock.";
+    /// A delivery of another subscription, installation, approval or company.
+    WebhookWrongSubscription = 400 "webhook_wrong_subscription"
+        "The notification is meant for another connection than this store's."
+        "Do nothing with it; answer the sender with this status.";
 }
 
 impl Serialize for Code {

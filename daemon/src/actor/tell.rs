@@ -2,7 +2,7 @@
 
 use crate::{
     events,
-    session::{Action, Event, Facts, Failure, ResetOutcome, Unrecovered, Waiting},
+    session::{Action, Event, Facts, Failure, ResetOutcome, Unrecovered, Unsubscribed, Waiting},
     trouble::{Code, Happened},
 };
 
@@ -45,6 +45,13 @@ pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Acti
             events::disconnect_unconfirmed(Some(trouble.code));
         }
         Event::ResetFinished { .. } => events::disconnect_unconfirmed(None),
+        Event::Subscribed { outcome: Ok(given), .. } if after.webhook != before.webhook => {
+            events::webhook_given(given.id.as_deref());
+        }
+        Event::Subscribed { outcome: Err(Unsubscribed::Failed(failure)), .. } => match failure {
+            Failure::Passing(trouble) => events::webhook_failed(trouble.code),
+            Failure::Final(trouble) => events::webhook_refused(trouble.code),
+        },
         _ => {}
     }
 }

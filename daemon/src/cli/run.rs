@@ -22,6 +22,7 @@ use crate::{
     clock::{Clock as _, System},
     config::{Config, MetricsListen},
     custody::Custody,
+    deliveries::Deliveries,
     events,
     history::History,
     local::{self, App, Doors, Guests, Residence},
@@ -115,6 +116,7 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         admin_socket: places.admin_socket.clone(),
         metrics_listen: metrics.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
+    let deliveries = Deliveries::within(&places.state_dir, system.now());
     let (stop, stopping) = watch::channel(false);
     let (supervisor, commands, situations) =
         Supervisor::start(custody, config_file.clone(), config, guests, Arc::clone(&system)).await;
@@ -123,6 +125,7 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         situations: situations.clone(),
         clock,
         entropy,
+        deliveries,
         supervisor: commands.clone(),
         residence,
         stopping: stopping.clone(),

@@ -55,6 +55,34 @@ proofs = true
 }
 
 #[test]
+fn notifications_go_below_the_store_or_nowhere() {
+    let given = |platform: &str, url: &str| {
+        let text = STORE.replace("wordpress", platform);
+        Config::parse(&format!("webhook_url = \"{url}\"\n{text}")).map(|it| it.webhook_url)
+    };
+    let good = "https://shop.example/store/wp-json/counterfoil/v1/webhook";
+    for platform in ["wordpress", "medusa", "btcpay-server"] {
+        assert_eq!(given(platform, good).expect(platform).as_deref(), Some(good));
+    }
+    for wrong in [
+        "",
+        "/hook",
+        "http://shop.example/store/hook",
+        "https://shop.example/hook",
+        "https://shop.example/storefront/hook",
+        "https://evil.example/store/hook",
+        "https://shop.example@evil.example/store/hook",
+        "https://shop.example/store/../hook",
+        "https://shop.example/store/hook#here",
+    ] {
+        let error = given("wordpress", wrong).expect_err(wrong).to_string();
+        assert!(error.contains("webhook_url"), "{error}");
+    }
+    let error = given("another", good).expect_err("no effect").to_string();
+    assert!(error.contains("webhook_url"), "{error}");
+}
+
+#[test]
 fn every_wrong_setting_is_named() {
     #[track_caller]
     fn check(from: &str, to: &str, named: &str) {

@@ -5,6 +5,7 @@ use hyper::{Method, StatusCode, header::HeaderValue};
 
 use super::{Conversation, IDEMPOTENCY_KEY, accept_json, refused, unanswered};
 use crate::{
+    platform::Webhooks,
     session::{ResetOrder, ResetOutcome},
     trouble::{Code, Trouble},
     upstream::{Answer, Signed, Unanswered},
@@ -20,7 +21,7 @@ impl Conversation {
             Ok(endpoints) => endpoints,
             Err(trouble) => return ResetOutcome::Failed(trouble),
         };
-        if self.config.platform.has_webhook_subscription {
+        if self.config.platform.webhooks == Webhooks::Subscription {
             let url = format!("{}/makepay/webhook-subscriptions/current", self.config.api_base);
             // The reset ends the subscription as well; this only lets the last deliveries go in peace.
             let _ = self.delete(&url, order, &order.disconnect.webhook_key).await;

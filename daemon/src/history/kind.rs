@@ -95,6 +95,12 @@ kinds! {
     StorageFailed = "storage_failed" "The state could not be saved.";
     /// The disk takes the state again.
     StorageMended = "storage_mended" "The state can be saved again.";
+    /// A request for notifications failed and will be sent again.
+    WebhookFailed = "webhook_failed" "The request for notifications failed and will be sent again: {code}";
+    /// The platform notifies the store, with a new secret.
+    WebhookGiven = "webhook_given" "The platform sends its notifications, signed with a new secret.";
+    /// The platform refused to notify the store.
+    WebhookRefused = "webhook_refused" "The platform refused to send notifications: {code}";
 }
 
 impl Kind {

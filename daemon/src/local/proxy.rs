@@ -17,6 +17,7 @@ use super::{
     paths::{self, PathRefusal},
     problem::whole,
     routes::{self, not_allowed},
+    webhooks,
 };
 use crate::{
     situation::Working,
@@ -76,8 +77,15 @@ pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Res
     loop {
         let working = situation.working()?;
         let (response, proof) = send(working, &situation.config.api_base, &call, &token).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return pass_on(response);
+        match response.status() {
+            StatusCode::UNAUTHORIZED => {}
+            StatusCode::CONFLICT if is_short(&response) => {
+                let refusal = read_whole(response, MAX_REFUSAL).await;
+                let refusal = refusal.map_err(|reason| unanswered(&reason))?;
+                webhooks::heed(working, &refusal);
+                return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body)));
+            }
+            _ => return pass_on(response),
         }
         let refusal =
             read_whole(response, MAX_REFUSAL).await.map_err(|reason| unanswered(&reason))?;
@@ -112,6 +120,11 @@ async fn prepare(path: &str, request: Request<Incoming>) -> Result<Call, Trouble
     let headers = going_in(request.headers());
     let body = routes::body(request, MAX_REQUEST).await?;
     Ok(Call { method, target, headers, body })
+}
+
+/// Whether an answer says that it is short enough to be read before it is passed on.
+fn is_short(response: &reqwest::Response) -> bool {
+    response.content_length().is_some_and(|length| length <= MAX_REFUSAL as u64)
 }
 
 async fn send(

@@ -59,6 +59,10 @@ pub(super) enum Verb {
     Reload,
     /// How it is.
     Status,
+    /// Another secret for notifications.
+    WebhookRotate,
+    /// Whether a notification is the platform's.
+    WebhookVerify,
 }
 
 impl Verb {
@@ -72,6 +76,7 @@ impl Verb {
                 | Self::Metrics
                 | Self::OwnersStatus
                 | Self::Reload
+                | Self::WebhookRotate
         )
     }
 }
@@ -109,7 +114,7 @@ pub(super) fn may(caller: Caller, door: Door, verb: Verb, rules: Rules) -> Resul
 mod tests {
     use super::*;
 
-    const VERBS: [Verb; 9] = [
+    const VERBS: [Verb; 11] = [
         Verb::Admin,
         Verb::Api,
         Verb::Callback,
@@ -119,6 +124,8 @@ mod tests {
         Verb::Health,
         Verb::Proofs,
         Verb::Status,
+        Verb::WebhookRotate,
+        Verb::WebhookVerify,
     ];
 
     const RULES: [Rules; 4] = [
@@ -131,25 +138,26 @@ mod tests {
     /// One row a caller and door, one column a verb in the order of `VERBS`, one table a set of rules: `+` may, `-` is
     /// no caller here, `a` admin only, `s` stewards only, `p` proofs are off.
     const TABLE: &[(Door, Caller, [&str; 4])] = &[
-        (Door::Admin, Caller::Owner, ["+++++++p+", "+++++++p+", "+++++++++", "+++++++++"]),
-        (Door::Admin, Caller::Steward, ["---------"; 4]),
-        (Door::Admin, Caller::Guest, ["---------"; 4]),
-        (Door::Admin, Caller::Plugin, ["---------"; 4]),
-        (Door::Admin, Caller::Stranger, ["---------"; 4]),
-        (Door::Api, Caller::Owner, ["a++++++p+", "a++++++p+", "a++++++++", "a++++++++"]),
-        (Door::Api, Caller::Steward, ["a++++++p+", "a++++++p+", "a++++++++", "a++++++++"]),
-        (Door::Api, Caller::Guest, ["a++++++p+", "a++ss++p+", "a++++++++", "a++ss++++"]),
-        (Door::Api, Caller::Plugin, ["---------"; 4]),
-        (Door::Api, Caller::Stranger, ["---------"; 4]),
-        (Door::Port, Caller::Owner, ["---------"; 4]),
-        (Door::Port, Caller::Steward, ["---------"; 4]),
-        (Door::Port, Caller::Guest, ["---------"; 4]),
-        (Door::Port, Caller::Plugin, ["a++++++p+", "a++ss++p+", "a++++++++", "a++ss++++"]),
-        (Door::Port, Caller::Stranger, ["---------"; 4]),
+        (Door::Admin, Caller::Owner, ["+++++++p+++", "+++++++p+++", "+++++++++++", "+++++++++++"]),
+        (Door::Admin, Caller::Steward, ["-----------"; 4]),
+        (Door::Admin, Caller::Guest, ["-----------"; 4]),
+        (Door::Admin, Caller::Plugin, ["-----------"; 4]),
+        (Door::Admin, Caller::Stranger, ["-----------"; 4]),
+        (Door::Api, Caller::Owner, ["a++++++p+a+", "a++++++p+a+", "a++++++++a+", "a++++++++a+"]),
+        (Door::Api, Caller::Steward, ["a++++++p+a+", "a++++++p+a+", "a++++++++a+", "a++++++++a+"]),
+        (Door::Api, Caller::Guest, ["a++++++p+a+", "a++ss++p+a+", "a++++++++a+", "a++ss++++a+"]),
+        (Door::Api, Caller::Plugin, ["-----------"; 4]),
+        (Door::Api, Caller::Stranger, ["-----------"; 4]),
+        (Door::Port, Caller::Owner, ["-----------"; 4]),
+        (Door::Port, Caller::Steward, ["-----------"; 4]),
+        (Door::Port, Caller::Guest, ["-----------"; 4]),
+        (Door::Port, Caller::Plugin, ["a++++++p+a+", "a++ss++p+a+", "a++++++++a+", "a++ss++++a+"]),
+        (Door::Port, Caller::Stranger, ["-----------"; 4]),
     ];
 
     /// Verbs for which there is no column, since they are the owner's like the first.
-    const OWNERS: [Verb; 1] = [Verb::Reload];
+    const OWNERS: [Verb; 5] =
+        [Verb::Adopt, Verb::History, Verb::Metrics, Verb::OwnersStatus, Verb::Reload];
 
     fn letter(answer: Result<(), Code>) -> char {
         match answer {

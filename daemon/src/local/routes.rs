@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     App, Response, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
+    webhooks,
 };
 use crate::{
     platform::{Call, Platform},
@@ -36,12 +37,14 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/v1/admin/metrics", "GET", Verb::Metrics),
     ("/v1/admin/reload", "POST", Verb::Reload),
     ("/v1/admin/status", "GET", Verb::OwnersStatus),
+    ("/v1/admin/webhook/rotate", "POST", Verb::WebhookRotate),
     ("/v1/callback", "POST", Verb::Callback),
     ("/v1/connect", "POST", Verb::Connect),
     ("/v1/disconnect", "POST", Verb::Disconnect),
     ("/v1/events", "GET", Verb::Events),
     ("/v1/proofs", "POST", Verb::Proofs),
     ("/v1/status", "GET", Verb::Status),
+    ("/v1/webhooks/verify", "POST", Verb::WebhookVerify),
 ];
 
 /// Answers a request that the gate has admitted, if its caller `may`.
@@ -82,6 +85,8 @@ pub(super) async fn answer(
         Verb::Reload => admin::reload(app, request).await,
         Verb::Proofs => proofs::sign(app, request).await,
         Verb::Status => Ok(control::status(app)),
+        Verb::WebhookRotate => webhooks::rotate(app).await,
+        Verb::WebhookVerify => webhooks::verify(app, request).await,
     };
     answer.unwrap_or_else(|trouble| problem(&trouble))
 }
@@ -126,8 +131,16 @@ pub(super) async fn body(request: Request<Incoming>, limit: usize) -> Result<Byt
 pub(super) async fn control_body<T: DeserializeOwned>(
     request: Request<Incoming>,
 ) -> Result<T, Trouble> {
+    control_body_within(request, MAX_CONTROL_BODY).await
+}
+
+/// Reads a control body of at most `limit` bytes.
+pub(super) async fn control_body_within<T: DeserializeOwned>(
+    request: Request<Incoming>,
+    limit: usize,
+) -> Result<T, Trouble> {
     let may_be_absent = request.method() == Method::POST;
-    let bytes = body(request, MAX_CONTROL_BODY).await?;
+    let bytes = body(request, limit).await?;
     let bytes = if bytes.is_empty() && may_be_absent { Bytes::from_static(b"{}") } else { bytes };
     let refuse = |what: &str| {
         let said = format!("The plugin's request is not understood: {what}.");

@@ -40,6 +40,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         platform: _,
         site_url: _,
         redirect_uri: _,
+        webhook_url: _,
         plugin_version: _,
         platform_version: _,
         issuer: _,
@@ -63,6 +64,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "platform" AtOnce platform_name;
         "site_url" AtOnce site_url;
         "redirect_uri" AtOnce redirect_uri;
+        "webhook_url" AtOnce webhook_url;
         "issuer" AtOnce issuer;
         "plugin_version" AtOnce plugin_version;
         "platform_version" AtOnce platform_version;

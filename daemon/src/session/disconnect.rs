@@ -2,7 +2,7 @@
 
 use super::{
     Action, Context, Disconnect, Disconnecting, Done, Leftover, ResetOrder, ResetOutcome, Running,
-    Session, Waiting, backoff::Backoff,
+    Session, Waiting, Webhook, backoff::Backoff,
 };
 use crate::trouble::{Code, Trouble};
 
@@ -144,6 +144,7 @@ impl Session {
         self.facts.refresh = None;
         self.facts.recovery = None;
         self.facts.moved_from = None;
+        self.facts.webhook = Webhook::default();
         self.running = Running::default();
     }
 

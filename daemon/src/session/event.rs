@@ -3,7 +3,10 @@
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint, scope::ScopeSet, secret::Secret};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Attempt, Company, Disconnect, Exchange, Registration};
+use super::{
+    facts::{Attempt, Company, Disconnect, Exchange, Registration},
+    webhook::{SubscribeOrder, Subscribed, Unsubscribed},
+};
 use crate::trouble::Trouble;
 
 /// Something happened.
@@ -74,6 +77,17 @@ pub(crate) enum Event {
         /// How it ended.
         outcome: ResetOutcome,
     },
+    /// A request for notifications ended.
+    Subscribed {
+        /// The key of the request.
+        idempotency_key: String,
+        /// How it ended.
+        outcome: Result<Subscribed, Unsubscribed>,
+    },
+    /// The platform takes the store's subscription for inactive.
+    WebhookInactive,
+    /// Somebody wants another secret for notifications.
+    WebhookRotationAsked,
 }
 
 impl Event {
@@ -85,6 +99,7 @@ impl Event {
             Self::CallbackReceived { .. } => Some(Waiting::Callback),
             Self::TokenDemanded { .. } => Some(Waiting::Token),
             Self::DisconnectAsked { .. } => Some(Waiting::Disconnect),
+            Self::WebhookRotationAsked => Some(Waiting::Webhook),
             _ => None,
         }
     }
@@ -96,6 +111,7 @@ impl Event {
             Self::Redeemed { .. } => Some(Waiting::Callback),
             Self::Refreshed { .. } | Self::Recovered { .. } => Some(Waiting::Token),
             Self::ResetFinished { .. } => Some(Waiting::Disconnect),
+            Self::Subscribed { .. } => Some(Waiting::Webhook),
             _ => None,
         }
     }
@@ -200,6 +216,8 @@ pub(crate) enum Action {
     Refresh(RefreshOrder),
     /// End the connection at the server.
     Reset(ResetOrder),
+    /// Ask for notifications.
+    Subscribe(SubscribeOrder),
 }
 
 impl Action {
@@ -222,6 +240,8 @@ pub(crate) enum Waiting {
     Token,
     /// The end of a disconnect.
     Disconnect,
+    /// The platform's word on notifications.
+    Webhook,
 }
 
 /// An answer to whoever asked.
@@ -240,6 +260,8 @@ pub(crate) enum Done {
     Token(Secret),
     /// The disconnect is done, or under way.
     Disconnect(Disconnecting),
+    /// There is a new secret for notifications.
+    Webhook,
 }
 
 /// A connection as a callback's answer tells it.

@@ -5,7 +5,7 @@ use counterfoil_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::event::Connected;
+use super::{event::Connected, webhook::Webhook};
 use crate::{
     config::Config,
     evidence::Place,
@@ -48,6 +48,8 @@ pub(crate) struct Facts {
     pub(crate) receipt: Option<Receipt>,
     /// How many token families there have been; each has its number.
     pub(crate) families: u64,
+    /// The platform's notifications.
+    pub(crate) webhook: Webhook,
 }
 
 /// The installation's keys, by thumbprint. Where each one lives is nobody's business here.

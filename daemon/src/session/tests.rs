@@ -13,6 +13,7 @@ mod disconnect;
 mod recovery;
 mod safe_mode;
 mod token;
+mod webhook;
 
 fn session(facts: Facts) -> Session {
     Session::resume(facts)
@@ -166,6 +167,7 @@ fn first(actions: &[Action]) -> String {
         Some(Action::Refresh(_)) => "refresh".to_owned(),
         Some(Action::Recover(_)) => "recover".to_owned(),
         Some(Action::Reset(_)) => "reset".to_owned(),
+        Some(Action::Subscribe(_)) => "subscribe".to_owned(),
     }
 }
 

@@ -106,8 +106,10 @@ impl Session {
         self.facts.receipt =
             Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
         self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };
+        self.webhook_connected(cx);
         let renewed = self.renewed(cx);
-        let work = self.refresh_if_due(cx);
+        let mut work = self.refresh_if_due(cx);
+        work.extend(self.subscribe_if_due(cx));
         let mut actions = vec![Action::Settle(Waiting::Callback, Ok(Done::Connected(answer)))];
         actions.extend(self.settle_token(renewed, cx));
         actions.extend(work);

@@ -7,6 +7,7 @@ use super::{
     Condition, Context, Renewal, Session,
     facts::{Company, Connection, Recoveries},
     safe_mode::SafeMode,
+    webhook::WebhookView,
 };
 use crate::{
     reload::FileReport,
@@ -115,6 +116,8 @@ pub(crate) struct Status {
     pub(crate) next_try_at: Option<UnixTime>,
     /// What is known of the server.
     pub(crate) server: ServerHealth,
+    /// The platform's notifications.
+    pub(crate) webhook: WebhookView,
     /// What went wrong last and has not been mended since.
     pub(crate) last_error: Option<LastError>,
     /// The store's file, and whether all that stands in it is gone by.
@@ -178,7 +181,7 @@ pub(crate) struct LastError {
 }
 
 impl LastError {
-    fn of(happened: &Happened) -> Self {
+    pub(super) fn of(happened: &Happened) -> Self {
         let Words { code, next_step, .. } = happened.trouble.code.words();
         Self { code, message: happened.trouble.message.clone(), at: happened.at, next_step }
     }
@@ -228,6 +231,7 @@ impl Session {
             renewals: self.renewals(),
             next_try_at: self.next_try_at(),
             server,
+            webhook: self.webhook(cx),
             last_error: self.last_error().as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
         }
@@ -361,6 +365,7 @@ impl Status {
             renewals: Vec::new(),
             next_try_at: None,
             server: ServerHealth::default(),
+            webhook: WebhookView::default(),
             last_error: None,
             config: FileReport::default(),
             version: crate::VERSION,

@@ -5,6 +5,7 @@ import { createServer, request as httpRequest } from 'node:http';
 export class Proxy {
   target = undefined;
   #counts = {};
+  #answers = {};
   #losses = [];
   #holds = [];
 
@@ -19,6 +20,11 @@ export class Proxy {
   /** How often `line` ("POST /oauth/token") was asked for. */
   count(line) {
     return this.#counts[line] ?? 0;
+  }
+
+  /** The bodies that the server answered to `line`, lost ones too. */
+  answers(line) {
+    return this.#answers[line] ?? [];
   }
 
   /** Loses the next `times` answers to `line`. */
@@ -60,6 +66,7 @@ export class Proxy {
       const chunks = [];
       answer.once('error', fail);
       for await (const chunk of answer) chunks.push(chunk);
+      (this.#answers[line] ??= []).push(Buffer.concat(chunks).toString());
       await this.#pass(line, 'answer');
       const lost = this.#losses.indexOf(line);
       if (lost >= 0) {

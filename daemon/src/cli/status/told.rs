@@ -69,6 +69,7 @@ impl Told<'_> {
             ("Renewals", self.renewals()),
             ("Recovered", self.recoveries()),
             ("Approval until", self.time("/pending/expires_at")),
+            ("Notifications", self.text("/webhook/state").filter(|state| state != "off")),
             ("Last trouble", self.last_error()),
             ("Tried again", self.time("/next_try_at")),
         ]

@@ -19,6 +19,7 @@ use crate::{
     clock::System,
     config::Config,
     custody::Custody,
+    deliveries::Deliveries,
     local::{App, Guests, Residence},
     situation::Situation,
     supervisor::{Handle, Supervisor},
@@ -88,10 +89,12 @@ impl World {
             admin_socket: dir.path().join("admin.sock"),
             metrics_listen: None,
         };
+        let deliveries = Deliveries::within(dir.path(), UnixTime(0));
         let app = Arc::new(App {
             situations,
             clock,
             entropy,
+            deliveries,
             supervisor: handle.clone(),
             residence,
             stopping,

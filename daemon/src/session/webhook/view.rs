@@ -1,0 +1,63 @@
+//! What status tells about notifications. Never the secret.
+
+use counterfoil_protocol::UnixTime;
+use serde::Serialize;
+
+use crate::session::{Context, Session, view::LastError};
+
+/// How it is with notifications, in one word.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WebhookState {
+    /// The store's file names no address for them.
+    #[default]
+    Off,
+    /// They are asked for when the store is connected.
+    Waiting,
+    /// The platform has not agreed yet.
+    Pending,
+    /// They come.
+    Active,
+    /// The platform refused.
+    Refused,
+}
+
+/// Notifications as status tells of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct WebhookView {
+    /// One word.
+    pub(crate) state: WebhookState,
+    /// Where they shall go, by the store's file.
+    pub(crate) url: Option<String>,
+    /// The platform's name for the subscription.
+    pub(crate) subscription_id: Option<String>,
+    /// When the secret came that signs them now.
+    pub(crate) since: Option<UnixTime>,
+    /// Why they do not come, or why the newest request has no answer yet.
+    pub(crate) last_error: Option<LastError>,
+}
+
+impl Session {
+    /// How it is with notifications.
+    pub(crate) fn webhook(&self, cx: &Context<'_>) -> WebhookView {
+        let Some(url) = &cx.config.webhook_url else { return WebhookView::default() };
+        let webhook = &self.facts.webhook;
+        let grant = self.facts.connection.as_ref().map(|connection| &connection.grant_id);
+        let standing = webhook.subscription.as_ref().filter(|it| Some(&it.grant_id) == grant);
+        let refused = webhook.refused.as_ref();
+        let state = match (grant, &webhook.intent, standing) {
+            (None, ..) => WebhookState::Waiting,
+            (_, None, _) if refused.is_some() => WebhookState::Refused,
+            (_, None, Some(_)) => WebhookState::Active,
+            _ => WebhookState::Pending,
+        };
+        let happened = refused.map(|it| &it.happened).or(self.running.webhook.last_error.as_ref());
+        WebhookView {
+            state,
+            url: Some(url.clone()),
+            subscription_id: standing.and_then(|it| it.id.clone()),
+            since: standing.map(|it| it.since),
+            last_error: happened.map(LastError::of),
+        }
+    }
+}
