@@ -109,12 +109,13 @@ impl Where {
 
     /// Where the daemon should be that these arguments speak of.
     fn find(&self) -> anyhow::Result<Places> {
-        // A file that is named must be good; the usual one is only consulted if it is there.
-        let config = match &self.config {
-            Some(file) => Some(Config::read(file)?),
-            None => Config::read(&self.config_file()).ok(),
+        // A file that is named must be there; the usual one is only consulted if it is.
+        let socket = match &self.config {
+            Some(file) => Config::socket_in(file)?,
+            None => Config::socket_in(&self.config_file()).ok().flatten(),
         };
-        let places = Places::decide(&self.wishes(), &Service::from_environment(), config.as_ref())?;
+        let places =
+            Places::decide(&self.wishes(), &Service::from_environment(), socket.as_deref())?;
         // Without a flag, the daemon's own note knows better than what it should have been told.
         let noted = Places::recorded(&places.state_dir).filter(|_| self.socket.is_none());
         Ok(noted.unwrap_or(places))

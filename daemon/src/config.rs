@@ -1,5 +1,7 @@
 //! The store's file: read once, checked whole, immutable afterwards.
 
+mod network;
+
 use std::{
     fmt, fs, io,
     net::{Ipv4Addr, SocketAddr},
@@ -13,6 +15,7 @@ use counterfoil_protocol::{
 use serde::Deserialize;
 use url::Url;
 
+pub(crate) use self::network::{Network, Proxy};
 use crate::{
     files::{self, Distrust},
     key::KeySettings,
@@ -29,6 +32,9 @@ pub(crate) enum ConfigError {
     /// The file, or a directory above it, can be changed by others.
     #[error(transparent)]
     Distrusted(#[from] Distrust),
+    /// There is nothing in it: somebody has begun to write it.
+    #[error("the store's file is empty")]
+    Empty,
     /// A setting has a value that cannot be.
     #[error("{name} in the store's file: {why}")]
     Setting {
@@ -82,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) audience: String,
     /// Where the key lives.
     pub(crate) key: KeySettings,
+    /// How the server is reached.
+    pub(crate) network: Network,
     /// The local interface.
     pub(crate) local: Local,
 }
@@ -153,7 +161,22 @@ impl Config {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         files::check_trusted(path)?;
-        Self::parse(&text)
+        if text.trim().is_empty() {
+            return Err(ConfigError::Empty);
+        }
+        let mut config = Self::parse(&text)?;
+        config.network.load()?;
+        Ok(config)
+    }
+
+    /// What the file at `path` says about the plugins' socket. Whatever else is wrong with it is the daemon's to say.
+    pub(crate) fn socket_in(path: &Path) -> Result<Option<PathBuf>, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        files::check_trusted(path)?;
+        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let socket = table.get("local").and_then(|local| local.get("socket"));
+        Ok(socket.and_then(toml::Value::as_str).map(PathBuf::from))
     }
 
     /// Understands the text of a store's file.
@@ -186,6 +209,14 @@ impl Config {
             }
         }
         local(&file.local)?;
+        let https = [&issuer, &api_base].iter().any(|url| url.starts_with("https:"));
+        let network = Network::parse(
+            file.proxy,
+            file.proxy_credentials_file,
+            file.ca_file,
+            file.ca_only,
+            https,
+        )?;
         file.key.check().map_err(|(name, why)| setting(name, why))?;
         Ok(Self {
             platform,
@@ -200,6 +231,7 @@ impl Config {
             api_base,
             audience,
             key: file.key,
+            network,
             local: file.local,
         })
     }
@@ -218,6 +250,11 @@ struct StoreFile {
     issuer: String,
     api_base: Option<String>,
     audience: Option<String>,
+    proxy: Option<String>,
+    proxy_credentials_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    #[serde(default)]
+    ca_only: bool,
     #[serde(default)]
     key: KeySettings,
     #[serde(default)]

@@ -86,12 +86,20 @@ fn accept_json() -> HeaderMap {
 fn unanswered(reason: &Unanswered) -> Trouble {
     let code = match reason {
         Unanswered::Network(_) => Code::ServerUnreachable,
+        Unanswered::Proxy(_) => Code::ProxyRefused,
         Unanswered::TooLong => Code::ServerUnacceptable,
+        Unanswered::Untrusted(_) => Code::ServerUntrusted,
         Unanswered::KeySilent => Code::KeyUnavailable,
         Unanswered::Unsigned => Code::Internal,
     };
     tracing::warn!(%reason, "no usable answer from the server");
-    Trouble::of(code)
+    match reason {
+        Unanswered::Proxy(why) | Unanswered::Untrusted(why) => {
+            let said = code.words().message.trim_end_matches('.');
+            Trouble::new(code, format!("{said}: {why}."))
+        }
+        _ => Trouble::of(code),
+    }
 }
 
 /// What a refusal means, when it means nothing more particular than `otherwise`.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use directories::ProjectDirs;
 
-use crate::{config::Config, files};
+use crate::files;
 
 /// The file in the state directory that says where the socket is.
 const NOTE: &str = "socket";
@@ -55,11 +55,11 @@ impl Service {
 }
 
 impl Places {
-    /// Decides the places. Without a `config`, as when only `--socket` is known, the file's wishes are not heard.
+    /// Decides the places. `socket` is what the store's file says.
     pub(crate) fn decide(
         wishes: &Wishes,
         service: &Service,
-        config: Option<&Config>,
+        socket: Option<&Path>,
     ) -> Result<Self> {
         let state_dir = wishes
             .state_dir
@@ -74,7 +74,7 @@ impl Places {
         let api_socket = wishes
             .socket
             .clone()
-            .or_else(|| config.and_then(|config| config.local.socket.clone()))
+            .or_else(|| socket.map(Path::to_owned))
             .or_else(|| service.runtime_dir.as_ref().map(|dir| dir.join("api.sock")))
             .unwrap_or_else(|| state_dir.join("api.sock"));
         let api_socket = std::path::absolute(&api_socket)
@@ -118,25 +118,16 @@ mod tests {
 
     #[test]
     fn flags_come_before_the_file_and_the_file_before_systemd() {
-        let config = Config::parse(
-            r#"
-            platform = "medusa"
-            site_url = "https://shop.example"
-            redirect_uri = "https://shop.example/makepay/oauth/callback"
-            issuer = "https://pay.example"
-            local.socket = "/srv/file.sock"
-            "#,
-        )
-        .expect("a store");
+        let file = Path::new("/srv/file.sock");
         let service = Service {
             state_dir: Some("/var/lib/counterfoil".into()),
             runtime_dir: Some("/run/counterfoil".into()),
         };
         let flags = Wishes { state_dir: Some("/s".into()), socket: Some("/f/api.sock".into()) };
         let none = Wishes::default();
-        for (wishes, config, state, socket, admin) in [
-            (&flags, Some(&config), "/s", "/f/api.sock", "/f/admin.sock"),
-            (&none, Some(&config), "/var/lib/counterfoil", "/srv/file.sock", "/srv/admin.sock"),
+        for (wishes, file, state, socket, admin) in [
+            (&flags, Some(file), "/s", "/f/api.sock", "/f/admin.sock"),
+            (&none, Some(file), "/var/lib/counterfoil", "/srv/file.sock", "/srv/admin.sock"),
             (
                 &none,
                 None,
@@ -145,7 +136,7 @@ mod tests {
                 "/run/counterfoil/admin.sock",
             ),
         ] {
-            let places = Places::decide(wishes, &service, config).expect("places");
+            let places = Places::decide(wishes, &service, file).expect("places");
             assert_eq!(places.state_dir, Path::new(state));
             assert_eq!(places.api_socket, Path::new(socket));
             assert_eq!(places.admin_socket, Path::new(admin));

@@ -4,7 +4,7 @@ pub(crate) mod chain;
 mod settings;
 pub(crate) mod watcher;
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use counterfoil_protocol::UnixTime;
 use serde::Serialize;
@@ -44,9 +44,6 @@ pub(crate) struct Reloaded {
 /// Why the store's file is not taken over.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
-    /// Somebody has begun to write it.
-    #[error("the store's file is empty")]
-    Empty,
     /// It is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -69,7 +66,7 @@ impl ReloadError {
             Self::Config(ConfigError::Distrusted(_)) => "others can change it",
             Self::Config(ConfigError::Syntax { .. }) => "it cannot be understood",
             Self::Config(ConfigError::Unreadable { .. }) | Self::Broken => "it cannot be read",
-            Self::Empty => "it is empty",
+            Self::Config(ConfigError::Empty) => "it is empty",
             Self::Ending => "the daemon is about to end",
             Self::Guests(_) => "a user or group does not exist",
         }
@@ -78,14 +75,7 @@ impl ReloadError {
 
 /// Reads the file whole: settings, what they name, and who is let in.
 pub(crate) fn read(file: &Path) -> Result<(Config, Guests), ReloadError> {
-    if is_empty(file).unwrap_or(false) {
-        return Err(ReloadError::Empty);
-    }
     let config = Config::read(file)?;
     let guests = Guests::resolve(&config.local).map_err(ReloadError::Guests)?;
     Ok((config, guests))
-}
-
-fn is_empty(file: &Path) -> io::Result<bool> {
-    Ok(std::fs::metadata(file)?.len() == 0)
 }

@@ -14,7 +14,7 @@ use self::inside::{Built, Inside};
 use crate::{
     actor::Leftovers,
     clock::{Clock as _, System},
-    config::Config,
+    config::{Config, ConfigError},
     custody::Custody,
     events,
     local::Guests,
@@ -160,7 +160,9 @@ impl Supervisor {
         let read = tokio::task::spawn_blocking(move || reload::read(&file)).await;
         match read.unwrap_or(Err(ReloadError::Broken)) {
             Ok((config, guests)) => Ok(self.go_by(config, guests, cause).await),
-            Err(ReloadError::Empty) if cause == Cause::Noticed => Err(ReloadError::Empty),
+            Err(error @ ReloadError::Config(ConfigError::Empty)) if cause == Cause::Noticed => {
+                Err(error)
+            }
             Err(error) => {
                 let words = error.to_string();
                 let known = self.situations.borrow().file.error.as_ref() == Some(&words);

@@ -217,6 +217,10 @@ codes! {
     ProofRefused = 503 "proof_refused"
         "The payment platform did not accept this store's proof of its key; usually the machine's clock is wrong."
         "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
+    /// The proxy does not let the daemon through.
+    ProxyRefused = 503 "proxy_refused"
+        "The proxy on the way to the payment platform does not let the daemon through."
+        "Check proxy and proxy_credentials_file in the store's file; the daemon tries again by itself.";
     /// Signing for plugins is off.
     ProofsDisabled = 403 "proofs_disabled"
         "Signing proofs for plugins is switched off."
@@ -261,6 +265,10 @@ codes! {
     ServerUnreachable = 503 "server_unreachable"
         "The payment platform cannot be reached at the moment."
         "Wait; the daemon tries again by itself. If it lasts, check the machine's network and name resolution.";
+    /// The server shows a certificate that cannot be trusted.
+    ServerUntrusted = 503 "server_untrusted"
+        "The payment platform shows a certificate that this machine does not trust."
+        "Check the machine's clock; where a proxy or a private authority signs, name its certificate as ca_file in the store's file.";
     /// `admin_users` names others than this caller.
     StewardOnly = 403 "steward_only"
         "Only the users named in admin_users may connect or disconnect this store."

@@ -5,6 +5,8 @@
 
 pub(crate) mod again;
 pub(crate) mod answer;
+mod client;
+mod failure;
 mod signed;
 
 use std::{
@@ -16,12 +18,12 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use counterfoil_protocol::UnixTime;
 use hyper::{HeaderMap, Method, header::HeaderValue};
-use reqwest::redirect::Policy;
 use url::Url;
 
 pub(crate) use self::{
     again::{Again, Refused},
     answer::Answer,
+    client::are_certificates,
     signed::{Previous, Proof, Signed, authorization},
 };
 use crate::{
@@ -36,9 +38,7 @@ use crate::{
 /// The longest body taken in answer to the daemon's own calls, in bytes.
 const MAX_BODY: usize = 256 * 1_024;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the server may take for one of the daemon's own calls, and how long it may be silent in any answer.
+/// How long the server may take for one of the daemon's own calls.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The header by which a server hands out nonces (RFC 9449 §8).
@@ -53,6 +53,12 @@ pub(crate) enum Unanswered {
     /// The answer is longer than one of ours can be.
     #[error("the server's answer is too long")]
     TooLong,
+    /// The server's certificate is not one that can be trusted.
+    #[error("the server's certificate is not trusted: {0}")]
+    Untrusted(String),
+    /// The proxy did not let the call through.
+    #[error("the proxy did not let the call through: {0}")]
+    Proxy(String),
     /// The key did not sign.
     #[error("the key does not sign")]
     KeySilent,
@@ -87,18 +93,7 @@ impl Upstream {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> reqwest::Result<Self> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("counterfoild/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(TIMEOUT)
-            .pool_idle_timeout(Duration::from_mins(1));
-        let only_plain =
-            [&config.issuer, &config.api_base].iter().all(|url| url.starts_with("http:"));
-        // A machine without any certificates can still talk to itself.
-        let builder = if only_plain { builder.tls_certs_only([]) } else { builder };
-        Ok(Self { client: builder.build()?, keys, clock, entropy, memory: Mutex::default() })
+        Ok(Self { client: client::of(config)?, keys, clock, entropy, memory: Mutex::default() })
     }
 
     /// Sends one request and reads the whole answer.
@@ -114,7 +109,10 @@ impl Upstream {
             read_whole(response, MAX_BODY).await
         };
         let answer = exchange.await;
-        self.remember_health(!matches!(answer, Err(Unanswered::Network(_))));
+        self.remember_health(!matches!(
+            answer,
+            Err(Unanswered::Network(_) | Unanswered::Untrusted(_) | Unanswered::Proxy(_))
+        ));
         answer
     }
 
@@ -138,7 +136,7 @@ impl Upstream {
         let response = request.send().await;
         METRICS.exchanged(self.clock.ticks().saturating_sub(begun), response.is_ok());
         self.remember_health(response.is_ok());
-        let response = response.map_err(|error| network(&error))?;
+        let response = response.map_err(|error| failure::of(&error))?;
         self.remember_nonce(url, response.headers());
         Ok(response)
     }
@@ -213,7 +211,7 @@ pub(crate) async fn read_whole(
 ) -> Result<Answer, Unanswered> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure::of(&error))? {
         if body.len() + chunk.len() > limit {
             return Err(Unanswered::TooLong);
         }
@@ -224,20 +222,4 @@ pub(crate) async fn read_whole(
 
 fn origin(url: &str) -> String {
     Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
-}
-
-/// The kind of failure, without the URL: that may have a query.
-fn network(error: &reqwest::Error) -> Unanswered {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let kind = if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else if std::ptr::addr_eq(cause, error) {
-        "the exchange broke off".to_owned()
-    } else {
-        cause.to_string()
-    };
-    Unanswered::Network(kind)
 }

@@ -53,8 +53,11 @@ impl Run {
         harden()?;
         let config_file = std::path::absolute(self.place.config_file())?;
         let config = Config::read(&config_file)?;
-        let places =
-            Places::decide(&self.place.wishes(), &Service::from_environment(), Some(&config))?;
+        let places = Places::decide(
+            &self.place.wishes(),
+            &Service::from_environment(),
+            config.local.socket.as_deref(),
+        )?;
         // One thread: a proof costs microseconds, handing a connection to another thread costs more. What may
         // block, the disk and name resolution, has threads of its own.
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(

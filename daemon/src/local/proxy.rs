@@ -215,7 +215,9 @@ fn unanswered(reason: &Unanswered) -> Trouble {
     tracing::warn!(%reason, "a forwarded call has no answer");
     Trouble::of(match reason {
         Unanswered::Network(_) => Code::ServerUnreachable,
+        Unanswered::Proxy(_) => Code::ProxyRefused,
         Unanswered::TooLong => Code::UpstreamTooLarge,
+        Unanswered::Untrusted(_) => Code::ServerUntrusted,
         Unanswered::KeySilent => Code::KeyUnavailable,
         Unanswered::Unsigned => Code::Internal,
     })

@@ -1,6 +1,6 @@
 //! Every setting of the store's file, and when a change of it takes effect.
 
-use crate::config::{Config, Local};
+use crate::config::{Config, Local, Network};
 
 /// When a changed setting takes effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +48,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         api_base: _,
         audience: _,
         key: _,
+        network: Network { proxy: _, proxy_credentials: _, ca: _, ca_only: _ },
         local:
             Local {
                 socket: _,
@@ -70,6 +71,10 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "platform_version" AtOnce platform_version;
         "api_base" AtOnce api_base;
         "audience" AtOnce audience;
+        "proxy" AtOnce network.proxy;
+        "proxy_credentials_file" AtOnce network.proxy_credentials;
+        "ca_file" AtOnce network.ca;
+        "ca_only" AtOnce network.ca_only;
         "key" AtOnce key;
         "local.socket" Restart local.socket;
         "local.allow_users" AtOnce local.allow_users;

@@ -54,8 +54,9 @@ pub(crate) async fn watch(file: PathBuf, mut situations: Situations, supervisor:
     };
     supervisor.tell(Command::FileIsWatched).await;
     loop {
-        situations.mark_unchanged();
-        let complete = watch.arm(std::iter::once(file.as_path()));
+        let config = Arc::clone(&situations.borrow_and_update().config);
+        let files = std::iter::once(file.as_path()).chain(config.network.files());
+        let complete = watch.arm(files);
         // It may have changed before it was watched.
         supervisor.tell(Command::FileChanged).await;
         let patience = if complete { Duration::MAX } else { PATIENCE };

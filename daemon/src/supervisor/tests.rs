@@ -107,7 +107,10 @@ async fn a_wrong_file_changes_nothing_and_is_told_until_it_is_mended() {
     assert!(Arc::ptr_eq(&now.config, &before.config));
     // An empty file is told to a person, too.
     fs::write(world::store_file(world.dir.path()), "").expect("written");
-    assert!(matches!(world.supervisor.reload().await, Err(ReloadError::Empty)));
+    assert!(matches!(
+        world.supervisor.reload().await,
+        Err(ReloadError::Config(ConfigError::Empty))
+    ));
 
     write_store(world.dir.path(), issuer, "local.tcp = \"127.0.0.1:8787\"");
     let reloaded = world.supervisor.reload().await.expect("good");
