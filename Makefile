@@ -4,7 +4,9 @@ CARGO ?= cargo
 NODE_PATH_FILE := target/node-path
 
 # What is tested is the daemon with every kind of key store; what is built without them is linted beside it.
-DEVICES := --features counterfoild/pkcs11
+DEVICES := --features counterfoild/pkcs11,counterfoild/tpm
+# What tpm2-tss says to stderr of every TPM that a test switches off.
+export TSS2_LOG := all+NONE
 
 .PHONY: help test lint unit interop soak demo bench setup clean
 

@@ -15,6 +15,8 @@ mod ring;
 mod seal;
 mod settings;
 mod software;
+#[cfg(feature = "tpm")]
+mod tpm;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -130,6 +132,8 @@ pub(crate) fn open_store(
             let device = pkcs11::open(dir, settings, credentials)?;
             Arc::new(device::WithFiles { device, files })
         }
+        #[cfg(feature = "tpm")]
+        StoreKind::Tpm => Arc::new(device::WithFiles { device: tpm::open(dir, settings)?, files }),
         _ => Arc::new(files),
     };
     note::check(dir, settings.store, &*store)?;

@@ -103,9 +103,17 @@ impl KeySettings {
                 return Err((name, "is needed with key.store = \"pkcs11\""));
             }
         }
-        Ok(())
+        match &self.tcti {
+            Some(tcti) if !WAYS.iter().any(|way| tcti.starts_with(way)) => {
+                Err(("key.tcti", "begins with device:/, swtpm:, mssim: or tabrmd"))
+            }
+            _ => Ok(()),
+        }
     }
 }
+
+/// How a TPM can be reached.
+const WAYS: [&str; 4] = ["device:/", "swtpm:", "mssim:", "tabrmd"];
 
 const NO_EFFECT: &str = "has no effect with this key.store";
 
@@ -148,6 +156,22 @@ mod tests {
             assert_eq!(wrong, (!built_in).then_some("key.store"), "{text}");
         }
         assert!(toml::from_str::<KeySettings>("store = 'cloud'").is_err());
+    }
+
+    #[cfg(feature = "tpm")]
+    #[test]
+    fn a_tpm_is_reached_in_one_of_four_ways() {
+        for (text, named) in [
+            ("store = 'tpm'", None),
+            ("store = 'tpm'\ntcti = 'device:/dev/tpm0'", None),
+            ("store = 'tpm'\ntcti = 'swtpm:port=2321'", None),
+            ("store = 'tpm'\ntcti = 'device:tpm0'", Some("key.tcti")),
+            ("store = 'tpm'\ntcti = 'libtpms.so'", Some("key.tcti")),
+            ("store = 'tpm'\ntcti = ''", Some("key.tcti")),
+            ("store = 'tpm'\nmodule = '/m.so'", Some("key.module")),
+        ] {
+            assert_eq!(parse(text).check().err().map(|(name, _)| name), named, "{text}");
+        }
     }
 
     #[cfg(feature = "pkcs11")]
