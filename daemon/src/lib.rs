@@ -22,7 +22,6 @@ mod places;
 mod platform;
 mod reload;
 mod session;
-mod site;
 mod situation;
 mod supervisor;
 mod surroundings;

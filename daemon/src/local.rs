@@ -16,7 +16,6 @@ mod proxy;
 mod report;
 mod rights;
 mod routes;
-mod site;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -31,7 +30,6 @@ pub(crate) use self::{
     gate::Guests,
     hall::{serve, stopped},
     report::{Residence, metrics_text},
-    site::{Stranger, Strangers},
 };
 use crate::{
     actor::Silence,
@@ -64,8 +62,6 @@ pub(crate) struct App {
     pub(crate) residence: Residence,
     /// Which webhook deliveries were taken.
     pub(crate) deliveries: Arc<Deliveries>,
-    /// Sites that called and are not the one that the connection is for.
-    pub(crate) strangers: Strangers,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
 }

@@ -58,11 +58,7 @@ impl Round<'_> {
     /// Plays the round and judges it. Answers whether its fault came.
     pub(crate) async fn play(&self, stage: &mut Stage, shop: &mut Shop) -> Result<bool> {
         let outcome = self.try_to_play(stage, shop).await;
-        outcome.with_context(|| {
-            let log = shop.daemon.log().unwrap_or_default();
-            let end = log.lines().rev().take(30).collect::<Vec<_>>();
-            format!("{self:?}\n{}", end.into_iter().rev().collect::<Vec<_>>().join("\n"))
-        })
+        outcome.with_context(|| format!("{self:?}\n{}", shop.newest_log()))
     }
 
     async fn try_to_play(&self, stage: &mut Stage, shop: &mut Shop) -> Result<bool> {
@@ -83,6 +79,11 @@ impl Round<'_> {
         let came = shop.shim.fired()?;
         ensure!(came || self.fault.is_none() || !shop.daemon.has_ended(), "it ended by itself");
         self.judge(stage, shop, told).await?;
+        let recovered = stage.front.count(Step::Recovery) > 0;
+        ensure!(
+            self.lies() || !recovered,
+            "tokens were lost, and only the key saved the connection"
+        );
         Ok(came)
     }
 

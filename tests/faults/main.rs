@@ -2,11 +2,14 @@
 //!
 //! `make test` runs a fixed sample of this, `make soak` all of it (`COUNTERFOIL_SOAK=1`).
 
+mod canaries;
 mod disconnect;
+mod flight;
 mod flow;
 mod matrix;
 mod shop;
 mod stage;
+mod storm;
 
 /// Whether everything is to be run, and not a sample.
 fn is_soak() -> bool {

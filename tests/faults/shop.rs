@@ -35,6 +35,13 @@ impl Shop {
         Ok(Self { daemon, shim, site_url: site_url.to_owned(), standing: None })
     }
 
+    /// The end of the daemon's log.
+    pub(crate) fn newest_log(&self) -> String {
+        let log = self.daemon.log().unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
     pub(crate) async fn status(&self) -> Result<Value> {
         Ok(self.daemon.call(Method::GET, "/v1/status", None).await?.body)
     }

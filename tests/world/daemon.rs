@@ -1,6 +1,9 @@
 //! The real daemon of one store, and a plugin that speaks to it over its socket.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus, Output},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use http_body_util::{BodyExt as _, Full};
@@ -23,6 +26,8 @@ pub struct Daemon {
     pub arguments: Vec<String>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// The program, with its arguments, through which it is started; none if empty.
+    pub wrapper: Vec<String>,
 }
 
 /// An answer of the local API.
@@ -49,7 +54,13 @@ impl Daemon {
             "platform = \"wordpress\"\nsite_url = \"{site_url}\"\nredirect_uri = \"{callback}\"\nplugin_version = \"1.0.0\"\nplatform_version = \"6.8\"\nissuer = \"{issuer}\"\n[local]\n{local}\n"
         );
         std::fs::write(directory.path().join("store.toml"), config)?;
-        Ok(Self { directory, process: None, arguments: Vec::new(), environment: Vec::new() })
+        Ok(Self {
+            directory,
+            process: None,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            wrapper: Vec::new(),
+        })
     }
 
     /// Starts the process again, on the same state.
@@ -63,8 +74,19 @@ impl Daemon {
         self.process = None;
         let log =
             std::fs::File::options().create(true).append(true).open(self.path("daemon.log"))?;
-        let mut command = Command::new(binary("counterfoild")?);
-        command.arg("run").arg("--config").arg(self.path("store.toml"));
+        let mut command = match &self.wrapper[..] {
+            [] => Command::new(binary("counterfoild")?),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary("counterfoild")?);
+                command
+            }
+        };
+        command
+            .current_dir(self.directory.path())
+            .arg("run")
+            .arg("--config")
+            .arg(self.path("store.toml"));
         command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdout(log.try_clone()?).stderr(log);
@@ -93,6 +115,26 @@ impl Daemon {
             Some(mut process) => process.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// Adds settings to the section `local` of the store's file.
+    pub fn configure(&self, settings: &str) -> Result<()> {
+        let mut text = std::fs::read_to_string(self.path("store.toml"))?;
+        text.push_str(settings);
+        Ok(std::fs::write(self.path("store.toml"), text)?)
+    }
+
+    /// Runs another command of the program, for this daemon.
+    pub fn command(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary("counterfoild")?);
+        command.args(arguments).arg("--config").arg(self.path("store.toml"));
+        command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
+        Ok(command.output()?)
+    }
+
+    /// Sends a signal that ends the process, and waits for the end.
+    pub async fn signal(&mut self, name: &str) -> Result<ExitStatus> {
+        self.process.take().context("no process")?.signal(name).await
     }
 
     /// Whether the process has ended by itself, or was never started.

@@ -3,7 +3,7 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -71,20 +71,21 @@ impl Process {
 
     /// SIGTERM, and the exit that follows.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
-        let name = self.name;
-        let mut status = None;
-        until("the process to end", || {
-            status = self.child.try_wait().ok().flatten();
-            let ended = status.is_some();
-            async move { ended.then_some(()) }
-        })
-        .await?;
-        match status {
-            Some(status) if status.success() => Ok(()),
-            other => bail!("{name} ended with {other:?}"),
+        match self.signal("TERM").await? {
+            status if status.success() => Ok(()),
+            other => bail!("{} ended with {other:?}", self.name),
         }
+    }
+
+    /// A signal, and the end that follows.
+    pub(crate) async fn signal(&mut self, name: &str) -> Result<ExitStatus> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args([format!("-{name}"), pid]).status()?;
+        until("the process to end", || {
+            let status = self.child.try_wait().ok().flatten();
+            async move { status }
+        })
+        .await
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

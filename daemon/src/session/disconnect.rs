@@ -145,7 +145,6 @@ impl Session {
         self.facts.recovery = None;
         self.facts.moved_from = None;
         self.facts.webhook = Webhook::default();
-        self.facts.site = None;
         self.running = Running::default();
     }
 

@@ -12,7 +12,6 @@ mod connect;
 mod disconnect;
 mod recovery;
 mod safe_mode;
-mod site;
 mod token;
 mod webhook;
 

@@ -1,0 +1,75 @@
+//! SIGKILL at random moments, while calls and refreshes run, and while the daemon starts.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use world::{Behaviour, Step, now};
+
+use crate::{is_soak, shop::Shop, stage::Stage};
+
+/// Rounds in a sample, and in a soak.
+const ROUNDS: (u32, u32) = (150, 5_000);
+
+/// The longest that a daemon lives in a round, in microseconds.
+const LONGEST_LIFE: u64 = 60_000;
+
+/// Random numbers that the same seed gives again (`SplitMix64`).
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// What the server does in a storm: mostly it answers.
+const WEATHER: [Behaviour; 6] = [
+    Behaviour::Pass,
+    Behaviour::Pass,
+    Behaviour::Pass,
+    Behaviour::LoseAnswer,
+    Behaviour::Hide(502),
+    Behaviour::Truncate,
+];
+
+#[tokio::test]
+async fn a_storm_of_kills_loses_nothing() -> Result<()> {
+    let given = std::env::var("COUNTERFOIL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or(now().0.unsigned_abs());
+    crate::tell(&format!("the storm's seed: COUNTERFOIL_SEED={seed}"));
+    let mut dice = Dice(seed);
+    let mut stage = Stage::set().await?;
+    let mut shop = stage.connected_shop().await?;
+    let (sample, soak) = ROUNDS;
+    let rounds = if is_soak() { soak } else { sample };
+    for round in 0..rounds {
+        let outcome = storm(&stage, &mut shop, &mut dice).await;
+        outcome.with_context(|| format!("seed {seed}, round {round}\n{}", shop.newest_log()))?;
+    }
+    shop.is_whole(&stage).await?;
+    ensure!(stage.front.count(Step::Recovery) == 0, "a family was lost on the way");
+    crate::tell(&format!("the storm: {rounds} rounds"));
+    Ok(())
+}
+
+/// One life of the daemon, cut short, and the next one, which must have everything.
+async fn storm(stage: &Stage, shop: &mut Shop, dice: &mut Dice) -> Result<()> {
+    let lot = usize::try_from(dice.throw(WEATHER.len() as u64))?;
+    stage.front.script(Step::Refresh, &[WEATHER[lot]]);
+    let life = Duration::from_micros(dice.throw(LONGEST_LIFE));
+    if dice.throw(4) == 0 {
+        // Killed while it starts, and takes up what its last life left.
+        shop.daemon.kill()?;
+        let _ = tokio::time::timeout(life, shop.daemon.try_resume()).await;
+    } else {
+        let calls = async { while shop.call_with_refresh(stage).await.is_some() {} };
+        let _ = tokio::time::timeout(life, calls).await;
+    }
+    shop.restart(stage).await?;
+    let answer = shop.call().await.context("the daemon went away")?;
+    ensure!(answer.status == 200, "{answer:?}");
+    if dice.throw(10) == 0 { shop.is_whole(stage).await } else { Ok(()) }
+}
