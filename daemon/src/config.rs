@@ -92,6 +92,22 @@ pub(crate) struct Config {
     pub(crate) network: Network,
     /// The local interface.
     pub(crate) local: Local,
+    /// How a calling site is known.
+    pub(crate) site: SiteChecks,
+}
+
+/// How a calling site is known.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SiteChecks {
+    /// Whether a site in another directory is another site.
+    pub(crate) check_path: bool,
+}
+
+impl Default for SiteChecks {
+    fn default() -> Self {
+        Self { check_path: true }
+    }
 }
 
 /// The local interface and who may use it.
@@ -233,6 +249,7 @@ impl Config {
             key: file.key,
             network,
             local: file.local,
+            site: file.site,
         })
     }
 }
@@ -259,6 +276,8 @@ struct StoreFile {
     key: KeySettings,
     #[serde(default)]
     local: Local,
+    #[serde(default)]
+    site: SiteChecks,
 }
 
 fn setting(name: &'static str, why: impl Into<String>) -> ConfigError {

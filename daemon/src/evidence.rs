@@ -68,11 +68,25 @@ pub(crate) enum Evidence {
     MachineUnknown,
     /// The original is still where it was.
     OriginalThere(String),
+    /// Another blog of the network calls.
+    OtherBlog {
+        /// The bound one.
+        bound: u64,
+        /// The caller's.
+        seen: u64,
+    },
     /// It lies somewhere else.
     OtherDirectory {
         /// Where it was bound.
         bound: String,
         /// Where it is.
+        seen: String,
+    },
+    /// A site with another address calls.
+    OtherHome {
+        /// The bound one.
+        bound: String,
+        /// The caller's.
         seen: String,
     },
     /// The store's file names another server.
@@ -84,6 +98,13 @@ pub(crate) enum Evidence {
     },
     /// It was bound on another machine.
     OtherMachine,
+    /// A site calls whose code is in another directory.
+    OtherPath {
+        /// The bound one.
+        bound: String,
+        /// The caller's.
+        seen: String,
+    },
     /// The store's file names another platform.
     OtherPlatform {
         /// The bound one.
@@ -209,9 +230,12 @@ impl Evidence {
             Self::FormerUnseen(_) => "former_unseen",
             Self::MachineUnknown => "machine_unknown",
             Self::OriginalThere(_) => "original_there",
+            Self::OtherBlog { .. } => "other_blog",
             Self::OtherDirectory { .. } => "other_directory",
+            Self::OtherHome { .. } => "other_home",
             Self::OtherIssuer { .. } => "other_issuer",
             Self::OtherMachine => "other_machine",
+            Self::OtherPath { .. } => "other_path",
             Self::OtherPlatform { .. } => "other_platform",
             Self::OtherRoot => "other_root",
             Self::OtherSiteUrl { .. } => "other_site_url",
@@ -232,6 +256,15 @@ impl Evidence {
                 "This machine has no id, as in a container, so nothing says that it is still the same one.".to_owned()
             }
             Self::OriginalThere(bound) => format!("The original is still in {bound}."),
+            Self::OtherBlog { bound, seen } => {
+                format!("The connection is for blog {bound} of the network; this is blog {seen}.")
+            }
+            Self::OtherHome { bound, seen } => {
+                format!("The connection is for the site {bound}; this is {seen}.")
+            }
+            Self::OtherPath { bound, seen } => {
+                format!("The connection's site is in the directory {bound}; this one is in {seen}.")
+            }
             Self::OtherDirectory { bound, seen } => {
                 format!("The state was bound in {bound} and is now in {seen}.")
             }

@@ -22,6 +22,7 @@ mod places;
 mod platform;
 mod reload;
 mod session;
+mod site;
 mod situation;
 mod supervisor;
 mod surroundings;

@@ -16,6 +16,7 @@ mod proxy;
 mod report;
 mod rights;
 mod routes;
+mod site;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ pub(crate) use self::{
     gate::Guests,
     hall::{serve, stopped},
     report::{Residence, metrics_text},
+    site::{Stranger, Strangers},
 };
 use crate::{
     actor::Silence,
@@ -62,6 +64,8 @@ pub(crate) struct App {
     pub(crate) residence: Residence,
     /// Which webhook deliveries were taken.
     pub(crate) deliveries: Arc<Deliveries>,
+    /// Sites that called and are not the one that the connection is for.
+    pub(crate) strangers: Strangers,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
 }

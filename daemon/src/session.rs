@@ -13,6 +13,7 @@ mod event;
 mod facts;
 mod recovery;
 mod safe_mode;
+mod site;
 mod token;
 mod view;
 mod webhook;
@@ -31,6 +32,7 @@ pub(crate) use self::{
         Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Keys, Receipt,
         RecoveryIntent, RefreshIntent, Registration, Tokens,
     },
+    safe_mode::{Choice, SafeMode},
     view::{ServerHealth, State, Status},
     webhook::{Delivery, Genuine, SubscribeOrder, Subscribed, Unsubscribed, Webhook},
 };
@@ -124,6 +126,8 @@ impl Session {
             return self.apply_in_safe_mode(&event, cx);
         }
         match event {
+            Event::SiteAdopted(site) => self.site_adopted(site),
+            Event::SiteSeen(site) => self.site_seen(site, cx),
             Event::AdoptAsked => vec![Action::Reply(Err(Trouble::of(Code::NotInSafeMode)))],
             Event::Tick => self.due_work(cx),
             Event::ConnectAsked(ask) => self.connect_asked(ask, cx),

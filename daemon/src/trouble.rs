@@ -273,6 +273,18 @@ codes! {
     StewardOnly = 403 "steward_only"
         "Only the users named in admin_users may connect or disconnect this store."
         "Run counterfoild connect or counterfoild disconnect as root, or add the plugin's user to admin_users in the store's file.";
+    /// `Counterfoil-Site` is there and cannot be read.
+    SiteHeaderMalformed = 400 "site_header_malformed"
+        "The plugin does not say in an understandable way which site it runs in."
+        "Send Counterfoil-Site: home; blog; path as the local API describes it, once, or update the plugin.";
+    /// The caller is another site than the one that is bound.
+    SiteMismatch = 409 "site_mismatch"
+        "This site is not the one that the connection was made for; it may be a copy."
+        "If this is a copy, such as staging, give it a daemon of its own; if the store moved here, counterfoild status on its machine names the command.";
+    /// Nobody with this home has called.
+    SiteUnknown = 409 "site_unknown"
+        "No such site has called this daemon since it started."
+        "Open a page of that site which uses the plugin, then run the command again; counterfoild status lists the sites that called.";
     /// The state could not be written.
     StorageFailed = 503 "storage_failed"
         "The daemon cannot write its state; nothing was begun."

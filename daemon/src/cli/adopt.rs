@@ -17,6 +17,9 @@ use super::{
 pub(super) struct Adopt {
     #[command(flatten)]
     place: Where,
+    /// Make the connection one for the site with this home, which called and was a stranger
+    #[arg(long, value_name = "HOME")]
+    site: Option<String>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -27,11 +30,18 @@ impl Adopt {
         block_on(async {
             let admin = Admin::find(&self.place)?;
             let status = admin.ask(Method::GET, "/v1/status", None).await?;
-            say(&before(&status));
+            say(&match &self.site {
+                Some(home) => format!(
+                    "The connection will be for {home}, and the site that it is for now becomes a stranger."
+                ),
+                None => before(&status),
+            });
             if !agreed("Is this so?", self.yes)? {
                 bail!("nothing is changed");
             }
-            let answer = admin.ask(Method::POST, "/v1/admin/adopt", Some(json!({}))).await?;
+            let answer = admin
+                .ask(Method::POST, "/v1/admin/adopt", Some(json!({ "site": self.site })))
+                .await?;
             for path in ["summary", "next_step"] {
                 say(answer.get(path).and_then(Value::as_str).unwrap_or_default());
             }

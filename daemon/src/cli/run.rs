@@ -25,7 +25,7 @@ use crate::{
     deliveries::Deliveries,
     events,
     history::History,
-    local::{self, App, Doors, Guests, Residence},
+    local::{self, App, Doors, Guests, Residence, Strangers},
     metrics,
     places::{Places, Service},
     reload::watcher,
@@ -131,6 +131,7 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         deliveries,
         supervisor: commands.clone(),
         residence,
+        strangers: Strangers::default(),
         stopping: stopping.clone(),
     });
     let (end_inside, inside_may_end) = oneshot::channel::<()>();

@@ -20,6 +20,13 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct NoBody {}
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdoptBody {
+    /// The home of a site that called; without it, this place is meant.
+    site: Option<String>,
+}
+
 /// How it is after a decision.
 #[derive(Serialize)]
 struct Decided {
@@ -28,11 +35,17 @@ struct Decided {
     next_step: String,
 }
 
-/// `POST /v1/admin/adopt`: this place, and the address in the store's file, are the store's.
+/// `POST /v1/admin/adopt`: this place, and the address in the store's file, are the store's; or a site that called is.
 pub(super) async fn adopt(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
-    let NoBody {} = control_body(request).await?;
-    match app.ask(Event::AdoptAsked, PATIENCE).await? {
-        Some(answered) if answered.done == Done::Adopted => {
+    let AdoptBody { site } = control_body(request).await?;
+    let site = site.map(|home| app.strangers.find(&home).ok_or(Trouble::of(Code::SiteUnknown)));
+    let site = site.transpose()?;
+    let event = site.clone().map_or(Event::AdoptAsked, Event::SiteAdopted);
+    match app.ask(event, PATIENCE).await? {
+        Some(answered) if matches!(answered.done, Done::Adopted | Done::SiteBound) => {
+            if let Some(site) = site {
+                app.strangers.forget(&site);
+            }
             events::adopted();
             Ok(decided(app))
         }

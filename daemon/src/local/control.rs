@@ -14,6 +14,7 @@ use super::{
     Answered, App, Response,
     problem::{json, whole},
     routes::control_body,
+    site,
 };
 use crate::{
     session::{Ask, Company, Connected, Done, Event, Leftover, State, Status},
@@ -68,10 +69,11 @@ struct DisconnectedBody {
 
 /// `POST /v1/connect`
 pub(super) async fn connect(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+    let site = site::named(request.headers())?;
     let body: ConnectBody = control_body(request).await?;
     let scopes = body.scopes.map(|names| ScopeSet::from_names(names.iter().map(String::as_str)));
     let scopes = scopes.transpose().map_err(|_| Trouble::of(Code::ScopesRefused))?;
-    let ask = Ask { bind: bind(body.bind)?, scopes };
+    let ask = Ask { bind: bind(body.bind)?, scopes, site };
     match app.ask(Event::ConnectAsked(ask), PATIENCE).await?.map(|answered| answered.done) {
         Some(Done::Authorization(authorization)) => Ok(json(StatusCode::OK, &authorization)),
         Some(_) => Err(Trouble::of(Code::Internal)),
@@ -81,11 +83,13 @@ pub(super) async fn connect(app: &App, request: Request<Incoming>) -> Result<Res
 
 /// `POST /v1/callback`
 pub(super) async fn callback(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+    let site = site::named(request.headers())?;
     let body: CallbackBody = control_body(request).await?;
     let bind = bind(body.bind)?.map(|bind| bind.expose().to_owned());
     let event = Event::CallbackReceived { query: Secret::new(body.query), bind };
     match app.ask(event, PATIENCE).await? {
         Some(Answered { situation, done: Done::Connected(connected) }) => {
+            site::connected(app, site).await;
             Ok(json(StatusCode::OK, &told(app, &situation, connected)?))
         }
         Some(_) => Err(Trouble::of(Code::Internal)),
@@ -132,8 +136,9 @@ pub(super) fn status_of(app: &App) -> Status {
     let situation = app.situation();
     let status = match &situation.life {
         Life::Working(working) => {
-            let session = working.actor.session();
-            session.status(working.upstream.health(), &app.context(&situation))
+            let (session, cx) = (working.actor.session(), app.context(&situation));
+            let status = session.status(working.upstream.health(), &cx);
+            Status { strangers: app.strangers.list(), ..status }
         }
         Life::Degraded { why, next_step } => Status {
             summary: format!("The daemon cannot work: {why}."),

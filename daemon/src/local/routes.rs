@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     App, Response, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
-    webhooks,
+    site, webhooks,
 };
 use crate::{
     platform::{Call, Platform},
@@ -69,6 +69,11 @@ pub(super) async fn answer(
         && request.method().as_str() != *allow
     {
         return not_allowed(Trouble::of(Code::MethodNotAllowed), allow);
+    }
+    match site::judge(app, verb, request.headers()).await {
+        Ok(None) => {}
+        Ok(Some(answer)) => return answer,
+        Err(trouble) => return problem(&trouble),
     }
     let answer = match verb {
         Verb::Admin => Err(Trouble::of(Code::NotFound)),

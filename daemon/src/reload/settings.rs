@@ -1,6 +1,6 @@
 //! Every setting of the store's file, and when a change of it takes effect.
 
-use crate::config::{Config, Local, Network};
+use crate::config::{Config, Local, Network, SiteChecks};
 
 /// When a changed setting takes effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +60,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
                 tcp_token_file: _,
                 metrics_listen: _,
             },
+        site: SiteChecks { check_path: _ },
     } = new;
     table! { old, new:
         "platform" AtOnce platform_name;
@@ -84,6 +85,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "local.tcp" Restart local.tcp;
         "local.tcp_token_file" Restart local.tcp_token_file;
         "local.metrics_listen" Restart local.metrics_listen;
+        "site.check_path" AtOnce site.check_path;
     }
     .into_iter()
 }

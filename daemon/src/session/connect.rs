@@ -65,6 +65,7 @@ impl Session {
             key: connecting.key,
             redirect_uri: cx.config.redirect_uri.clone(),
             scopes,
+            site: connecting.ask.site.clone(),
             since: cx.now,
             expires_at: cx.now + ATTEMPT_LIFETIME,
         };
@@ -133,6 +134,7 @@ impl Session {
             key: attempt.key,
             scopes: attempt.scopes,
             audience: cx.config.audience.clone(),
+            site: attempt.site,
             idempotency_key: super::token::idempotency_key(cx),
             since: cx.now,
         });

@@ -145,6 +145,7 @@ impl Session {
         self.facts.recovery = None;
         self.facts.moved_from = None;
         self.facts.webhook = Webhook::default();
+        self.facts.site = None;
         self.running = Running::default();
     }
 

@@ -7,7 +7,7 @@ use super::{
     facts::{Attempt, Company, Disconnect, Exchange, Registration},
     webhook::{SubscribeOrder, Subscribed, Unsubscribed},
 };
-use crate::trouble::Trouble;
+use crate::{site::Site, trouble::Trouble};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -70,6 +70,10 @@ pub(crate) enum Event {
         /// End it here alone, whatever the server knows.
         forget: bool,
     },
+    /// Somebody says that the connection is for this site from now on.
+    SiteAdopted(Site),
+    /// A site uses the connection that no site is bound to yet.
+    SiteSeen(Site),
     /// A reset ended.
     ResetFinished {
         /// The key of the reset.
@@ -94,7 +98,7 @@ impl Event {
     /// What its sender waits for, if the session does not answer at once.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         match self {
-            Self::AdoptAsked => Some(Waiting::Adopt),
+            Self::AdoptAsked | Self::SiteAdopted(_) | Self::SiteSeen(_) => Some(Waiting::Adopt),
             Self::ConnectAsked(_) => Some(Waiting::Connect),
             Self::CallbackReceived { .. } => Some(Waiting::Callback),
             Self::TokenDemanded { .. } => Some(Waiting::Token),
@@ -124,6 +128,8 @@ pub(crate) struct Ask {
     pub(crate) bind: Option<Secret>,
     /// Fewer scopes than the registration gives.
     pub(crate) scopes: Option<ScopeSet>,
+    /// The site that asks.
+    pub(crate) site: Option<Site>,
 }
 
 /// Where the merchant's browser shall go.
@@ -230,7 +236,7 @@ impl Action {
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Waiting {
-    /// The end of safe mode; always answered at once.
+    /// The end of safe mode, or a site's binding; always answered at once.
     Adopt,
     /// An authorization URL.
     Connect,
@@ -256,6 +262,8 @@ pub(crate) enum Done {
     Authorization(Authorization),
     /// The store is connected.
     Connected(Connected),
+    /// The connection is for the site that was named.
+    SiteBound,
     /// There is a usable access token: this one.
     Token(Secret),
     /// The disconnect is done, or under way.

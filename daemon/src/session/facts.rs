@@ -9,6 +9,7 @@ use super::{event::Connected, webhook::Webhook};
 use crate::{
     config::Config,
     evidence::Place,
+    site::Site,
     trouble::{Happened, Trouble},
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Facts {
     pub(crate) binding: Option<Binding>,
     /// Where this state is at home.
     pub(crate) place: Option<Place>,
+    /// The site that the connection is for, in its own words.
+    pub(crate) site: Option<Site>,
     /// The address under which the server knows the connection's store, where the store was adopted at another one.
     pub(crate) moved_from: Option<String>,
     /// A registration was sent at some time, so the server may know our key even if it never told us.
@@ -148,6 +151,9 @@ pub(crate) struct Attempt {
     pub(crate) redirect_uri: String,
     /// What was asked for.
     pub(crate) scopes: ScopeSet,
+    /// The site that asked.
+    #[serde(default)]
+    pub(crate) site: Option<Site>,
     /// When it began.
     pub(crate) since: UnixTime,
     /// Until when its callback is taken.
@@ -191,6 +197,9 @@ pub(crate) struct Exchange {
     pub(crate) scopes: ScopeSet,
     /// The resource.
     pub(crate) audience: String,
+    /// The site that asked.
+    #[serde(default)]
+    pub(crate) site: Option<Site>,
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When it began.

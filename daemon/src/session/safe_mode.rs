@@ -39,6 +39,14 @@ pub(crate) struct Choice {
     pub(crate) command: Option<String>,
 }
 
+impl SafeMode {
+    /// Puts the evidence into words.
+    pub(crate) fn new(evidence: &[Evidence], choices: Vec<Choice>) -> Self {
+        let sign = |it: &Evidence| Sign { code: it.code(), message: it.sentence() };
+        Self { evidence: evidence.iter().map(sign).collect(), choices }
+    }
+}
+
 impl Session {
     /// Whether there is anything that says that this state must not be used.
     pub(crate) fn is_in_safe_mode(&self, config: &Config) -> bool {
@@ -60,9 +68,7 @@ impl Session {
         if evidence.is_empty() {
             return None;
         }
-        let signs =
-            evidence.iter().map(|it| Sign { code: it.code(), message: it.sentence() }).collect();
-        Some(SafeMode { evidence: signs, choices: self.choices(&evidence) })
+        Some(SafeMode::new(&evidence, self.choices(&evidence)))
     }
 
     /// The state in a sentence, and what to do about it.
@@ -108,13 +114,6 @@ impl Session {
     }
 
     fn choices(&self, evidence: &[Evidence]) -> Vec<Choice> {
-        let directory = self.standing.seen.as_ref().map(|seen| seen.directory.as_str());
-        let command = |verb: &str| match directory {
-            Some(directory) => {
-                Some(format!("counterfoild {verb} --state-dir {}", quoted(directory)))
-            }
-            None => Some(format!("counterfoild {verb}")),
-        };
         let goes_on = if adopts(evidence) {
             let moves = evidence.iter().any(|it| matches!(it, Evidence::OtherSiteUrl { .. }));
             let then = if moves {
@@ -127,7 +126,7 @@ impl Session {
                 message: format!(
                     "The store moved here, and nothing of it is left in the former place: {then}."
                 ),
-                command: command("adopt"),
+                command: Some(self.command("adopt")),
             }
         } else {
             Choice {
@@ -149,6 +148,14 @@ impl Session {
         vec![goes_on, separate, leave]
     }
 
+    /// A command for this daemon, as a shell takes it.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        match &self.standing.seen {
+            Some(seen) => format!("counterfoild {verb} --state-dir {}", quoted(&seen.directory)),
+            None => format!("counterfoild {verb}"),
+        }
+    }
+
     /// This place, and this address, are the store's from now on.
     fn adopt(&mut self, cx: &Context<'_>) -> Reply {
         if !adopts(&self.evidence(cx.config)) {
@@ -159,6 +166,10 @@ impl Session {
         let former = self.facts.moved_from.take().or(former);
         let holds = self.facts.connection.is_some();
         self.facts.moved_from = former.filter(|it| holds && *it != cx.config.site_url);
+        if self.facts.moved_from.is_some() {
+            // The site cannot be called as it was; its next call says how it is called now.
+            self.facts.site = None;
+        }
         self.facts.place.clone_from(&self.standing.seen);
         self.standing.evidence.clear();
         Ok(Done::Adopted)

@@ -90,6 +90,7 @@ pub(crate) fn attempt() -> Attempt {
         key: KEY,
         redirect_uri: World::default().config.redirect_uri,
         scopes: scopes(),
+        site: None,
         since: NOW,
         expires_at: NOW + super::ATTEMPT_LIFETIME,
     }

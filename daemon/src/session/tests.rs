@@ -12,6 +12,7 @@ mod connect;
 mod disconnect;
 mod recovery;
 mod safe_mode;
+mod site;
 mod token;
 mod webhook;
 

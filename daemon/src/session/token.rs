@@ -103,6 +103,9 @@ impl Session {
         self.facts.disconnect = None;
         self.facts.disconnected_at = None;
         self.facts.moved_from = None;
+        if exchange.site.is_some() {
+            self.facts.site.clone_from(&exchange.site);
+        }
         self.facts.receipt =
             Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
         self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };

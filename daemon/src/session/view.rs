@@ -10,7 +10,9 @@ use super::{
     webhook::WebhookView,
 };
 use crate::{
+    local::Stranger,
     reload::FileReport,
+    site::Site,
     trouble::{Code, Happened, Trouble, Words},
 };
 
@@ -108,6 +110,10 @@ pub(crate) struct Status {
     pub(crate) pending: Option<PendingTimes>,
     /// How often the key had to bring the connection back.
     pub(crate) recoveries: RecoveryCount,
+    /// The site that the connection is for.
+    pub(crate) site: Option<Site>,
+    /// Other sites that called, the newest first.
+    pub(crate) strangers: Vec<Stranger>,
     /// Why nothing is done, and the ways on.
     pub(crate) safe_mode: Option<SafeMode>,
     /// How the last renewals since the start ended, the newest first.
@@ -227,6 +233,7 @@ impl Session {
             token: connection.filter(|connection| connection.is_alive()).map(token_times),
             pending: self.pending(cx),
             recoveries: RecoveryCount::of(&facts.recoveries),
+            site: facts.site.clone(),
             safe_mode: self.safe_mode(cx),
             renewals: self.renewals(),
             next_try_at: self.next_try_at(),
@@ -361,6 +368,8 @@ impl Status {
             token: None,
             pending: None,
             recoveries: RecoveryCount::default(),
+            site: None,
+            strangers: Vec::new(),
             safe_mode: None,
             renewals: Vec::new(),
             next_try_at: None,

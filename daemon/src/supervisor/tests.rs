@@ -17,7 +17,7 @@ use crate::{
 fn connect(app: &Arc<App>) -> JoinHandle<Option<Code>> {
     let app = Arc::clone(app);
     tokio::spawn(async move {
-        let event = Event::ConnectAsked(Ask { bind: None, scopes: None });
+        let event = Event::ConnectAsked(Ask::default());
         app.ask(event, LONG).await.err().map(|trouble| trouble.code)
     })
 }

@@ -96,12 +96,26 @@ impl Told<'_> {
     }
 
     fn store(&self) -> Vec<(&'static str, Option<String>)> {
-        vec![
+        let own = self.status.get("site").filter(|site| !site.is_null());
+        let strangers = self.list("/strangers").into_iter().flatten();
+        let mut lines = vec![
             ("Site", self.text("/site_url")),
+            ("Calls itself", own.map(|own| self.site(own))),
             ("Kind", self.text("/platform")),
             ("Installation", self.text("/client_id")),
             ("Key", self.text("/thumbprint")),
-        ]
+        ];
+        lines.extend(strangers.map(|stranger| ("Stranger", Some(self.site(stranger)))));
+        lines
+    }
+
+    /// A site by what it says of itself, and when that was.
+    fn site(&self, site: &Value) -> String {
+        let word = |name: &str| site.get(name).and_then(Value::as_str).unwrap_or_default();
+        let blog = site.get("blog").and_then(Value::as_u64).unwrap_or_default();
+        let seen_at = site.get("seen_at").and_then(Value::as_i64).map(UnixTime);
+        let seen_at = seen_at.map(|at| format!(", last {}", self.moments.both(at, self.now)));
+        format!("{}, blog {blog}, in {}{}", word("home"), word("path"), seen_at.unwrap_or_default())
     }
 
     fn daemon(&self) -> Vec<(&'static str, Option<String>)> {
@@ -265,6 +279,16 @@ Daemon
         let expected = "Safe mode.\nSay what this is.\n\n- Another machine.\n\nThe store moved here:\n    \
             counterfoild adopt\n\nLeave it.";
         assert_eq!(told(&status), expected);
+    }
+
+    #[test]
+    fn the_site_and_its_strangers_are_told_apart() {
+        let site = |home: &str| json!({ "home": home, "blog": 1, "path": "/srv" });
+        let mut stranger = site("https://staging.example");
+        stranger["seen_at"] = json!(NOW - 60);
+        let text = told(&json!({ "site": site("https://shop.example"), "strangers": [stranger] }));
+        assert!(text.contains("Calls itself   https://shop.example, blog 1, in /srv"), "{text}");
+        assert!(text.contains("Stranger       https://staging.example, blog 1, in /srv, last "));
     }
 
     #[test]

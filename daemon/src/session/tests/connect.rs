@@ -11,7 +11,7 @@ fn a_connect_from_nothing_to_company() {
     assert_eq!(actions, [Action::Register(samples::register_order(false))]);
     assert!(session.facts.registration_sent, "the intent is a fact before anything is sent");
     assert_eq!(session.apply(Event::ConnectAsked(Ask::default()), &cx), [], "a double click joins");
-    let other = Ask { bind: Some(Secret::new("session-2")), scopes: None };
+    let other = Ask { bind: Some(Secret::new("session-2")), ..Ask::default() };
     let actions = session.apply(Event::ConnectAsked(other), &cx);
     assert_eq!(refusal(&actions), Some(Code::ConnectInProgress));
 
@@ -125,7 +125,7 @@ fn fewer_scopes_may_be_asked_and_never_more() {
     ] {
         let mut session = session(Facts::default());
         let scopes = Some(ScopeSet::parse(asked).expect("a set"));
-        session.apply(Event::ConnectAsked(Ask { bind: None, scopes }), &world.at(NOW));
+        session.apply(Event::ConnectAsked(Ask { scopes, ..Ask::default() }), &world.at(NOW));
         let registration = samples::registered().registration.expect("registered");
         let outcome = Ok(registration);
         let actions = session.apply(Event::Registered { connect: 1, outcome }, &world.at(NOW));

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     custody::Custody,
     deliveries::Deliveries,
-    local::{App, Guests, Residence},
+    local::{App, Guests, Residence, Strangers},
     situation::Situation,
     supervisor::{Handle, Supervisor},
 };
@@ -97,6 +97,7 @@ impl World {
             deliveries,
             supervisor: handle.clone(),
             residence,
+            strangers: Strangers::default(),
             stopping,
         });
         let (end, may_end) = oneshot::channel::<()>();
