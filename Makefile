@@ -4,7 +4,7 @@ CARGO ?= cargo
 NODE_PATH_FILE := target/node-path
 
 # What is tested is the daemon with every kind of key store; what is built without them is linted beside it.
-DEVICES := --features counterfoild/pkcs11,counterfoild/tpm
+DEVICES := --features counterfoild/pkcs11,counterfoild/tpm,counterfoil-tests/devices
 # What tpm2-tss says to stderr of every TPM that a test switches off.
 export TSS2_LOG := all+NONE
 

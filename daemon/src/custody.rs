@@ -93,6 +93,13 @@ impl Damage {
     }
 }
 
+impl Damage {
+    /// Whether it is over as soon as the device with the key is there.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Key(error) if error.is_absence())
+    }
+}
+
 /// The state directory, held against every other daemon.
 #[derive(Debug)]
 pub(crate) struct Custody {

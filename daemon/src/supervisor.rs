@@ -28,6 +28,10 @@ const MAILBOX: usize = 16;
 /// How long an inside that ended by itself stays down.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How soon a device that holds the key is looked for again, and how seldom at last.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+const LAST_LOOK: Duration = Duration::from_mins(5);
+
 /// What the supervisor can be told.
 pub(crate) enum Command {
     /// Read the store's file again and go by it; a degraded daemon tries its state again.
@@ -63,6 +67,8 @@ pub(crate) struct Supervisor {
     inside: Option<Inside>,
     /// The state was found unusable. Only a person has it looked at again: he may be in the midst of mending it.
     damaged: bool,
+    /// The device with the key is not there: how long until it is looked for again.
+    absence: Option<Duration>,
     commands: mpsc::Receiver<Command>,
     situations: watch::Sender<Arc<Situation>>,
 }
@@ -93,8 +99,9 @@ impl Supervisor {
     ) -> (Self, Handle, Situations) {
         let (sender, commands) = mpsc::channel(MAILBOX);
         let custody = Arc::new(custody);
-        let Built { life, inside, damaged } =
-            inside::build(&custody, &config, &system, Leftovers::default()).await;
+        let Built { life, inside, damaged, absent } =
+            inside::build(&custody, &config, &system, Leftovers::default(), None).await;
+        let absence = absent.then_some(FIRST_LOOK);
         let file = FileReport {
             file: config_file.display().to_string(),
             loaded_at: system.now(),
@@ -103,8 +110,17 @@ impl Supervisor {
         let first = Arc::clone(&config);
         let situation = Situation { config, guests: Arc::new(guests), file, life };
         let (situations, seen) = watch::channel(Arc::new(situation));
-        let supervisor =
-            Self { custody, config_file, first, system, inside, damaged, commands, situations };
+        let supervisor = Self {
+            custody,
+            config_file,
+            first,
+            system,
+            inside,
+            damaged,
+            absence,
+            commands,
+            situations,
+        };
         (supervisor, Handle { commands: sender }, seen)
     }
 
@@ -120,6 +136,7 @@ impl Supervisor {
                     None => break,
                 },
                 () = Inside::ended(self.inside.as_mut()) => self.rise_again(&mut stop).await,
+                () = after(self.absence) => self.look_again().await,
             }
         }
         if let Some(inside) = self.inside.take() {
@@ -206,10 +223,23 @@ impl Supervisor {
             Some(inside) => inside.end().await,
             None => Leftovers::default(),
         };
-        let Built { life, inside, damaged } =
-            inside::build(&self.custody, config, &self.system, leftovers).await;
+        let before = Arc::clone(&self.situations.borrow());
+        let known = match &before.life {
+            Life::Degraded { why, .. } => Some(why.as_str()),
+            Life::Working(_) => None,
+        };
+        let Built { life, inside, damaged, absent } =
+            inside::build(&self.custody, config, &self.system, leftovers, known).await;
         (self.inside, self.damaged) = (inside, damaged);
+        self.absence = absent.then_some(FIRST_LOOK);
         life
+    }
+
+    /// Looks whether the device with the key is back. A device is there or not; nobody is in the midst of mending it.
+    async fn look_again(&mut self) {
+        let waited = self.absence;
+        self.build_anew().await;
+        self.absence = self.absence.and(waited).map(|waited| (2 * waited).min(LAST_LOOK));
     }
 
     /// After an inside that ended by itself: a defect, which must not end the daemon.
@@ -223,10 +253,22 @@ impl Supervisor {
             () = tokio::time::sleep(PAUSE) => {}
         }
         self.inside = None;
+        self.build_anew().await;
+    }
+
+    async fn build_anew(&mut self) {
         let before = Arc::clone(&self.situations.borrow());
         let (config, guests) = (Arc::clone(&before.config), Arc::clone(&before.guests));
         let (file, life) = (before.file.clone(), self.rebuild(&config).await);
         self.situations.send_replace(Arc::new(Situation { config, guests, file, life }));
+    }
+}
+
+/// Ends after a while; never, where there is nothing to wait for.
+async fn after(while_: Option<Duration>) {
+    match while_ {
+        Some(while_) => tokio::time::sleep(while_).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod connect;
 mod crash;
+mod custody;
 mod recovery;
 mod secrets;
 mod server;

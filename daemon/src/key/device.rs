@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     time::Duration,
@@ -47,6 +47,30 @@ pub(super) trait Device {
 
 type Job = Box<dyn FnOnce(&mut dyn Device) + Send>;
 
+/// The most threads for devices. More than a few are there only if some hang for ever.
+const THREADS: usize = 32;
+
+/// How many there are.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, until it is dropped.
+struct Alive;
+
+impl Alive {
+    fn begin() -> Option<Self> {
+        let begun = ALIVE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |alive| {
+            (alive < THREADS).then_some(alive + 1)
+        });
+        begun.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Where work for a device is handed in. The device's thread ends with the last of them.
 #[derive(Clone)]
 struct Desk {
@@ -61,8 +85,10 @@ impl Desk {
         patience: Duration,
         make: impl FnOnce() -> D + Send + 'static,
     ) -> io::Result<Self> {
+        let alive = Alive::begin().ok_or_else(|| io::Error::other("too many devices hang"))?;
         let (jobs, waiting) = mpsc::sync_channel::<Job>(QUEUE);
         std::thread::Builder::new().name("key device".to_owned()).spawn(move || {
+            let _alive = alive;
             let mut device = make();
             while let Ok(job) = waiting.recv() {
                 job(&mut device);

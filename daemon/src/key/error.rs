@@ -77,6 +77,18 @@ pub(crate) enum KeyError {
 }
 
 impl KeyError {
+    /// Whether a device is not there or does not answer, so that looking again is worth while.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            #[cfg(any(feature = "pkcs11", feature = "tpm"))]
+            Self::Device { trouble, .. } => matches!(
+                trouble,
+                DeviceTrouble::Failed(_) | DeviceTrouble::Missing | DeviceTrouble::Silent
+            ),
+            _ => false,
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
@@ -151,7 +163,7 @@ impl DeviceTrouble {
                 "Install the module as root, in a directory that nobody else can write to, name it in key.module of the store's file, and restart the daemon."
             }
             Self::Failed(_) | Self::Missing | Self::Silent => {
-                "Plug the device in, or start the service that serves it, and see that the daemon's user may use it; then restart the daemon. The state is untouched."
+                "Plug the device in, or start the service that serves it, and see that the daemon's user may use it; the daemon looks for it again by itself. The state is untouched."
             }
             Self::PinRefused => {
                 "Correct the PIN (key.pin_file in the store's file, or the credential pkcs11-pin) and restart the daemon; every wrong try brings the token nearer to being locked."

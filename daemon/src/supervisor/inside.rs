@@ -52,14 +52,17 @@ pub(super) struct Built {
     pub(super) inside: Option<Inside>,
     /// The state cannot be used.
     pub(super) damaged: bool,
+    /// It could be, if the device with the key were there.
+    pub(super) absent: bool,
 }
 
-/// Opens the state and puts an actor to work on it; without a usable state, says what is wrong.
+/// Opens the state and puts an actor to work on it; without a usable state, says what is wrong, unless that is `known`.
 pub(super) async fn build(
     custody: &Arc<Custody>,
     config: &Arc<Config>,
     system: &Arc<System>,
     leftovers: Leftovers,
+    known: Option<&str>,
 ) -> Built {
     let opened = {
         let (custody, system) = (Arc::clone(custody), Arc::clone(system));
@@ -69,22 +72,25 @@ pub(super) async fn build(
     };
     let estate = match opened {
         Ok(Ok(estate)) => estate,
-        Ok(Err(damage)) => return degraded(&damage),
+        Ok(Err(damage)) => return degraded(&damage, known),
         Err(error) => {
             let damage =
                 Damage::from(crate::journal::JournalError::from(std::io::Error::other(error)));
-            return degraded(&damage);
+            return degraded(&damage, known);
         }
     };
     match employ(config, estate, system, leftovers) {
-        Ok((working, inside)) => {
-            Built { life: Life::Working(working), inside: Some(inside), damaged: false }
-        }
+        Ok((working, inside)) => Built {
+            life: Life::Working(working),
+            inside: Some(inside),
+            damaged: false,
+            absent: false,
+        },
         Err(error) => {
             tracing::error!(%error, "cannot make an HTTPS client");
             let (why, next_step) = NO_CERTIFICATES;
             let life = Life::Degraded { why: why.to_owned(), next_step };
-            Built { life, inside: None, damaged: false }
+            Built { life, inside: None, damaged: false, absent: false }
         }
     }
 }
@@ -119,8 +125,12 @@ fn employ(
     Ok((Working { actor: handle, upstream }, Inside { stop, task }))
 }
 
-fn degraded(damage: &Damage) -> Built {
-    events::degraded(&damage.to_string());
-    let life = Life::Degraded { why: damage.to_string(), next_step: damage.next_step() };
-    Built { life, inside: None, damaged: true }
+fn degraded(damage: &Damage, known: Option<&str>) -> Built {
+    let why = damage.to_string();
+    if known != Some(&why) {
+        events::degraded(&why);
+    }
+    let absent = damage.is_absence();
+    let life = Life::Degraded { why, next_step: damage.next_step() };
+    Built { life, inside: None, damaged: true, absent }
 }

@@ -1,0 +1,99 @@
+//! Wherever the key lives: the store is connected with it, finds it again, and is never given another.
+
+#[cfg(feature = "devices")]
+mod devices;
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use anyhow::{Context as _, Result};
+use reqwest::Method;
+use world::{Browser, Daemon, Decision, Server, until};
+
+const SITE: &str = "http://127.0.0.1:18086";
+
+/// A daemon that was never started, with `[key]` settings of its own.
+fn daemon(server: &Server, key: &str) -> Result<Daemon> {
+    Daemon::prepare(tempfile::tempdir()?, &server.issuer(), SITE, &format!("[key]\n{key}"))
+}
+
+/// Starts a daemon and connects its store.
+async fn connect(daemon: &mut Daemon) -> Result<()> {
+    daemon.resume().await?;
+    let connected = daemon.connect(&mut Browser::new()?, Decision::Approve).await?;
+    assert_eq!(connected.status, 200, "{connected:?}");
+    assert_works(daemon).await
+}
+
+/// A forwarded call works, and with it the key.
+async fn assert_works(daemon: &Daemon) -> Result<()> {
+    let list = daemon.call(Method::GET, "/v1/api/makepay/payment-links", None).await?;
+    assert_eq!(list.status, 200, "{list:?}\n{}", daemon.log()?);
+    Ok(())
+}
+
+async fn thumbprint(daemon: &Daemon) -> Result<String> {
+    let status = daemon.call(Method::GET, "/v1/status", None).await?.body;
+    Ok(status["thumbprint"].as_str().context("a thumbprint")?.to_owned())
+}
+
+/// The daemon cannot work, and says why in words that contain `words`.
+async fn assert_degraded(daemon: &Daemon, words: &str) -> Result<()> {
+    let status = daemon.call(Method::GET, "/v1/status", None).await?.body;
+    assert_eq!(status["state"], "degraded", "{status}");
+    let summary = status["summary"].as_str().unwrap_or_default();
+    assert!(summary.contains(words), "{summary}");
+    let list = daemon.call(Method::GET, "/v1/api/makepay/payment-links", None).await?;
+    assert_eq!(list.body["code"], "degraded", "{list:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<()> {
+    let server = Server::start().await?;
+    let mut daemon = daemon(&server, "")?;
+    connect(&mut daemon).await?;
+    let key = thumbprint(&daemon).await?;
+    let file = daemon.path("state").join("key-a.pem");
+    assert!(fs::read_to_string(&file)?.contains("PRIVATE KEY"));
+
+    // A credential appears, as systemd would give it: the plain key is gone, the connection stays.
+    let credentials = daemon.path("credentials");
+    fs::create_dir(&credentials)?;
+    let credential = credentials.join("state-key");
+    fs::write(&credential, "c2VhbGVkIHdpdGggdGhpcyBhbmQgd2l0aCBub3RoaW5nIGVsc2U\n")?;
+    fs::set_permissions(&credential, fs::Permissions::from_mode(0o400))?;
+    daemon.environment.push((
+        "CREDENTIALS_DIRECTORY".to_owned(),
+        credentials.to_str().context("a path")?.to_owned(),
+    ));
+    daemon.kill()?;
+    daemon.resume().await?;
+    assert_works(&daemon).await?;
+    assert_eq!(thumbprint(&daemon).await?, key);
+    let sealed = fs::read_to_string(&file)?;
+    assert!(sealed.starts_with("counterfoil sealed key\n") && !sealed.contains("PRIVATE KEY"));
+
+    // Without it, and with another one, words and no new key.
+    let environment = std::mem::take(&mut daemon.environment);
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_degraded(&daemon, "is sealed").await?;
+    daemon.environment = environment;
+    let right = fs::read(&credential)?;
+    fs::remove_file(&credential)?;
+    fs::write(&credential, [b'x'; 48])?;
+    fs::set_permissions(&credential, fs::Permissions::from_mode(0o400))?;
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_degraded(&daemon, "another credential").await?;
+    assert_eq!(fs::read_to_string(&file)?, sealed);
+
+    fs::remove_file(&credential)?;
+    fs::write(&credential, right)?;
+    fs::set_permissions(&credential, fs::Permissions::from_mode(0o400))?;
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_works(&daemon).await?;
+    assert_eq!(thumbprint(&daemon).await?, key);
+    Ok(())
+}
