@@ -1,5 +1,6 @@
 //! The store's file: read once, checked whole, immutable afterwards.
 
+mod limits;
 mod network;
 
 use std::{
@@ -15,6 +16,7 @@ use counterfoil_protocol::{
 use serde::Deserialize;
 use url::Url;
 
+pub(crate) use self::limits::Limits;
 pub(crate) use self::network::{Network, Proxy};
 use crate::{
     files::{self, Distrust},
@@ -126,8 +128,10 @@ pub(crate) struct Local {
     pub(crate) admin_users: Vec<Account>,
     /// Whether `/v1/proofs` signs for plugins.
     pub(crate) proofs: bool,
-    /// Where the bearer token for callers over TCP is kept.
+    /// Where the bearer tokens for callers over TCP are kept.
     pub(crate) tcp_token_file: Option<PathBuf>,
+    /// How much one caller may ask.
+    pub(crate) limits: Limits,
     /// Where metrics are read.
     pub(crate) metrics_listen: Option<MetricsListen>,
 }
@@ -359,6 +363,7 @@ fn below_site(name: &'static str, text: &str, site: &SiteUrl) -> Result<(), Conf
 }
 
 fn local(local: &Local) -> Result<(), ConfigError> {
+    local.limits.check()?;
     if let Some(tcp) = local.tcp
         && !tcp.ip().is_loopback()
     {

@@ -1,6 +1,7 @@
 //! The local interface: two sockets, perhaps a loopback port, one gate and one table of routes.
 
 mod admin;
+mod bearers;
 mod control;
 #[cfg(test)]
 mod described;
@@ -8,15 +9,18 @@ mod door;
 mod events;
 mod gate;
 mod hall;
+mod pace;
 mod paths;
 mod peer;
 mod problem;
 mod proofs;
 mod proxy;
+mod rates;
 mod report;
 mod rights;
 mod routes;
 mod site;
+mod turns;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -68,6 +72,13 @@ pub(crate) struct App {
     pub(crate) strangers: Strangers,
     /// Turns true when the daemon is told to end.
     pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// One request that was let in: what it finds, and whose it is.
+struct Visit<'a> {
+    app: &'a App,
+    who: &'a rates::Who,
+    turns: &'a Arc<turns::Turns>,
 }
 
 /// What an actor has done, and the situation that it belongs to.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 pub(crate) use self::settings::{Effect, Setting, compare};
 use crate::{
+    clock::Entropy,
     config::{Config, ConfigError},
     local::Guests,
 };
@@ -47,7 +48,7 @@ pub(crate) enum ReloadError {
     /// It is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It names somebody who does not exist.
+    /// It names somebody who does not exist, or a token file that is no good.
     #[error("{0}")]
     Guests(String),
     /// Something in the daemon that should not happen.
@@ -68,14 +69,18 @@ impl ReloadError {
             Self::Config(ConfigError::Unreadable { .. }) | Self::Broken => "it cannot be read",
             Self::Config(ConfigError::Empty) => "it is empty",
             Self::Ending => "the daemon is about to end",
-            Self::Guests(_) => "a user or group does not exist",
+            Self::Guests(_) => "a user or group does not exist, or the token file is no good",
         }
     }
 }
 
-/// Reads the file whole: settings, what they name, and who is let in.
-pub(crate) fn read(file: &Path) -> Result<(Config, Guests), ReloadError> {
+/// Reads the file whole: settings, what they name, and who is let in. `dir` is the sockets' directory.
+pub(crate) fn read(
+    file: &Path,
+    dir: &Path,
+    entropy: &dyn Entropy,
+) -> Result<(Config, Guests), ReloadError> {
     let config = Config::read(file)?;
-    let guests = Guests::resolve(&config.local).map_err(ReloadError::Guests)?;
+    let guests = Guests::resolve(&config.local, dir, entropy).map_err(ReloadError::Guests)?;
     Ok((config, guests))
 }

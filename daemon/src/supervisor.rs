@@ -173,8 +173,9 @@ impl Supervisor {
     }
 
     async fn reload(&mut self, cause: Cause) -> Result<Reloaded, ReloadError> {
-        let file = self.config_file.clone();
-        let read = tokio::task::spawn_blocking(move || reload::read(&file)).await;
+        let (file, system) = (self.config_file.clone(), Arc::clone(&self.system));
+        let dir = self.situations.borrow().guests.dir.clone();
+        let read = tokio::task::spawn_blocking(move || reload::read(&file, &dir, &*system)).await;
         match read.unwrap_or(Err(ReloadError::Broken)) {
             Ok((config, guests)) => Ok(self.go_by(config, guests, cause).await),
             Err(error @ ReloadError::Config(ConfigError::Empty)) if cause == Cause::Noticed => {

@@ -109,6 +109,14 @@ codes! {
     BodyMalformed = 400 "body_malformed"
         "The plugin's request is not a JSON object that this daemon understands."
         "Update the plugin, or read the description of the local API.";
+    /// The caller's body did not come to its end, or too slowly.
+    BodyBrokenOff = 400 "body_broken_off"
+        "The plugin's request broke off or came too slowly."
+        "Send it again, whole; a forwarded call with the same Idempotency-Key.";
+    /// The platform wants a streamed call once more, and its body is gone.
+    BodyNotRepeatable = 503 "body_not_repeatable"
+        "The payment platform wants this call once more, and its body was too long to be kept."
+        "Send the call again with the same Idempotency-Key; the daemon has now what the platform asked for.";
     /// A body is longer than allowed.
     BodyTooLarge = 413 "body_too_large"
         "The plugin's request is larger than the daemon accepts."
@@ -121,6 +129,10 @@ codes! {
     CallRefused = 403 "call_refused"
         "This call is not one that the daemon forwards for a plugin."
         "Use one of the calls that the local API lists.";
+    /// Too many calls are under way.
+    Busy = 503 "busy"
+        "The daemon has as many calls to the payment platform under way as it takes."
+        "Send the call again a little later; if it lasts, see what the plugin asks so often or what makes the platform slow.";
     /// The callback says that the approval was refused.
     CallbackDenied = 403 "callback_denied"
         "The request was not approved."
@@ -293,14 +305,30 @@ codes! {
     TokenExpired = 503 "token_expired"
         "The payment platform's tokens have ended by the time they arrive; usually the machine's clock is wrong."
         "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
+    /// The API's answer holds the token that it was sent.
+    TokenEchoed = 502 "token_echoed"
+        "The payment platform's answer held this store's token, so it was not passed on."
+        "Tell the platform's support which call this was; the token itself is in no log of the daemon.";
+    /// The caller over TCP has another plugin's token.
+    TokenMismatch = 403 "bearer_mismatch"
+        "The request's bearer token belongs to another plugin than the one that sends it."
+        "Give this plugin a line and a token of its own in the token file, then run: counterfoild reload";
     /// The caller over TCP has no or a wrong bearer token.
     TokenRequired = 401 "bearer_required"
         "The request has no valid bearer token for this daemon."
-        "Read the token from the file that the daemon made and send it as Authorization: Bearer.";
+        "Read this plugin's token from the token file and send it as Authorization: Bearer.";
     /// The server gave a token that we must not believe.
     TokenUnacceptable = 502 "token_unacceptable"
         "The payment platform answered a token that is not for this store."
         "Press Connect again; if it stays, tell the platform's support.";
+    /// One caller has too many connections.
+    TooManyConnections = 429 "too_many_connections"
+        "This caller has more connections to the daemon than one may have."
+        "Close connections after use, or keep one and use it again; see how many processes of the store run.";
+    /// One caller asks too often.
+    TooManyRequests = 429 "too_many_requests"
+        "This caller asks more often than the daemon lets one caller ask."
+        "Wait as long as Retry-After says. If the store is honestly that busy, raise local.limits in the store's file.";
     /// The API's answer is larger than we pass on.
     UpstreamTooLarge = 502 "upstream_too_large"
         "The payment platform's answer is larger than the daemon passes on."

@@ -18,6 +18,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use counterfoil_protocol::UnixTime;
 use hyper::{HeaderMap, Method, header::HeaderValue};
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 pub(crate) use self::{
@@ -40,6 +41,9 @@ const MAX_BODY: usize = 256 * 1_024;
 
 /// How long the server may take for one of the daemon's own calls.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the server may be silent, before and in the middle of any answer.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 
 /// The header by which a server hands out nonces (RFC 9449 §8).
 pub(crate) const NONCE: &str = "dpop-nonce";
@@ -65,6 +69,13 @@ pub(crate) enum Unanswered {
     /// It cannot be put into a signed request.
     #[error("no request can be made of it")]
     Unsigned,
+}
+
+impl Unanswered {
+    /// Nothing came for too long.
+    pub(crate) fn late() -> Self {
+        Self::Network("no answer in time".to_owned())
+    }
 }
 
 /// The way to the server, and what is remembered of it.
@@ -105,8 +116,12 @@ impl Upstream {
         body: Bytes,
     ) -> Result<Answer, Unanswered> {
         let exchange = async {
-            let response = self.begin(method, url, headers, body, Some(TIMEOUT)).await?;
-            read_whole(response, MAX_BODY).await
+            tokio::pin! { let end = sleep(TIMEOUT); }
+            let response = self.begin(method, url, headers, body, &mut end).await?;
+            tokio::select! {
+                answer = read_whole(response, MAX_BODY) => answer,
+                () = end => Err(Unanswered::late()),
+            }
         };
         let answer = exchange.await;
         self.remember_health(!matches!(
@@ -117,26 +132,25 @@ impl Upstream {
     }
 
     /// Sends one request and returns when the head of the answer is there.
+    ///
+    /// It is given up when `patience` ends. How long the rest may take is for the caller to decide.
     pub(crate) async fn begin(
         &self,
         method: Method,
         url: &str,
         headers: HeaderMap,
-        body: Bytes,
-        timeout: Option<Duration>,
+        body: impl Into<reqwest::Body>,
+        patience: impl Future<Output = ()>,
     ) -> Result<reqwest::Response, Unanswered> {
-        let mut request = self.client.request(method, url).headers(headers);
-        if !body.is_empty() {
-            request = request.body(body);
-        }
-        if let Some(timeout) = timeout {
-            request = request.timeout(timeout);
-        }
+        let request = self.client.request(method, url).headers(headers).body(body);
         let begun = self.clock.ticks();
-        let response = request.send().await;
+        let response = tokio::select! {
+            response = request.send() => response.map_err(|error| failure::of(&error)),
+            () = patience => Err(Unanswered::late()),
+        };
         METRICS.exchanged(self.clock.ticks().saturating_sub(begun), response.is_ok());
         self.remember_health(response.is_ok());
-        let response = response.map_err(|error| failure::of(&error))?;
+        let response = response?;
         self.remember_nonce(url, response.headers());
         Ok(response)
     }
@@ -211,7 +225,9 @@ pub(crate) async fn read_whole(
 ) -> Result<Answer, Unanswered> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure::of(&error))? {
+    loop {
+        let chunk = timeout(SILENCE, response.chunk()).await.map_err(|_| Unanswered::late())?;
+        let Some(chunk) = chunk.map_err(|error| failure::of(&error))? else { break };
         if body.len() + chunk.len() > limit {
             return Err(Unanswered::TooLong);
         }

@@ -21,6 +21,9 @@ const STORES: usize = 32;
 const REFRESHES: usize = 500;
 /// Proofs in a measurement.
 const PROOFS: usize = 4_000;
+/// A daemon that lets one caller ask as often as it likes.
+const UNLIMITED: &str =
+    "proofs = true\n[local.limits]\ncalls_per_second = 1000000\ncalls_burst = 1000000";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -61,7 +64,7 @@ async fn main() -> Result<()> {
         ));
     }
 
-    let daemon = Daemon::start(&server.issuer(), "http://127.0.0.1:19999", "proofs = true").await?;
+    let daemon = Daemon::start(&server.issuer(), "http://127.0.0.1:19999", UNLIMITED).await?;
     let connected = daemon.connect(&mut browser, Decision::Approve).await?;
     ensure!(connected.status == 200, "connecting the daemon: {connected:?}");
     let body = json!({ "method": "GET", "url": format!("{}/api/partner/v1/makepay/payment-links", server.issuer()) });

@@ -3,6 +3,7 @@
 mod connect;
 mod crash;
 mod custody;
+mod gate;
 mod recovery;
 mod secrets;
 mod server;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::{
-    Browser, Decision,
+    Browser, Decision, Place,
     process::{Process, binary, until},
 };
 
@@ -30,6 +30,17 @@ pub struct Daemon {
     pub wrapper: Vec<String>,
 }
 
+/// What is particular to one daemon.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// Lines of the store's file.
+    pub store: &'a str,
+    /// Lines below `[local]`.
+    pub local: &'a str,
+    /// How many descriptors it may open, if not as many as the test itself.
+    pub descriptors: Option<u32>,
+}
+
 /// An answer of the local API.
 #[derive(Debug)]
 pub struct LocalAnswer {
@@ -43,6 +54,19 @@ impl Daemon {
     /// Starts a daemon for a WordPress store at `site_url`.
     pub async fn start(issuer: &str, site_url: &str, local: &str) -> Result<Self> {
         let mut daemon = Self::prepare(tempfile::tempdir()?, issuer, site_url, local)?;
+        daemon.resume().await?;
+        Ok(daemon)
+    }
+
+    /// Starts a daemon with settings of its own.
+    pub async fn start_with(issuer: &str, site_url: &str, settings: Settings<'_>) -> Result<Self> {
+        let Settings { store, local, descriptors } = settings;
+        let mut daemon = Self::prepare(tempfile::tempdir()?, issuer, site_url, local)?;
+        let file = daemon.path("store.toml");
+        std::fs::write(&file, format!("{store}\n{}", std::fs::read_to_string(&file)?))?;
+        if let Some(limit) = descriptors {
+            daemon.wrapper = vec!["prlimit".to_owned(), format!("--nofile={limit}:{limit}")];
+        }
         daemon.resume().await?;
         Ok(daemon)
     }
@@ -104,6 +128,13 @@ impl Daemon {
         Ok(answers)
     }
 
+    /// Tells the process to read its files again.
+    pub fn reload(&self) -> Result<()> {
+        let sent = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
+        ensure!(sent.success(), "kill -HUP");
+        Ok(())
+    }
+
     /// Kills the process at once.
     pub fn kill(&mut self) -> Result<()> {
         self.process.take().map_or(Ok(()), |mut process| process.kill())
@@ -146,6 +177,18 @@ impl Daemon {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.path("api.sock")
+    }
+
+    /// Where plugins call.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::Socket(self.socket())
+    }
+
+    /// Where its owner calls.
+    #[must_use]
+    pub fn owners_place(&self) -> Place {
+        Place::Socket(self.path("admin.sock"))
     }
 
     /// The process id.

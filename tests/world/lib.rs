@@ -5,15 +5,17 @@ mod browser;
 mod daemon;
 mod front;
 mod process;
+mod raw;
 mod server;
 mod shim;
 mod store;
 
 pub use self::{
     browser::{Browser, Decision},
-    daemon::{Daemon, LocalAnswer},
+    daemon::{Daemon, LocalAnswer, Settings},
     front::{Behaviour, Forgery, Front, Secrets, Seen, Step},
     process::{free_port, in_memory, until},
+    raw::{Line, Place, RawAnswer},
     server::{MERCHANT_EMAIL, MERCHANT_PASSWORD, Server},
     shim::{EIO, ENOSPC, EROFS, Fault, Shim},
     store::{Key, Store, Tokens, now, random_name, read_tokens},

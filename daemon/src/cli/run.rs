@@ -93,7 +93,8 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     // Before anybody can know of this process: an early SIGHUP must not end it.
     let signals = Signals::take()?;
     let system = Arc::new(System::warmed());
-    let guests = Guests::resolve(&config.local).map_err(anyhow::Error::msg)?;
+    let guests = Guests::resolve(&config.local, places.socket_dir(), &*system)
+        .map_err(anyhow::Error::msg)?;
     let custody = Custody::take(&places.state_dir)?;
     match History::start(&places.state_dir, Arc::clone(&system) as _) {
         Ok(history) => events::keep_in(history),
@@ -107,7 +108,7 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         ),
         None => None,
     };
-    let doors = Doors::open(&places, &config.local, &guests, custody.owner, &*system).await?;
+    let doors = Doors::open(&places, &config.local, &guests, custody.owner).await?;
     if let Err(error) = places.record() {
         tracing::warn!(%error, "cannot note the sockets in the state directory");
     }

@@ -10,11 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use counterfoil_protocol::secret::Secret;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Guests;
-use crate::{clock::Entropy, config::Local, files, places::Places, situation::Situations};
+use crate::{config::Local, files, places::Places, situation::Situations};
 
 /// Connections that the kernel keeps waiting. A plugin whose connect does not fit is refused at once.
 const BACKLOG: i32 = 4_096;
@@ -25,8 +24,8 @@ pub(crate) struct Doors {
     pub(super) api: UnixListener,
     /// The owner's socket.
     pub(super) admin: UnixListener,
-    /// The port, and the token for it.
-    pub(super) port: Option<(TcpListener, Secret)>,
+    /// The port.
+    pub(super) port: Option<TcpListener>,
     /// Who owns the state.
     pub(super) owner: u32,
 }
@@ -38,27 +37,17 @@ impl Doors {
         local: &Local,
         guests: &Guests,
         owner: u32,
-        entropy: &dyn Entropy,
     ) -> Result<Self> {
         let dir = places.socket_dir();
-        if !dir.exists() {
-            files::create_private_dir(dir)
-                .with_context(|| format!("cannot make {} for the sockets", dir.display()))?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
-        }
+        make_dir(dir)?;
         files::check_trusted(dir)?;
         let api = listen(&places.api_socket, 0o660, guests.socket_group)?;
         let admin = listen(&places.admin_socket, 0o600, None)?;
         let port = match local.tcp {
             None => None,
             Some(address) => {
-                let listener = TcpListener::bind(address)
-                    .await
-                    .with_context(|| format!("cannot listen on {address}"))?;
-                let file = local.tcp_token_file.clone().unwrap_or_else(|| dir.join("tcp-token"));
-                let token = bearer_token(&file, guests.socket_group, entropy)
-                    .with_context(|| format!("the token file {}", file.display()))?;
-                Some((listener, token))
+                let listener = TcpListener::bind(address).await;
+                Some(listener.with_context(|| format!("cannot listen on {address}"))?)
             }
         };
         Ok(Self { api, admin, port, owner })
@@ -105,19 +94,12 @@ fn listen(path: &Path, mode: u32, group: Option<u32>) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// The token for callers over TCP: the file's, or a new one where there is no file.
-fn bearer_token(path: &Path, group: Option<u32>, entropy: &dyn Entropy) -> Result<Secret> {
-    if !path.exists() {
-        files::write_durably(path, entropy.base64url::<32>().as_bytes(), 0o640)?;
-        if let Some(group) = group {
-            chown(path, None, Some(group))?;
-        }
+/// Makes the directory of the sockets, if there is none; those who may call can enter it.
+pub(super) fn make_dir(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        files::create_private_dir(dir)
+            .with_context(|| format!("cannot make {} for the sockets", dir.display()))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
     }
-    files::check_trusted(path)?;
-    let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
-    let by_others = mode & 0o007;
-    anyhow::ensure!(by_others == 0, "everybody can read it; run: chmod o-rwx {}", path.display());
-    let token = Secret::new(fs::read_to_string(path)?.trim());
-    anyhow::ensure!(token.expose().len() >= 32, "it holds no token of 32 characters or more");
-    Ok(token)
+    Ok(())
 }

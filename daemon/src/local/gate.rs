@@ -2,7 +2,6 @@
 
 mod guests;
 
-use counterfoil_protocol::{encoding::equal_in_constant_time, secret::Secret};
 use hyper::{
     HeaderMap, Uri,
     header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, ORIGIN, REFERER, VIA},
@@ -27,8 +26,6 @@ pub(super) struct Gate {
     pub(super) owner: u32,
     /// The address that `Host` may name, at the port.
     pub(super) address: Option<String>,
-    /// The token of whoever calls at the port.
-    pub(super) token: Option<Secret>,
 }
 
 /// One request that is let in.
@@ -36,7 +33,9 @@ pub(super) struct Gate {
 pub(super) struct Admitted<'h> {
     /// Who calls.
     pub(super) caller: Caller,
-    /// The plugin's name for itself and its version.
+    /// The plugin's name for itself; at the port, the one that its token belongs to.
+    pub(super) name: &'h str,
+    /// The same with its version.
     pub(super) client: &'h str,
 }
 
@@ -70,16 +69,18 @@ impl Gate {
         {
             return refuse(Code::HostRefused);
         }
-        if let Some(token) = &self.token {
+        let owner_of_token = || {
             let given = only(headers, AUTHORIZATION.as_str()).and_then(bearer).unwrap_or_default();
-            if !equal_in_constant_time(given.as_bytes(), token.expose().as_bytes()) {
-                return refuse(Code::TokenRequired);
-            }
+            guests.bearers.owner_of(given).ok_or(Trouble::of(Code::TokenRequired))
+        };
+        let owner = if self.door == Door::Port { Some(owner_of_token()?) } else { None };
+        let Some((name, client)) = only(headers, CLIENT).and_then(named) else {
+            return refuse(Code::ClientHeaderMissing);
+        };
+        if owner.is_some_and(|owner| owner != name) {
+            return refuse(Code::TokenMismatch);
         }
-        match only(headers, CLIENT).filter(|client| is_client_name(client)) {
-            Some(client) => Ok(Admitted { caller, client }),
-            None => refuse(Code::ClientHeaderMissing),
-        }
+        Ok(Admitted { caller, name, client })
     }
 
     fn is_called(&self, host: &str) -> bool {
@@ -109,14 +110,17 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// `name/version`, each of 1 to 64 letters, digits and `._+-`.
-fn is_client_name(text: &str) -> bool {
-    let plain = |part: &str| {
-        (1..=64).contains(&part.len())
-            && part.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
-    };
-    text.split_once('/').is_some_and(|(name, version)| plain(name) && plain(version))
+/// The name in `name/version`, and the whole.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let (name, version) = text.split_once('/')?;
+    (is_a_name(name) && is_a_name(version)).then_some((name, text))
+}
+
+/// 1 to 64 letters, digits and `._+-`, with a letter or a digit first.
+pub(super) fn is_a_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
 }
 
 #[cfg(test)]

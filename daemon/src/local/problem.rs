@@ -15,6 +15,16 @@ use crate::{
 };
 
 /// A trouble on the wire.
+/// What a connection is told that is one too many for its caller, before it has asked anything.
+pub(super) const OVER_SHARE: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
+content-type: application/problem+json\r\ncache-control: no-store\r\nconnection: close\r\nretry-after: 1\r\n\
+content-length: 365\r\n\r\n\
+{\"type\":\"urn:counterfoil:problem:too_many_connections\",\
+\"title\":\"This caller has more connections to the daemon than one may have.\",\"status\":429,\
+\"code\":\"too_many_connections\",\
+\"detail\":\"This caller has more connections to the daemon than one may have.\",\
+\"next_step\":\"Close connections after use, or keep one and use it again; see how many processes of the store run.\"}";
+
 #[derive(Serialize)]
 pub(super) struct Problem<'a> {
     r#type: String,
@@ -85,4 +95,24 @@ fn respond(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Re
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_out_is_what_would_be_rendered() {
+        let (head, body) =
+            std::str::from_utf8(OVER_SHARE).expect("text").split_once("\r\n\r\n").expect("a head");
+        let rendered = problem(&Trouble::of(Code::TooManyConnections).retry_after(1));
+        assert!(head.starts_with(&format!("HTTP/1.1 {}", rendered.status())), "{head}");
+        for (name, value) in rendered.headers() {
+            let line = format!("\r\n{name}: {}", value.to_str().expect("text"));
+            assert!(head.contains(&line), "{line}");
+        }
+        assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{}", body.len());
+        let rendered = rendered.into_body().collect().await.expect("whole").to_bytes();
+        assert_eq!(body, rendered);
+    }
 }

@@ -1,21 +1,26 @@
 //! `/v1/api/…`: a plugin's call, forwarded with token and proof. The plugin sees neither.
 
-use bytes::Bytes;
+mod answer;
+mod headers;
+mod payload;
+
+use std::time::Duration;
+
 use counterfoil_protocol::secret::Secret;
-use futures_util::{StreamExt as _, stream};
-use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
-    body::{Frame, Incoming},
-    header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, SET_COOKIE,
-    },
+    body::Incoming,
+    header::{AUTHORIZATION, HeaderName},
 };
+use tokio::time::{sleep, timeout};
 
+use self::{
+    answer::Secrets,
+    payload::{Fate, Payload},
+};
 use super::{
-    App, Body, Pass, Response,
+    Pass, Response, Visit,
     paths::{self, PathRefusal},
-    problem::whole,
     routes::{self, not_allowed},
     webhooks,
 };
@@ -23,47 +28,38 @@ use crate::{
     situation::Working,
     trouble::{Code, Trouble},
     upstream::{
-        Again, NONCE, Proof, Unanswered, answer::challenge_error, authorization, read_whole,
+        Again, Proof, SILENCE, Unanswered, answer::challenge_error, authorization, read_whole,
     },
 };
-
-/// The longest request body, in bytes: kept, so that it can be sent once more.
-const MAX_REQUEST: usize = 1_024 * 1_024;
-
-/// The longest answer passed on, in bytes.
-const MAX_ANSWER: u64 = 32 * 1_024 * 1_024;
 
 /// The longest body of a 401 that is read before deciding whether to try again, in bytes.
 const MAX_REFUSAL: usize = 64 * 1_024;
 
-/// What belongs to one connection and is never passed on (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// How long a call may wait until others of its caller's are through.
+const TURN_PATIENCE: Duration = Duration::from_secs(25);
 
-/// One call, ready to be sent as often as it takes.
+/// How long a body may take to be sent.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// One call, ready to be sent.
 struct Call {
     method: Method,
     /// Below the API base, the query included.
     target: String,
     headers: HeaderMap,
-    body: Bytes,
 }
 
-/// Forwards one call. A refused token is renewed once, a nonce or a clock is heard once, and the call sent again.
-pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+/// Forwards one call. A refused token is renewed once, a nonce or a clock is heard once, and the call sent again, if
+/// its body is still there.
+pub(super) async fn forward(
+    visit: &Visit<'_>,
+    request: Request<Incoming>,
+) -> Result<Response, Trouble> {
+    let app = visit.app;
     let situation = app.situation();
     situation.working()?;
-    let path = request.uri().path().strip_prefix(routes::API).unwrap_or_default().to_owned();
-    match paths::check_call(&situation.config.platform, request.method(), &path) {
+    let path = request.uri().path().strip_prefix(routes::API).unwrap_or_default();
+    match paths::check_call(&situation.config.platform, request.method(), path) {
         Ok(()) => {}
         Err(PathRefusal::Method(allow)) => {
             return Ok(not_allowed(Trouble::of(Code::MethodNotAllowed), &allow));
@@ -71,21 +67,38 @@ pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Res
         Err(PathRefusal::NotListed) => return Err(Trouble::of(Code::CallRefused)),
         Err(PathRefusal::NotPlain) => return Err(Trouble::of(Code::PathRefused)),
     }
-    let call = prepare(&path, request).await?;
+    let call = Call::of(path, &request)?;
+    let limit = situation.config.local.limits.max_body;
+    // Whoever cannot have a token learns it before he sends a long body, and holds nobody up.
+    app.token(None).await?;
+    let turn = timeout(TURN_PATIENCE, visit.turns.wait(visit.who)).await.ok().flatten();
+    let turn = turn.ok_or(Trouble::of(Code::Busy).retry_after(1))?;
+    let mut payload = Some(Payload::receive(request.into_body(), limit).await?);
     let Pass { mut situation, mut token } = app.token(None).await?;
     let (mut renewed, mut nonce_heard, mut clock_heard) = (false, false, false);
     loop {
+        let body = match payload.take() {
+            Some(Payload::Whole(bytes)) => {
+                payload = Some(Payload::Whole(bytes.clone()));
+                Payload::Whole(bytes)
+            }
+            Some(streamed) => streamed,
+            // By now the daemon has the token, the nonce or the clock that was missing.
+            None => return Err(Trouble::of(Code::BodyNotRepeatable).retry_after(1)),
+        };
         let working = situation.working()?;
-        let (response, proof) = send(working, &situation.config.api_base, &call, &token).await?;
+        let (response, proof) =
+            call.send(working, &situation.config.api_base, body, &token).await?;
+        let secrets = Secrets::of(&token, &proof);
         match response.status() {
             StatusCode::UNAUTHORIZED => {}
             StatusCode::CONFLICT if is_short(&response) => {
                 let refusal = read_whole(response, MAX_REFUSAL).await;
                 let refusal = refusal.map_err(|reason| unanswered(&reason))?;
                 webhooks::heed(working, &refusal);
-                return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body)));
+                return secrets.answer(refusal.status, &refusal.headers, refusal.body);
             }
-            _ => return pass_on(response),
+            _ => return secrets.pass_on(response, limit, turn).await,
         }
         let refusal =
             read_whole(response, MAX_REFUSAL).await.map_err(|reason| unanswered(&reason))?;
@@ -100,26 +113,63 @@ pub(super) async fn forward(app: &App, request: Request<Incoming>) -> Result<Res
                 renewed = true;
                 let newer = app.token(Some(&token)).await?;
                 if newer.token == token {
-                    return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body)));
+                    return secrets.answer(refusal.status, &refusal.headers, refusal.body);
                 }
                 Pass { situation, token } = newer;
             }
-            _ => return Ok(answer(refusal.status, &refusal.headers, whole(refusal.body))),
+            _ => return secrets.answer(refusal.status, &refusal.headers, refusal.body),
         }
     }
 }
 
-async fn prepare(path: &str, request: Request<Incoming>) -> Result<Call, Trouble> {
-    let method = request.method().clone();
-    let query = request.uri().query().unwrap_or_default();
-    if !paths::is_plain_query(query) {
-        return Err(Trouble::of(Code::PathRefused));
+impl Call {
+    fn of(path: &str, request: &Request<Incoming>) -> Result<Self, Trouble> {
+        let query = request.uri().query().unwrap_or_default();
+        if !paths::is_plain_query(query) {
+            return Err(Trouble::of(Code::PathRefused));
+        }
+        let separator = if query.is_empty() { "" } else { "?" };
+        let target = format!("{path}{separator}{query}");
+        let headers = headers::going_in(request.headers());
+        Ok(Self { method: request.method().clone(), target, headers })
     }
-    let separator = if query.is_empty() { "" } else { "?" };
-    let target = format!("{path}{separator}{query}");
-    let headers = going_in(request.headers());
-    let body = routes::body(request, MAX_REQUEST).await?;
-    Ok(Call { method, target, headers, body })
+
+    async fn send(
+        &self,
+        working: &Working,
+        api_base: &str,
+        body: Payload,
+        token: &Secret,
+    ) -> Result<(reqwest::Response, Proof), Trouble> {
+        let upstream = &working.upstream;
+        let url = format!("{api_base}/{}", self.target);
+        let proof = upstream
+            .proof(&self.method, &url, Some(token))
+            .await
+            .map_err(|reason| unanswered(&reason))?;
+        let mut headers = self.headers.clone();
+        headers.insert(HeaderName::from_static("dpop"), proof.header.clone());
+        headers.insert(AUTHORIZATION, authorization(token).ok_or(Trouble::of(Code::Internal))?);
+        let (body, fate) = match body {
+            Payload::Whole(bytes) => (reqwest::Body::from(bytes), None),
+            Payload::Streamed(streamed) => {
+                let fate = streamed.fate();
+                (reqwest::Body::wrap(*streamed), Some(fate))
+            }
+        };
+        let patience = async {
+            match &fate {
+                None => sleep(SILENCE).await,
+                Some(fate) => patience_with(fate).await,
+            }
+        };
+        let response = upstream.begin(self.method.clone(), &url, headers, body, patience).await;
+        // A body that broke off on its way in is the caller's affair, not the platform's.
+        if let Some(trouble) = fate.as_ref().and_then(|fate| fate.trouble()) {
+            return Err(trouble);
+        }
+        Ok((response.map_err(|reason| unanswered(&reason))?, proof))
+    }
 }
 
 /// Whether an answer says that it is short enough to be read before it is passed on.
@@ -127,88 +177,10 @@ fn is_short(response: &reqwest::Response) -> bool {
     response.content_length().is_some_and(|length| length <= MAX_REFUSAL as u64)
 }
 
-async fn send(
-    working: &Working,
-    api_base: &str,
-    call: &Call,
-    token: &Secret,
-) -> Result<(reqwest::Response, Proof), Trouble> {
-    let upstream = &working.upstream;
-    let url = format!("{api_base}/{}", call.target);
-    let proof = upstream
-        .proof(&call.method, &url, Some(token))
-        .await
-        .map_err(|reason| unanswered(&reason))?;
-    let mut headers = call.headers.clone();
-    headers.insert(HeaderName::from_static("dpop"), proof.header.clone());
-    headers.insert(AUTHORIZATION, authorization(token).ok_or(Trouble::of(Code::Internal))?);
-    let response = upstream
-        .begin(call.method.clone(), &url, headers, call.body.clone(), None)
-        .await
-        .map_err(|reason| unanswered(&reason))?;
-    Ok((response, proof))
-}
-
-/// Streams an answer through, within the bound.
-fn pass_on(response: reqwest::Response) -> Result<Response, Trouble> {
-    if response.content_length().is_some_and(|length| length > MAX_ANSWER) {
-        return Err(Trouble::of(Code::UpstreamTooLarge));
-    }
-    let (status, headers) = (response.status(), response.headers().clone());
-    let bounded =
-        stream::unfold((response.bytes_stream(), MAX_ANSWER), |(mut chunks, left)| async move {
-            let chunk = match chunks.next().await? {
-                Ok(chunk) => chunk,
-                Err(error) => return Some((Err(error.without_url().into()), (chunks, 0))),
-            };
-            // An answer that breaks off is seen as broken; one that were cut short would be taken for whole.
-            match left.checked_sub(chunk.len() as u64) {
-                Some(left) => Some((Ok(Frame::data(chunk)), (chunks, left))),
-                None => Some((Err("the answer is too long".into()), (chunks, 0))),
-            }
-        });
-    Ok(answer(status, &headers, StreamBody::new(bounded).boxed_unsync()))
-}
-
-fn answer(status: StatusCode, headers: &HeaderMap, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = coming_back(headers);
-    response
-}
-
-/// The caller's headers without what is ours to say and what belongs to the local connection.
-fn going_in(headers: &HeaderMap) -> HeaderMap {
-    without(headers, |name| {
-        [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH, EXPECT].contains(name)
-            || name.as_str().starts_with("dpop")
-            || name.as_str().starts_with("counterfoil-")
-    })
-}
-
-/// The server's headers without what is between it and the daemon.
-fn coming_back(headers: &HeaderMap) -> HeaderMap {
-    without(headers, |name| *name == SET_COOKIE || name.as_str() == NONCE)
-}
-
-fn without(headers: &HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    // `Connection` names further headers that end with the hop.
-    let named: Vec<String> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    let goes_on = |name: &HeaderName| {
-        let text = name.as_str();
-        !HOP_BY_HOP.contains(&text) && !named.iter().any(|it| it == text) && !unwanted(name)
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| goes_on(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+/// Ends when a body took too long to be sent, or the platform too long to answer it.
+async fn patience_with(fate: &Fate) {
+    let _ = timeout(LONGEST, fate.ended()).await;
+    sleep(SILENCE).await;
 }
 
 fn unanswered(reason: &Unanswered) -> Trouble {
@@ -221,59 +193,4 @@ fn unanswered(reason: &Unanswered) -> Trouble {
         Unanswered::KeySilent => Code::KeyUnavailable,
         Unanswered::Unsigned => Code::Internal,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pair = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), value.parse().expect("a value"))
-        };
-        pairs.iter().map(pair).collect()
-    }
-
-    fn names(headers: &HeaderMap) -> Vec<&str> {
-        headers.keys().map(HeaderName::as_str).collect()
-    }
-
-    #[test]
-    fn what_is_ours_to_say_is_not_the_callers() {
-        let given = headers(&[
-            ("accept", "application/json"),
-            ("authorization", "Bearer stolen"),
-            ("connection", "close, X-Secret"),
-            ("content-length", "2"),
-            ("content-type", "application/json"),
-            ("cookie", "session=1"),
-            ("counterfoil-client", "shop/1"),
-            ("counterfoil-site", "home"),
-            ("dpop", "proof"),
-            ("dpop-previous", "proof"),
-            ("expect", "100-continue"),
-            ("host", "localhost"),
-            ("idempotency-key", "order-1"),
-            ("te", "trailers"),
-            ("transfer-encoding", "chunked"),
-            ("upgrade", "h2c"),
-            ("x-secret", "1"),
-        ]);
-        let mut kept = going_in(&given);
-        assert_eq!(kept.remove("idempotency-key").expect("kept"), "order-1");
-        assert_eq!(names(&kept), ["accept", "content-type"]);
-    }
-
-    #[test]
-    fn what_is_between_server_and_daemon_stays_there() {
-        let given = headers(&[
-            ("content-type", "application/json"),
-            ("dpop-nonce", "n"),
-            ("idempotent-replayed", "true"),
-            ("keep-alive", "timeout=5"),
-            ("set-cookie", "a=b"),
-            ("transfer-encoding", "chunked"),
-        ]);
-        assert_eq!(names(&coming_back(&given)), ["content-type", "idempotent-replayed"]);
-    }
 }

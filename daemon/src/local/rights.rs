@@ -79,6 +79,11 @@ impl Verb {
                 | Self::WebhookRotate
         )
     }
+
+    /// Whether this goes to the platform, or is signed to go there; all else is control.
+    pub(super) fn is_a_call(self) -> bool {
+        matches!(self, Self::Api | Self::Proofs)
+    }
 }
 
 /// What the store's file says about rights.

@@ -1,5 +1,7 @@
 //! The table of routes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use counterfoil_protocol::json;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -12,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    App, Response, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
+    Response, Visit, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
     site, webhooks,
 };
 use crate::{
@@ -22,6 +24,9 @@ use crate::{
 
 /// The longest body of a control request, in bytes.
 const MAX_CONTROL_BODY: usize = 64 * 1_024;
+
+/// How long a control request's body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Below this, calls are forwarded.
 pub(super) const API: &str = "/v1/api/";
@@ -49,21 +54,21 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
 
 /// Answers a request that the gate has admitted, if its caller `may`.
 pub(super) async fn answer(
-    app: &App,
-    may: impl Fn(Verb) -> Result<(), Code>,
+    visit: &Visit<'_>,
+    may: impl Fn(Verb) -> Result<(), Trouble>,
     request: Request<Incoming>,
 ) -> Response {
-    let refuse = |code| problem(&Trouble::of(code));
+    let app = visit.app;
     let path = request.uri().path();
     let route = ROUTES.iter().find(|(route, ..)| *route == path);
     let verb = match route {
         Some((.., verb)) => *verb,
         None if path.starts_with(ADMIN) => Verb::Admin,
         None if path.starts_with(API) => Verb::Api,
-        None => return refuse(Code::NotFound),
+        None => return problem(&Trouble::of(Code::NotFound)),
     };
-    if let Err(code) = may(verb) {
-        return refuse(code);
+    if let Err(trouble) = may(verb) {
+        return problem(&trouble);
     }
     if let Some((_, allow, _)) = route
         && request.method().as_str() != *allow
@@ -78,7 +83,7 @@ pub(super) async fn answer(
     let answer = match verb {
         Verb::Admin => Err(Trouble::of(Code::NotFound)),
         Verb::Adopt => admin::adopt(app, request).await,
-        Verb::Api => proxy::forward(app, request).await,
+        Verb::Api => proxy::forward(visit, request).await,
         Verb::Callback => control::callback(app, request).await,
         Verb::Connect => control::connect(app, request).await,
         Verb::Disconnect => control::disconnect(app, request).await,
@@ -123,12 +128,13 @@ pub(super) fn not_allowed(trouble: Trouble, allow: &str) -> Response {
     response
 }
 
-/// Reads a body of at most `limit` bytes.
-pub(super) async fn body(request: Request<Incoming>, limit: usize) -> Result<Bytes, Trouble> {
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Trouble::of(Code::BodyTooLarge)),
-        Err(_) => Err(Trouble::of(Code::BodyMalformed)),
+/// Reads a body of at most `limit` bytes, in the time that it may take.
+async fn body(request: Request<Incoming>, limit: usize) -> Result<Bytes, Trouble> {
+    let body = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Trouble::of(Code::BodyTooLarge)),
+        Ok(Err(_)) | Err(_) => Err(Trouble::of(Code::BodyBrokenOff)),
     }
 }
 

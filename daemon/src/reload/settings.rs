@@ -59,6 +59,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
                 proofs: _,
                 tcp_token_file: _,
                 metrics_listen: _,
+                limits: _,
             },
         site: SiteChecks { check_path: _ },
     } = new;
@@ -83,8 +84,9 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "local.admin_users" AtOnce local.admin_users;
         "local.proofs" AtOnce local.proofs;
         "local.tcp" Restart local.tcp;
-        "local.tcp_token_file" Restart local.tcp_token_file;
+        "local.tcp_token_file" AtOnce local.tcp_token_file;
         "local.metrics_listen" Restart local.metrics_listen;
+        "local.limits" AtOnce local.limits;
         "site.check_path" AtOnce site.check_path;
     }
     .into_iter()

@@ -10,9 +10,6 @@ use crate::config::{Config, Network, Proxy};
 /// How long it may take until there is a connection, all addresses of the name tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the server may be silent in any answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// How long a connection is kept for the next call, and how many at most.
 const IDLE: (Duration, usize) = (Duration::from_mins(1), 8);
 
@@ -33,12 +30,11 @@ fn builder(
         .user_agent(concat!("counterfoild/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .pool_idle_timeout(IDLE.0)
         .pool_max_idle_per_host(IDLE.1)
         .tcp_keepalive(KEEP_ALIVE)
         .tcp_keepalive_interval(KEEP_ALIVE)
-        .tcp_user_timeout(READ_TIMEOUT);
+        .tcp_user_timeout(super::SILENCE);
     let builder = by_proxy(builder, &config.network, variable)?;
     by_certificates(builder, config)
 }

@@ -1,10 +1,15 @@
 //! Whom the store's file lets in, as numbers that the kernel uses.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
+    clock::Entropy,
     config::{Account, Local},
-    local::{peer::Peer, rights::Caller},
+    local::{bearers::Bearers, door, peer::Peer, rights::Caller},
 };
 
 /// Who is let in besides the owner of the state and root.
@@ -18,6 +23,10 @@ pub(crate) struct Guests {
     pub(crate) stewards: Vec<u32>,
     /// The group that the socket's file should belong to, so that its guests can open it.
     pub(crate) socket_group: Option<u32>,
+    /// Plugins at the port.
+    pub(crate) bearers: Bearers,
+    /// The directory of the sockets.
+    pub(crate) dir: PathBuf,
 }
 
 /// The two lists of a machine.
@@ -38,12 +47,29 @@ struct Entry {
 impl Guests {
     /// Resolves names: by the machine's files first, then by whatever else it knows users from (LDAP and the like).
     /// A name that nobody has is an error. May wait for a directory server, some seconds at most.
-    pub(crate) fn resolve(local: &Local) -> Result<Self, String> {
+    ///
+    /// Where there is a port, the tokens for it are read too; `dir`, the directory of the sockets, is where their file
+    /// is if the store's file does not say. It is made if there is none.
+    pub(crate) fn resolve(
+        local: &Local,
+        dir: &Path,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, String> {
         let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
-        Self::look_up(local, |list, name| {
+        let mut guests = Self::look_up(local, |list, name| {
             let file = if list == List::Passwd { &passwd } else { &group };
             entry_in(file, list, name).or_else(|| ask_the_system(list, name))
-        })
+        })?;
+        dir.clone_into(&mut guests.dir);
+        if local.tcp.is_some() {
+            let file = local.tcp_token_file.clone().unwrap_or_else(|| dir.join("tcp-token"));
+            let bearers = door::make_dir(dir)
+                .and_then(|()| Bearers::make(&file, guests.socket_group, entropy))
+                .and_then(|()| Bearers::read(&file));
+            guests.bearers =
+                bearers.map_err(|error| format!("the token file {}: {error:#}", file.display()))?;
+        }
+        Ok(guests)
     }
 
     fn look_up(local: &Local, entry: impl Fn(List, &str) -> Option<Entry>) -> Result<Self, String> {
@@ -154,6 +180,7 @@ mod tests {
             groups: vec![50],
             stewards: vec![0],
             socket_group: Some(50),
+            ..Guests::default()
         };
         assert_eq!(look_up(&["www-data", "1234"], &["www"], &["root"]), Ok(expected));
         assert_eq!(look_up(&["www-data"], &[], &[]).expect("known").socket_group, Some(34));
@@ -181,7 +208,7 @@ mod tests {
     #[test]
     fn callers_have_classes() {
         let guests =
-            Guests { users: vec![33], groups: vec![50], stewards: vec![7], socket_group: None };
+            Guests { users: vec![33], groups: vec![50], stewards: vec![7], ..Guests::default() };
         for (uid, groups, expected) in [
             (1_000, &[][..], Caller::Owner),
             (0, &[][..], Caller::Owner),

@@ -1,6 +1,10 @@
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::*;
+use crate::local::bearers::Bearers;
+
+const SHOPS: &str = "Bearer 0123456789abcdef0123456789abcdef";
+const OTHERS: &str = "Bearer ffffffffffffffffffffffffffffffff";
 
 const HONEST: &[(&str, &str)] = &[("host", "localhost"), ("counterfoil-client", "shop/1.0")];
 
@@ -16,12 +20,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 
 fn gate(door: Door) -> Gate {
     let is_port = door == Door::Port;
-    Gate {
-        door,
-        owner: 1_000,
-        address: is_port.then(|| "127.0.0.1:8787".to_owned()),
-        token: is_port.then(|| Secret::new("t0ken")),
-    }
+    Gate { door, owner: 1_000, address: is_port.then(|| "127.0.0.1:8787".to_owned()) }
 }
 
 fn socket() -> Gate {
@@ -40,7 +39,10 @@ fn check(
     pairs: &[(&str, &str)],
     expected: Option<Code>,
 ) {
-    let guests = Guests { users: vec![33], groups: vec![50], ..Guests::default() };
+    let tokens = [("shop", SHOPS), ("other", OTHERS)]
+        .map(|(name, bearer)| format!("{name} {}\n", bearer.trim_start_matches("Bearer ")));
+    let bearers = Bearers::parse(&tokens.concat()).expect("tokens");
+    let guests = Guests { users: vec![33], groups: vec![50], bearers, ..Guests::default() };
     let peer = Peer { uid: peer.0, groups: peer.1.to_vec() };
     let headers = headers(pairs);
     let admitted = gate.admit(&guests, Some(&peer), &uri.parse().expect("a URI"), &headers);
@@ -141,20 +143,34 @@ fn a_plugin_says_its_name_and_version() {
 }
 
 #[test]
-fn the_port_wants_its_token_and_knows_its_address() {
+fn the_port_wants_a_plugins_own_token_and_knows_its_address() {
     let with = |pairs: &[(&'static str, &'static str)]| [HONEST, pairs].concat();
     let anyone = (65_534, &[][..]);
-    check(&port(), anyone, "/", &with(&[("authorization", "Bearer t0ken")]), None);
-    check(&port(), anyone, "/", &with(&[("authorization", "bearer t0ken")]), None);
-    for wrong in ["Bearer t0ken2", "Bearer ", "t0ken", "Basic t0ken", "Bearer T0ken"] {
+    check(&port(), anyone, "/", &with(&[("authorization", SHOPS)]), None);
+    let lower = with(&[("authorization", "bearer 0123456789abcdef0123456789abcdef")]);
+    check(&port(), anyone, "/", &lower, None);
+    for wrong in [
+        "Bearer 0123456789abcdef0123456789abcdeF",
+        "Bearer 0123456789abcdef0123456789abcde",
+        "Bearer 0123456789abcdef0123456789abcdef0",
+        "Bearer ",
+        "0123456789abcdef0123456789abcdef",
+        "Basic 0123456789abcdef0123456789abcdef",
+    ] {
         let pairs = with(&[("authorization", wrong)]);
         check(&port(), anyone, "/", &pairs, Some(Code::TokenRequired));
     }
     check(&port(), anyone, "/", HONEST, Some(Code::TokenRequired));
-    let own = [("host", "127.0.0.1:8787"), HONEST[1], ("authorization", "Bearer t0ken")];
+    let twice = with(&[("authorization", SHOPS), ("authorization", SHOPS)]);
+    check(&port(), anyone, "/", &twice, Some(Code::TokenRequired));
+    check(&port(), anyone, "/", &with(&[("authorization", OTHERS)]), Some(Code::TokenMismatch));
+    let own = [("host", "127.0.0.1:8787"), HONEST[1], ("authorization", SHOPS)];
     check(&port(), anyone, "/", &own, None);
-    let other = [("host", "127.0.0.1:8788"), HONEST[1], ("authorization", "Bearer t0ken")];
-    check(&port(), anyone, "/", &other, Some(Code::HostRefused));
-    let browser = with(&[("authorization", "Bearer t0ken"), ("origin", "http://127.0.0.1:8787")]);
+    for host in ["127.0.0.1:8788", "127.0.0.1", "localhost:8787", "[::1]:8787", "shop.example:8787"]
+    {
+        let other = [("host", host), HONEST[1], ("authorization", SHOPS)];
+        check(&port(), anyone, "/", &other, Some(Code::HostRefused));
+    }
+    let browser = with(&[("authorization", SHOPS), ("origin", "http://127.0.0.1:8787")]);
     check(&port(), anyone, "/", &browser, Some(Code::BrowserRefused));
 }

@@ -75,7 +75,7 @@ impl World {
             custody,
             file.clone(),
             config,
-            Guests::default(),
+            Guests { dir: dir.path().to_owned(), ..Guests::default() },
             Arc::clone(&system),
         )
         .await;
