@@ -95,9 +95,9 @@ impl Entropy for System {
     }
 }
 
-/// The randomness that an ECDSA signature needs for itself.
+/// The randomness that an ECDSA signature, or a seal, needs for itself.
 #[expect(clippy::disallowed_methods, reason = "this is the source of randomness")]
-pub(crate) fn signing_randomness() -> SystemRandom {
+pub(crate) fn own_randomness() -> SystemRandom {
     SystemRandom::new()
 }
 

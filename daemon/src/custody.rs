@@ -19,7 +19,10 @@ use crate::{
     clock::{Clock, Entropy},
     files::{self, Distrust},
     journal::{self, Identity, Journal, JournalError},
-    key::{self, Credentials, Found, KeyError, KeySettings, KeyStore, Keyring, Leftover, Slot},
+    key::{
+        self, Credentials, Found, KeyError, KeySettings, KeyStore, Keyring, Leftover, Seal, Slot,
+        StaysClosed,
+    },
     session::{Facts, Keys},
     surroundings::{self, Standing},
 };
@@ -74,9 +77,14 @@ impl Damage {
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
             Self::Key(error) => error.next_step(),
-            Self::Journal(JournalError::Newer { .. }) => {
-                "Install the newer counterfoil again and restart it; the state is untouched."
-            }
+            Self::Journal(
+                JournalError::Newer { .. }
+                | JournalError::StaysClosed { why: StaysClosed::Newer, .. },
+            ) => "Install the newer counterfoil again and restart it; the state is untouched.",
+            Self::Journal(
+                JournalError::Sealed { .. }
+                | JournalError::StaysClosed { why: StaysClosed::OtherCredential, .. },
+            ) => key::CREDENTIAL_MISSING,
             Self::Journal(JournalError::Unreadable { .. }) => {
                 "Make sure that the daemon's user owns the state directory and every file in it, and that the disk is well and not full; then restart the daemon. The state is untouched."
             }
@@ -86,7 +94,7 @@ impl Damage {
             Self::KeyGone(_)
             | Self::JournalGone(_)
             | Self::Mismatch(_)
-            | Self::Journal(JournalError::Damaged { .. }) => {
+            | Self::Journal(JournalError::Damaged { .. } | JournalError::StaysClosed { .. }) => {
                 "Restore the whole state directory from a backup and restart the daemon; without one, move the directory away, restart, and press Connect."
             }
         }
@@ -176,27 +184,28 @@ impl Custody {
     ) -> Result<Estate, Damage> {
         let [journal, birth] = [journal::FILE, BIRTH_FILE].map(|name| self.dir.join(name));
         let credentials = Credentials::from_environment();
-        let keys = key::open_store(&self.dir, settings, &credentials, entropy)?;
+        let seal = key::open_seal(settings, &credentials)?;
+        let keys = key::open_store(&self.dir, settings, &credentials, seal.clone())?;
         if birth.exists() {
             remove_if_there(&journal)?;
-            return self.bear(keys, Leftover::Replace, &journal, clock, entropy);
+            return self.bear(keys, Leftover::Replace, (&journal, seal), clock, entropy);
         }
         if journal.exists() {
-            return open(keys, &journal);
+            return open(keys, &journal, seal);
         }
         for slot in Slot::ALL {
             if keys.load(slot)?.is_some() {
                 return Err(Damage::JournalGone(journal));
             }
         }
-        self.bear(keys, Leftover::Keep, &journal, clock, entropy)
+        self.bear(keys, Leftover::Keep, (&journal, seal), clock, entropy)
     }
 
     fn bear(
         &self,
         keys: Arc<dyn KeyStore>,
         leftover: Leftover,
-        journal: &Path,
+        (journal, seal): (&Path, Option<Arc<Seal>>),
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Estate, Damage> {
@@ -206,7 +215,7 @@ impl Custody {
         let key = keys.create(Slot::A, leftover, entropy)?;
         let identity = Identity { registration_id: Secret::new(entropy.base64url::<32>()) };
         let facts = Facts { keys: Keys::of(*key.thumbprint()), ..Facts::default() };
-        let journal = Journal::create(journal, &identity, &facts, clock.now())?;
+        let journal = Journal::create(journal, &identity, &facts, seal, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;
         let keys = Arc::new(Keyring::new(keys, key));
@@ -214,8 +223,12 @@ impl Custody {
     }
 }
 
-fn open(keys: Arc<dyn KeyStore>, journal: &Path) -> Result<Estate, Damage> {
-    let (journal, identity, facts) = Journal::open(journal)?;
+fn open(
+    keys: Arc<dyn KeyStore>,
+    journal: &Path,
+    seal: Option<Arc<Seal>>,
+) -> Result<Estate, Damage> {
+    let (journal, identity, facts) = Journal::open(journal, seal)?;
     let key = match keys.find(&facts.keys.current)? {
         Found::Here(_, key) => key,
         Found::Nothing => return Err(Damage::KeyGone(keys.place(Slot::A))),

@@ -5,6 +5,7 @@
 //! not at all. Whoever changes something on the server saves the intent first, sends, and saves the result before
 //! anybody is told.
 
+mod cover;
 mod layout;
 
 use std::{
@@ -12,12 +13,19 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use counterfoil_protocol::{UnixTime, encoding::sha256, secret::Secret};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use zeroize::Zeroizing;
 
-use crate::{files, session::Facts};
+use self::cover::{Cover, Part};
+use crate::{
+    files,
+    key::{Seal, StaysClosed},
+    session::Facts,
+};
 
 /// The name of the journal's file in the state directory.
 pub(crate) const FILE: &str = "journal.db";
@@ -44,6 +52,20 @@ pub(crate) enum JournalError {
     Newer {
         /// The layout found.
         found: i64,
+    },
+    /// Sealed, and there is nothing to open it with.
+    #[error("the journal {} is sealed, and the credential that opens it is not given", path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Sealed, and what is given does not open it.
+    #[error("the journal {} stays closed: {why}", path.display())]
+    StaysClosed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: StaysClosed,
     },
     /// There, and neither readable nor known to be damaged: permissions, or the disk.
     #[error("the journal {} cannot be read: {why}", path.display())]
@@ -72,6 +94,7 @@ pub(crate) struct Identity {
 #[derive(Debug)]
 pub(crate) struct Journal {
     db: Connection,
+    cover: Cover,
 }
 
 impl Journal {
@@ -80,16 +103,17 @@ impl Journal {
         path: &Path,
         identity: &Identity,
         facts: &Facts,
+        seal: Option<Arc<Seal>>,
         now: UnixTime,
     ) -> Result<Self, JournalError> {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let mut journal = Self { db: connect(path)? };
+        let mut journal = Self { db: connect(path)?, cover: Cover(seal) };
+        let registration_id =
+            journal.cover.put_on(Part::RegistrationId, identity.registration_id.expose());
         let transaction = journal.db.transaction()?;
         transaction.execute_batch(layout::SCHEMA)?;
-        transaction.execute(
-            "INSERT INTO identity VALUES (1, ?1, ?2)",
-            params![identity.registration_id.expose(), now.0],
-        )?;
+        transaction
+            .execute("INSERT INTO identity VALUES (1, ?1, ?2)", params![*registration_id, now.0])?;
         transaction.execute("INSERT INTO facts VALUES (1, 0, '', x'', ?1)", params![now.0])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", layout::CURRENT)?;
@@ -99,10 +123,13 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the journal of an installation that exists, and brings an older layout forward.
+    /// Opens the journal of an installation that exists, brings an older layout forward, and seals what was not.
     ///
     /// Nothing is written to a file that is not whole.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Identity, Facts), JournalError> {
+    pub(crate) fn open(
+        path: &Path,
+        seal: Option<Arc<Seal>>,
+    ) -> Result<(Self, Identity, Facts), JournalError> {
         let damaged =
             |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
         let unusable = |error: rusqlite::Error| unusable(path, &error);
@@ -114,7 +141,7 @@ impl Journal {
         if metadata.len() == 0 {
             return Err(damaged("it is empty"));
         }
-        let mut journal = Self { db: connect(path).map_err(unusable)? };
+        let mut journal = Self { db: connect(path).map_err(unusable)?, cover: Cover(seal) };
         let found = match journal.kind().map_err(unusable)? {
             (APPLICATION_ID, found) if found > layout::CURRENT => {
                 return Err(JournalError::Newer { found });
@@ -143,32 +170,58 @@ impl Journal {
                 "the journal's layout is brought forward"
             );
         }
-        let document = journal.document(path)?;
-        let facts =
-            serde_json::from_str(&document).map_err(|_| damaged("its facts cannot be read"))?;
-        let identity = journal
+        let written = journal.document(path)?;
+        let named: String = journal
             .db
             .query_row("SELECT registration_id FROM identity", [], |row| row.get(0))
             .optional()
             .map_err(unusable)?
-            .map(|id: String| Identity { registration_id: Secret::new(id) })
             .ok_or_else(|| damaged("it does not say whose it is"))?;
+        let bare = journal.cover.is_missing_on(&written) || journal.cover.is_missing_on(&named);
+        let document = journal.cover.take_off(path, Part::Facts, written)?;
+        let registration_id = journal.cover.take_off(path, Part::RegistrationId, named)?;
+        let facts =
+            serde_json::from_str(&document).map_err(|_| damaged("its facts cannot be read"))?;
+        if bare {
+            match journal.seal(&document, &registration_id) {
+                Ok(()) => tracing::info!("the journal is sealed with the credential now"),
+                // A disk that refuses is no reason to leave a journal unused that can be read.
+                Err(error) => tracing::warn!(%error, "the journal cannot be sealed yet"),
+            }
+        }
+        let identity = Identity { registration_id: Secret::new(registration_id.as_str()) };
         Ok((journal, identity, facts))
     }
 
     /// Replaces the facts. When this returns, they are on the disk.
     pub(crate) fn save(&mut self, facts: &Facts, now: UnixTime) -> Result<(), JournalError> {
         let document = serde_json::to_string(facts)
+            .map(Zeroizing::new)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let document = self.cover.put_on(Part::Facts, &document);
         let changed = self.db.execute(
             "UPDATE facts SET generation = generation + 1, document = ?1, checksum = ?2, saved_at = ?3",
-            params![document, sha256(document.as_bytes()), now.0],
+            params![*document, sha256(document.as_bytes()), now.0],
         )?;
         if changed == 1 {
             Ok(())
         } else {
             Err(rusqlite::Error::StatementChangedRows(changed).into())
         }
+    }
+
+    /// Writes both again, sealed. SQLite overwrites what was there (`secure_delete`).
+    fn seal(&mut self, document: &str, registration_id: &str) -> rusqlite::Result<()> {
+        let document = self.cover.put_on(Part::Facts, document);
+        let registration_id = self.cover.put_on(Part::RegistrationId, registration_id);
+        let transaction = self.db.transaction()?;
+        transaction.execute(
+            "UPDATE facts SET generation = generation + 1, document = ?1, checksum = ?2",
+            params![*document, sha256(document.as_bytes())],
+        )?;
+        transaction
+            .execute("UPDATE identity SET registration_id = ?1", params![*registration_id])?;
+        transaction.commit()
     }
 
     /// How long the file must be.

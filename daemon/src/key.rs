@@ -28,7 +28,7 @@ use counterfoil_protocol::{
 use self::file::FileStore;
 pub(crate) use self::{
     credential::Credentials,
-    error::{CannotSign, KeyError},
+    error::{CREDENTIAL_MISSING, CannotSign, KeyError},
     ring::Keyring,
     seal::{Seal, StaysClosed},
     settings::{KeySettings, StoreKind},
@@ -117,15 +117,26 @@ pub(crate) enum Found {
     OnlyOthers,
 }
 
+/// What seals the state, if there is a credential for it.
+pub(crate) fn open_seal(
+    settings: &KeySettings,
+    credentials: &Credentials,
+) -> Result<Option<Arc<Seal>>, KeyError> {
+    Ok(credentials.seal(settings.seal_file.as_deref())?.map(Arc::new))
+}
+
 /// Opens the store of keys that belongs to the state in `dir`. What lies there unsealed is sealed, if it can be.
+#[cfg_attr(
+    not(feature = "pkcs11"),
+    expect(unused_variables, reason = "only a token is opened with a credential of its own")
+)]
 pub(crate) fn open_store(
     dir: &Path,
     settings: &KeySettings,
     credentials: &Credentials,
-    entropy: &dyn Entropy,
+    seal: Option<Arc<Seal>>,
 ) -> Result<Arc<dyn KeyStore>, KeyError> {
-    let seal = credentials.seal(settings.seal_file.as_deref())?;
-    let files = FileStore::open(dir, seal, entropy);
+    let files = FileStore::open(dir, seal);
     let store: Arc<dyn KeyStore> = match settings.store {
         #[cfg(feature = "pkcs11")]
         StoreKind::Pkcs11 => {

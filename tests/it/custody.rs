@@ -55,6 +55,11 @@ async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<
     let key = thumbprint(&daemon).await?;
     let file = daemon.path("state").join("key-a.pem");
     assert!(fs::read_to_string(&file)?.contains("PRIVATE KEY"));
+    let tells_tokens = |daemon: &Daemon| -> Result<bool> {
+        let journal = fs::read(daemon.path("state").join("journal.db"))?;
+        Ok(journal.windows(7).any(|window| window == b"mco_rt_"))
+    };
+    assert!(tells_tokens(&daemon)?);
 
     // A credential appears, as systemd would give it: the plain key is gone, the connection stays.
     let credentials = daemon.path("credentials");
@@ -72,6 +77,7 @@ async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<
     assert_eq!(thumbprint(&daemon).await?, key);
     let sealed = fs::read_to_string(&file)?;
     assert!(sealed.starts_with("counterfoil sealed key\n") && !sealed.contains("PRIVATE KEY"));
+    assert!(!tells_tokens(&daemon)?);
 
     // Without it, and with another one, words and no new key.
     let environment = std::mem::take(&mut daemon.environment);

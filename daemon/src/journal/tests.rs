@@ -14,7 +14,8 @@ fn identity() -> Identity {
 }
 
 fn written(path: &Path) -> Facts {
-    let mut journal = Journal::create(path, &identity(), &Facts::default(), NOW).expect("made");
+    let mut journal =
+        Journal::create(path, &identity(), &Facts::default(), None, NOW).expect("made");
     let facts = samples::connected();
     journal.save(&facts, NOW).expect("saved");
     facts
@@ -25,7 +26,7 @@ fn facts_come_back_as_they_were_saved() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join(FILE);
     let facts = written(&path);
-    let (_, who, read) = Journal::open(&path).expect("opened");
+    let (_, who, read) = Journal::open(&path, None).expect("opened");
     assert_eq!(who, identity());
     assert_eq!(read, facts);
 }
@@ -35,7 +36,7 @@ fn a_journal_is_made_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join(FILE);
     written(&path);
-    assert!(Journal::create(&path, &identity(), &Facts::default(), NOW).is_err());
+    assert!(Journal::create(&path, &identity(), &Facts::default(), None, NOW).is_err());
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn a_torn_journal_is_damaged_at_every_length() {
     let torn = dir.path().join("torn.db");
     for length in 0..whole.len() {
         fs::write(&torn, &whole[..length]).expect("cut");
-        let opened = Journal::open(&torn);
+        let opened = Journal::open(&torn, None);
         assert!(matches!(opened, Err(JournalError::Damaged { .. })), "{length} of {}", whole.len());
     }
 }
@@ -61,7 +62,7 @@ fn a_changed_byte_in_the_facts_is_noticed() {
     let at = bytes.windows(9).position(|window| window == b"grant_abc").expect("in the file");
     bytes[at + 6] ^= 1;
     fs::write(&path, bytes).expect("changed");
-    assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })));
+    assert!(matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })));
 }
 
 /// A journal as the daemon before this layout wrote it.
@@ -78,7 +79,7 @@ fn layout_1_is_brought_forward_with_all_it_holds() {
     let expected = Facts { keys, pending: Some(attempt), ..samples::connected() };
     // Brought forward the first time, found as it is the second.
     for _ in 0..2 {
-        let (journal, who, facts) = Journal::open(&path).expect("opened");
+        let (journal, who, facts) = Journal::open(&path, None).expect("opened");
         assert_eq!((who, &facts), (identity(), &expected));
         assert_eq!(journal.kind().expect("readable"), (APPLICATION_ID, layout::CURRENT));
     }
@@ -90,7 +91,10 @@ fn a_damaged_file_of_layout_1_is_not_brought_forward() {
     let path = dir.path().join(FILE);
     for length in (0..LAYOUT_1.len()).step_by(7) {
         fs::write(&path, &LAYOUT_1[..length]).expect("cut");
-        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })), "{length}");
+        assert!(
+            matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })),
+            "{length}"
+        );
         assert_eq!(fs::read(&path).expect("there"), &LAYOUT_1[..length], "{length}: untouched");
     }
 }
@@ -103,14 +107,14 @@ fn what_is_no_journal_is_kept_as_it_is() {
         (0..20_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     for content in [&garbage[..], &garbage[..1], b"SQLite format 3\0", &[0; 4_096]] {
         fs::write(&path, content).expect("written");
-        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })));
+        assert!(matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })));
         assert_eq!(fs::read(&path).expect("there"), content, "evidence");
     }
     fs::remove_file(&path).expect("removed");
-    assert!(matches!(Journal::open(&path), Err(JournalError::Unreadable { .. })));
+    assert!(matches!(Journal::open(&path, None), Err(JournalError::Unreadable { .. })));
     assert!(!path.exists(), "nothing is made");
     fs::create_dir(&path).expect("made");
-    assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })));
+    assert!(matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })));
 }
 
 #[test]
@@ -129,7 +133,10 @@ fn a_file_without_its_tables_or_rows_is_damaged() {
         written(&path);
         connect(&path).expect("opened").execute_batch(change).expect("changed");
         let before = fs::read(&path).expect("there");
-        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })), "{change}");
+        assert!(
+            matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })),
+            "{change}"
+        );
         assert_eq!(fs::read(&path).expect("there"), before, "{change}");
     }
 }
@@ -164,7 +171,7 @@ fn a_newer_layout_is_refused_by_name() {
     let db = connect(&path).expect("opened");
     db.pragma_update(None, "user_version", layout::CURRENT + 1).expect("set");
     drop(db);
-    let error = Journal::open(&path).expect_err("newer");
+    let error = Journal::open(&path, None).expect_err("newer");
     assert!(matches!(error, JournalError::Newer { found: 3 }));
     assert!(error.to_string().contains("newer counterfoild"));
 }
@@ -177,5 +184,50 @@ fn another_programs_database_is_not_taken_over() {
         .expect("made")
         .execute_batch("CREATE TABLE t (x)")
         .expect("made");
-    assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { .. })));
+    assert!(matches!(Journal::open(&path, None), Err(JournalError::Damaged { .. })));
+}
+
+#[test]
+fn secrets_are_sealed_once_there_is_a_credential() {
+    let seal = |byte| Some(Arc::new(Seal::new(Zeroizing::new(vec![byte; 32]))));
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(FILE);
+    let facts = written(&path);
+    let holds = |what: &str| {
+        let bytes = fs::read(&path).expect("there");
+        bytes.windows(what.len()).any(|window| window == what.as_bytes())
+    };
+    let id = identity();
+    let secrets = [id.registration_id.expose(), "\"connection\""];
+    assert!(secrets.iter().all(|secret| holds(secret)));
+    let (mut journal, who, read) = Journal::open(&path, seal(7)).expect("opened");
+    assert_eq!((who, &read), (identity(), &facts));
+    assert!(!secrets.iter().any(|secret| holds(secret)), "sealed where it lay");
+    journal.save(&facts, NOW).expect("saved");
+    drop(journal);
+    assert!(!secrets.iter().any(|secret| holds(secret)));
+    let before = fs::read(&path).expect("there");
+    assert!(matches!(Journal::open(&path, None), Err(JournalError::Sealed { .. })));
+    assert!(matches!(
+        Journal::open(&path, seal(8)),
+        Err(JournalError::StaysClosed { why: StaysClosed::OtherCredential, .. })
+    ));
+    assert_eq!(fs::read(&path).expect("there"), before);
+    let (_, who, read) = Journal::open(&path, seal(7)).expect("opened");
+    assert_eq!((who, read), (identity(), facts));
+}
+
+#[test]
+fn one_sealed_part_is_not_taken_for_another() {
+    let seal = || Some(Arc::new(Seal::new(Zeroizing::new(vec![7; 32]))));
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(FILE);
+    Journal::create(&path, &identity(), &Facts::default(), seal(), NOW).expect("made");
+    let db = Connection::open(&path).expect("a database");
+    db.execute("UPDATE identity SET registration_id = (SELECT document FROM facts)", [])
+        .expect("swapped");
+    assert!(matches!(
+        Journal::open(&path, seal()),
+        Err(JournalError::StaysClosed { why: StaysClosed::Damaged, .. })
+    ));
 }

@@ -162,7 +162,7 @@ mod tests {
             write(&path, contents, 0o600);
             credentials.seal(Some(&path)).expect("good").expect("there")
         };
-        let sealed = seal(GOOD).seal("key", b"", b"content", &crate::clock::System);
+        let sealed = seal(GOOD).seal("key", b"", b"content");
         assert!(seal(GOOD.trim_ascii()).open("key", b"", &sealed).is_ok());
         assert!(matches!(Credentials::default().seal(None), Ok(None)));
     }

@@ -76,6 +76,9 @@ pub(crate) enum KeyError {
     },
 }
 
+/// What to do when the credential that seals the state is not given, or another one.
+pub(crate) const CREDENTIAL_MISSING: &str = "Give the daemon the credential that the state was sealed with (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; if it is lost, move the state directory away, restart, and press Connect.";
+
 impl KeyError {
     /// Whether a device is not there or does not answer, so that looking again is worth while.
     pub(crate) fn is_absence(&self) -> bool {
@@ -104,7 +107,7 @@ impl KeyError {
                 "Put key.store of the store's file back to what it was and restart the daemon. To leave a token or a TPM, move the state directory away, restart, and press Connect."
             }
             Self::Sealed { .. } | Self::StaysClosed { why: StaysClosed::OtherCredential, .. } => {
-                "Give the daemon the credential that the key was sealed with (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; if it is lost, move the state directory away, restart, and press Connect."
+                CREDENTIAL_MISSING
             }
             Self::StaysClosed { why: StaysClosed::Newer, .. } => {
                 "Install the newer counterfoild again and restart it; the state is untouched."

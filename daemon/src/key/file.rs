@@ -7,6 +7,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use counterfoil_protocol::{
@@ -37,47 +38,41 @@ const LABEL: &str = "counterfoil key file";
 #[derive(Debug)]
 pub(super) struct FileStore {
     dir: PathBuf,
-    seal: Option<Seal>,
+    seal: Option<Arc<Seal>>,
 }
 
 impl FileStore {
     /// Keeps keys in `dir`, which nobody else may enter. With a seal, plain ones are sealed now.
-    pub(super) fn open(dir: &Path, seal: Option<Seal>, entropy: &dyn Entropy) -> Self {
+    pub(super) fn open(dir: &Path, seal: Option<Arc<Seal>>) -> Self {
         let store = Self { dir: dir.to_owned(), seal };
         for path in Slot::ALL.into_iter().flat_map(|slot| store.files(slot)) {
             // A disk that refuses is no reason to leave a key unused that can be read.
-            if let Err(error) = store.tidy(&path, entropy) {
+            if let Err(error) = store.tidy(&path) {
                 tracing::warn!(%error, "the key cannot be sealed yet");
             }
         }
         store
     }
 
-    fn tidy(&self, path: &Path, entropy: &dyn Entropy) -> Result<(), KeyError> {
+    fn tidy(&self, path: &Path) -> Result<(), KeyError> {
         // A write that a power cut ended left a key that nobody will use.
         remove_if_there(&files::temporary(path))?;
         if self.seal.is_some()
             && let Ok(Some(Contents::Plain(pem))) = read(path)
             && let Some(key) = SoftwareKey::from_pem(&pem).map(InstallationKey::in_memory)
         {
-            self.write(path, &pem, key.thumbprint(), entropy)?;
+            self.write(path, &pem, key.thumbprint())?;
             tracing::info!(path = %path.display(), "the key is sealed with the credential now");
         }
         Ok(())
     }
 
-    fn write(
-        &self,
-        path: &Path,
-        pem: &[u8],
-        thumbprint: &Thumbprint,
-        entropy: &dyn Entropy,
-    ) -> Result<(), KeyError> {
+    fn write(&self, path: &Path, pem: &[u8], thumbprint: &Thumbprint) -> Result<(), KeyError> {
         let storage = |source| KeyError::Storage { path: path.to_owned(), source };
         let Some(seal) = &self.seal else {
             return files::write_durably(path, pem, 0o600).map_err(storage);
         };
-        let sealed = base64url(&seal.seal(LABEL, &thumbprint.0, pem, entropy));
+        let sealed = base64url(&seal.seal(LABEL, &thumbprint.0, pem));
         let text = format!("{SEALED}\n{thumbprint}\n{sealed}\n");
         files::write_durably(path, text.as_bytes(), 0o600).map_err(storage)
     }
@@ -147,7 +142,7 @@ impl KeyStore for FileStore {
         let pem = software::new_pem(entropy).ok_or_else(malformed)?;
         let key = SoftwareKey::from_pem(pem.as_bytes()).ok_or_else(malformed)?;
         let thumbprint = *InstallationKey::in_memory(key).thumbprint();
-        self.write(&path, pem.as_bytes(), &thumbprint, entropy)?;
+        self.write(&path, pem.as_bytes(), &thumbprint)?;
         self.key_in(&path)?.ok_or_else(malformed)
     }
 

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn an_empty_store_is_explained_by_the_note() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = FileStore::open(dir.path(), None, &System);
+        let store = FileStore::open(dir.path(), None);
         let check = || check(dir.path(), StoreKind::File, &store);
         assert!(check().is_ok());
         for (note, explained) in [

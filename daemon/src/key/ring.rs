@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_staged_key_takes_the_place_of_the_one_before() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store: Arc<dyn KeyStore> = Arc::new(FileStore::open(dir.path(), None, &System));
+        let store: Arc<dyn KeyStore> = Arc::new(FileStore::open(dir.path(), None));
         let first = store.create(Slot::A, Leftover::Keep, &System).expect("made");
         let before = *first.thumbprint();
         let ring = Keyring::new(Arc::clone(&store), first);

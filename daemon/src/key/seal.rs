@@ -6,11 +6,12 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, Salt},
+    rand::{SecureRandom as _, SystemRandom},
 };
 use counterfoil_protocol::encoding::{equal_in_constant_time, sha256};
 use zeroize::Zeroizing;
 
-use crate::clock::Entropy;
+use crate::clock;
 
 /// What a sealed thing begins with, before the number of its form.
 const MAGIC: &[u8] = b"CtrFseal";
@@ -45,24 +46,19 @@ pub(crate) enum StaysClosed {
 /// A credential that seals.
 pub(crate) struct Seal {
     credential: Zeroizing<Vec<u8>>,
+    randomness: SystemRandom,
 }
 
 impl Seal {
     /// Seals with `credential`, which must be random: at least 32 bytes that nobody can guess.
-    pub(super) fn new(credential: Zeroizing<Vec<u8>>) -> Self {
-        Self { credential }
+    pub(crate) fn new(credential: Zeroizing<Vec<u8>>) -> Self {
+        Self { credential, randomness: clock::own_randomness() }
     }
 
     /// Seals `plain` as a `label`; only what names the same `context` opens it.
-    pub(crate) fn seal(
-        &self,
-        label: &str,
-        context: &[u8],
-        plain: &[u8],
-        entropy: &dyn Entropy,
-    ) -> Vec<u8> {
+    pub(crate) fn seal(&self, label: &str, context: &[u8], plain: &[u8]) -> Vec<u8> {
         let mut salt = [0; SALT];
-        entropy.fill(&mut salt);
+        self.randomness.fill(&mut salt).expect("the operating system gives random bytes");
         let mut sealed = Vec::with_capacity(HEADER + plain.len() + AES_256_GCM.tag_len());
         for part in [MAGIC, &[FORM], &self.name(), &salt] {
             sealed.extend_from_slice(part);
@@ -154,7 +150,6 @@ fn bound(header: &[u8], context: &[u8]) -> [u8; 64] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::System;
 
     fn seal(credential: &[u8]) -> Seal {
         Seal::new(Zeroizing::new(credential.to_vec()))
@@ -163,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_with_the_same_words_alone() {
         let (ours, theirs) = (seal(&[7; 32]), seal(&[8; 32]));
-        let sealed = ours.seal("key", b"context", b"canary-7f3a", &System);
+        let sealed = ours.seal("key", b"context", b"canary-7f3a");
         assert!(!sealed.windows(6).any(|window| window == b"canary"));
         assert_eq!(&*ours.open("key", b"context", &sealed).expect("opened"), b"canary-7f3a");
         assert_eq!(ours.open("facts", b"context", &sealed), Err(StaysClosed::Damaged));
@@ -175,18 +170,15 @@ mod tests {
     #[test]
     fn nothing_is_sealed_twice_alike() {
         let seal = seal(&[7; 32]);
-        let sealed = || seal.seal("key", b"", b"the same", &System);
+        let sealed = || seal.seal("key", b"", b"the same");
         assert_ne!(sealed(), sealed());
-        assert_eq!(
-            &*seal.open("key", b"", &seal.seal("key", b"", b"", &System)).expect("empty"),
-            b""
-        );
+        assert_eq!(&*seal.open("key", b"", &seal.seal("key", b"", b"")).expect("empty"), b"");
     }
 
     #[test]
     fn a_changed_bit_or_a_missing_end_is_noticed_anywhere() {
         let seal = seal(&[7; 32]);
-        let whole = seal.seal("key", b"", b"content", &System);
+        let whole = seal.seal("key", b"", b"content");
         for length in 0..whole.len() {
             assert_eq!(seal.open("key", b"", &whole[..length]), Err(StaysClosed::Damaged));
         }

@@ -46,7 +46,7 @@ impl SoftwareKey {
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_bytes()).ok()?;
         let point = pair.public_key().as_ref().try_into().ok()?;
         let public = PublicKey::from_uncompressed(point).ok()?;
-        Some(Self { pair, public, randomness: clock::signing_randomness() })
+        Some(Self { pair, public, randomness: clock::own_randomness() })
     }
 }
 

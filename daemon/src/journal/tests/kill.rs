@@ -18,7 +18,7 @@ const SAVED: &str = "saved ";
 fn writer() {
     // Run by itself, this test has nothing to do.
     let Some(path) = env::var_os(WRITER) else { return };
-    let (mut journal, _, mut facts) = Journal::open(Path::new(&path)).expect("opened");
+    let (mut journal, _, mut facts) = Journal::open(Path::new(&path), None).expect("opened");
     let mut told = std::io::stdout();
     loop {
         facts.families += 1;
@@ -59,7 +59,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_saved() {
             }
         }
         writer.wait().expect("ended");
-        let (_, _, facts) = Journal::open(&path).expect("whole");
+        let (_, _, facts) = Journal::open(&path, None).expect("whole");
         assert!(saved > last, "round {round}");
         assert!((saved..=saved + 1).contains(&facts.families), "round {round}: {saved}");
         last = facts.families;

@@ -122,7 +122,7 @@ async fn a_full_queue_refuses_at_once() {
 fn with_files() -> (TempDir, WithFiles, Sender<()>) {
     let dir = tempfile::tempdir().expect("a directory");
     let Stage { store, door, .. } = stage(LONG);
-    let files = FileStore::open(dir.path(), None, &System);
+    let files = FileStore::open(dir.path(), None);
     (dir, WithFiles { device: store, files }, door)
 }
 

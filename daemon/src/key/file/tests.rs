@@ -10,7 +10,7 @@ use crate::{
 
 fn store() -> (TempDir, FileStore) {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = FileStore::open(dir.path(), None, &System);
+    let store = FileStore::open(dir.path(), None);
     (dir, store)
 }
 
@@ -138,7 +138,7 @@ const CREDENTIAL: &[u8] = &[7; 32];
 
 fn sealing(dir: &Path, credential: &[u8]) -> FileStore {
     let seal = Seal::new(Zeroizing::new(credential.to_vec()));
-    FileStore::open(dir, Some(seal), &System)
+    FileStore::open(dir, Some(Arc::new(seal)))
 }
 
 fn holds_a_plain_key(dir: &Path) -> bool {
@@ -190,7 +190,7 @@ fn a_sealed_key_opens_with_its_own_credential_alone() {
         other.load(Slot::A),
         Err(KeyError::StaysClosed { why: StaysClosed::OtherCredential, .. })
     ));
-    let none = FileStore::open(dir.path(), None, &System);
+    let none = FileStore::open(dir.path(), None);
     assert!(matches!(none.load(Slot::A), Err(KeyError::Sealed { .. })));
     assert_eq!(fs::read(store.file(Slot::A)).expect("there"), before);
 }

@@ -100,7 +100,7 @@ fn settings(place: &Path) -> KeySettings {
 }
 
 fn opened(place: &Path) -> Result<Arc<dyn KeyStore>, KeyError> {
-    open_store(&place.join("state"), &settings(place), &Credentials::default(), &System)
+    open_store(&place.join("state"), &settings(place), &Credentials::default(), None)
 }
 
 fn store(place: &Path) -> Arc<dyn KeyStore> {
@@ -313,9 +313,8 @@ fn tokens_of_one_name_are_told_apart_by_their_serial_numbers() {
             let slot = module.get_slots_with_initialized_token().expect("slots")[1];
             let serial = module.get_token_info(slot).expect("told").serial_number().to_owned();
             let settings = KeySettings { token: Some(serial), ..settings(&place) };
-            let store =
-                open_store(&place.join("state"), &settings, &Credentials::default(), &System)
-                    .expect("a store");
+            let store = open_store(&place.join("state"), &settings, &Credentials::default(), None)
+                .expect("a store");
             store.create(Slot::B, Leftover::Keep, &System).expect("made");
             assert!(store.load(Slot::B).expect("readable").is_some());
         }
@@ -328,7 +327,7 @@ fn the_settings_lead_to_the_token_or_to_words() {
         Ok(stage) => stage.play("settings"),
         Err((_, place)) => {
             let open = |settings: &KeySettings, credentials: &Credentials| {
-                open_store(&place.join("state"), settings, credentials, &System)
+                open_store(&place.join("state"), settings, credentials, None)
             };
             // A module that somebody else could change is not loaded.
             let own = place.join("module.so");

@@ -94,7 +94,7 @@ impl Stage {
             ..KeySettings::default()
         };
         settings.check().expect("good settings");
-        open_store(&self.state(), &settings, &Credentials::default(), &System).expect("a store")
+        open_store(&self.state(), &settings, &Credentials::default(), None).expect("a store")
     }
 }
 
