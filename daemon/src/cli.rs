@@ -4,6 +4,8 @@ mod admin;
 mod adopt;
 mod connect;
 mod disconnect;
+#[cfg(test)]
+mod documented;
 mod events;
 mod moment;
 mod paint;

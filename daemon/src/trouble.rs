@@ -88,7 +88,7 @@ codes! {
     /// The verb belongs to the owner's socket.
     AdminOnly = 403 "admin_only"
         "This is for the daemon's owner alone, not for plugins."
-        "Run counterfoild on the store's machine, as root or as the daemon's user; counterfoild help lists its commands.";
+        "Use the command line of the store's machine, as root or as the daemon's user; counterfoild help lists the commands.";
     /// The key asked for a new token family, and no approval stands.
     ApprovalWithdrawn = 409 "approval_withdrawn"
         "The approval of this store has ended at the payment platform: somebody withdrew it there, or the company was closed."
@@ -164,7 +164,7 @@ codes! {
     /// The caller's user may not use this socket.
     CallerRefused = 403 "caller_refused"
         "The user that runs the plugin may not use this daemon."
-        "Name the web server's user in allow_users, or its group in allow_groups, of the store's file, and restart the daemon.";
+        "Name the web server's user in allow_users, or its group in allow_groups, of the store's file, then run: counterfoild reload";
     /// `Counterfoil-Client` is absent or malformed.
     ClientHeaderMissing = 412 "client_header_missing"
         "The request does not say which plugin sends it."
@@ -236,7 +236,7 @@ codes! {
     /// Signing for plugins is off.
     ProofsDisabled = 403 "proofs_disabled"
         "Signing proofs for plugins is switched off."
-        "Use /v1/api/…, or set proofs = true under [local] in the store's file and restart the daemon.";
+        "Use /v1/api/…, or set proofs = true under [local] in the store's file, then run: counterfoild reload";
     /// The token family is lost for good.
     ReconnectRequired = 409 "reconnect_required"
         "The connection has ended and cannot be renewed."

@@ -170,6 +170,17 @@ fn the_page_for_plugins_explains_every_code() {
 }
 
 #[test]
+fn the_page_for_support_explains_every_code() {
+    let mut table = String::from("\n| `code` | means | what to do |\n|---|---|---|\n");
+    for Words { code, message, next_step, .. } in words() {
+        writeln!(table, "| `{code}` | {message} | {next_step} |").expect("text");
+    }
+    let (begin, end) =
+        ("<!-- The codes of trouble.rs begin. -->\n", "\n<!-- The codes of trouble.rs end. -->");
+    check_list("docs/failures.md", begin, end, &table);
+}
+
+#[test]
 fn the_page_for_plugins_has_every_route() {
     let page = text("plugin-bridge/local-api.md");
     for (path, methods, _) in ROUTES {

@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn the_page_for_operators_says_which_settings_wait_for_a_restart() {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/daemon.md");
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
         let page = std::fs::read_to_string(page).expect("the page");
         let config = Config::parse(STORE).expect("a store");
         for Setting { name, effect, .. } in compare(&config, &config) {
             let row = page.lines().find(|line| line.starts_with(&format!("| `{name}")));
-            let row = row.unwrap_or_else(|| panic!("docs/daemon.md has no row for {name}"));
+            let row = row.unwrap_or_else(|| panic!("docs/settings.md has no row for {name}"));
             assert_eq!(row.ends_with("| restart |"), effect == Effect::Restart, "{row}");
         }
     }
