@@ -31,6 +31,7 @@ use crate::{
         Unsubscribed, Waiting,
     },
     surroundings::Standing,
+    systemd::Pulse,
     trouble::{Code, Trouble},
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct Means {
     pub(crate) standing: Standing,
     /// What the actor before this one could not save.
     pub(crate) leftovers: Leftovers,
+    /// Tells the service manager that the actor is not stuck.
+    pub(crate) pulse: Pulse,
 }
 
 /// Outcomes that the disk would not take: they go from one actor to the next.
@@ -124,6 +127,7 @@ pub(crate) struct Actor {
     waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
     /// Outcomes that the disk would not take yet.
     unsaved: VecDeque<Event>,
+    pulse: Pulse,
     /// What is being said to the server.
     steps: JoinSet<()>,
     /// The last save failed.
@@ -153,6 +157,7 @@ impl Actor {
             keys: means.keys,
             waiting: HashMap::new(),
             unsaved: means.leftovers.0,
+            pulse: means.pulse,
             steps: JoinSet::new(),
             disk_refused: false,
             letters,
@@ -179,6 +184,7 @@ impl Actor {
             let letter = tokio::select! {
                 biased;
                 () = &mut stop => return,
+                () = self.pulse.keep() => return,
                 letter = self.letters.recv() => letter,
                 () = tokio::time::sleep(nap) => Some(Letter { event: Event::Tick, asker: None }),
             };

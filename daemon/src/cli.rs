@@ -147,3 +147,68 @@ fn agreed(question: &str, yes: bool) -> anyhow::Result<bool> {
 fn say_error(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// The units that are shipped, with their lines.
+    fn units() -> Vec<(String, String)> {
+        let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd"));
+        let files = fs::read_dir(dir).expect("units").map(|entry| entry.expect("a file"));
+        let units = files.map(|file| {
+            let name = file.file_name().into_string().expect("a name");
+            (name, fs::read_to_string(file.path()).expect("a unit"))
+        });
+        units.collect()
+    }
+
+    fn values<'u>(unit: &'u str, key: &str) -> Vec<&'u str> {
+        let entries = unit.lines().filter_map(|line| line.split_once('='));
+        entries.filter(|(found, _)| *found == key).map(|(_, value)| value).collect()
+    }
+
+    #[test]
+    fn what_the_shipped_units_run_is_understood() {
+        let mut commands = 0;
+        for (name, unit) in units() {
+            for key in ["ExecStart", "ExecReload"] {
+                for line in values(&unit, key) {
+                    let parsed = CommandLine::try_parse_from(line.split(' '));
+                    let parsed = parsed.unwrap_or_else(|error| panic!("{name}: {error}")).command;
+                    let good = match key {
+                        "ExecStart" => matches!(parsed, Command::Run(_)),
+                        _ => matches!(parsed, Command::Reload(_)),
+                    };
+                    assert!(good, "{name}: {line}");
+                    commands += 1;
+                }
+            }
+        }
+        assert_eq!(commands, 4, "a service and its template, each starts and reloads");
+    }
+
+    #[test]
+    fn shipped_units_agree_with_each_other() {
+        let units = units();
+        for (name, unit) in &units {
+            for service in values(unit, "Service") {
+                let file = service.replace("%i", "");
+                let (_, service) = units.iter().find(|(name, _)| *name == file).expect("shipped");
+                let socket =
+                    if name.contains('@') { name.replace('@', "@%i") } else { name.clone() };
+                let sockets = values(service, "Sockets").concat();
+                assert!(sockets.split(' ').any(|it| it == socket), "{socket} of {file}");
+                assert_eq!(values(unit, "SocketGroup").len(), 1, "{name}");
+                let role = values(unit, "FileDescriptorName").concat();
+                assert_eq!(role == "admin", name.contains("-admin"), "{name}");
+                let mode = if role == "admin" { "0600" } else { "0660" };
+                assert_eq!(values(unit, "SocketMode"), [mode], "{name}");
+                let listens = values(unit, "ListenStream").concat();
+                assert!(listens.ends_with(&format!("/{role}.sock")), "{name}: {listens}");
+            }
+        }
+    }
+}

@@ -95,6 +95,13 @@ impl Entropy for System {
     }
 }
 
+/// The monotonic clock, in microseconds: by which a service manager puts messages in order.
+pub(crate) fn monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let (seconds, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    seconds.saturating_mul(1_000_000).saturating_add(nanos / 1_000)
+}
+
 /// The randomness that an ECDSA signature, or a seal, needs for itself.
 #[expect(clippy::disallowed_methods, reason = "this is the source of randomness")]
 pub(crate) fn own_randomness() -> SystemRandom {

@@ -26,6 +26,7 @@ mod site;
 mod situation;
 mod supervisor;
 mod surroundings;
+mod systemd;
 mod trouble;
 mod upstream;
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use directories::ProjectDirs;
 
-use crate::files;
+use crate::{files, systemd};
 
 /// The file in the state directory that says where the socket is.
 const NOTE: &str = "socket";
@@ -79,7 +79,7 @@ impl Places {
             .unwrap_or_else(|| state_dir.join("api.sock"));
         let api_socket = std::path::absolute(&api_socket)
             .with_context(|| format!("{} is no path for a socket", api_socket.display()))?;
-        let admin_socket = api_socket.parent().unwrap_or(Path::new("/")).join("admin.sock");
+        let admin_socket = systemd::admin_beside(&api_socket);
         anyhow::ensure!(
             admin_socket != api_socket,
             "the socket for plugins cannot be called admin.sock: that name is the owner's socket"

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     local::Guests,
     reload::FileReport,
-    session::Context,
+    session::{Context, Session, State},
     trouble::{Code, Trouble},
     upstream::Upstream,
 };
@@ -72,5 +72,73 @@ impl Situation {
         entropy: &'a dyn Entropy,
     ) -> Context<'a> {
         Context { config: &self.config, now: clock.now(), entropy }
+    }
+}
+
+/// How it is, in words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Told {
+    /// One word.
+    pub(crate) state: State,
+    /// One sentence.
+    pub(crate) summary: String,
+    /// What to do, in one sentence.
+    pub(crate) next_step: String,
+}
+
+/// Follows the situation and the session in it, whichever it is.
+pub(crate) struct Follower {
+    situations: Situations,
+    session: Option<watch::Receiver<Arc<Session>>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Follower {
+    /// Begins with how it is now.
+    pub(crate) fn new(
+        situations: Situations,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { situations, session: None, clock, entropy }
+    }
+
+    /// How it is.
+    pub(crate) fn describe(&mut self) -> Told {
+        let situation = Arc::clone(&self.situations.borrow_and_update());
+        match &situation.life {
+            Life::Working(working) => {
+                let session = self.session.insert(working.actor.watch());
+                let session = Arc::clone(&session.borrow_and_update());
+                let cx = situation.context(&*self.clock, &*self.entropy);
+                let state = session.state(&cx);
+                let (summary, next_step) = session.words(state, &cx);
+                Told { state, summary, next_step }
+            }
+            Life::Degraded { why, next_step } => {
+                self.session = None;
+                let summary = format!("The daemon cannot work: {why}.");
+                Told { state: State::Degraded, summary, next_step: (*next_step).to_owned() }
+            }
+        }
+    }
+
+    /// Waits for anything new since [`Self::describe`]; `false` when the daemon ends.
+    pub(crate) async fn changed(&mut self) -> bool {
+        let session = async {
+            let changed = match &mut self.session {
+                Some(session) => session.changed().await.is_ok(),
+                None => false,
+            };
+            // Where the actor has ended, the next situation says what follows.
+            if !changed {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            changed = self.situations.changed() => changed.is_ok(),
+            () = session => true,
+        }
     }
 }

@@ -13,13 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::inside::{Built, Inside};
 use crate::{
     actor::Leftovers,
-    clock::{Clock as _, System},
+    clock::{Clock as _, System, monotonic_micros},
     config::{Config, ConfigError},
     custody::Custody,
     events,
     local::Guests,
     reload::{self, Effect, FileReport, ReloadError, Reloaded, compare},
     situation::{Life, Situation, Situations},
+    systemd::{Manager, Pulse},
 };
 
 /// Commands that may wait for the supervisor before senders have to.
@@ -64,6 +65,9 @@ pub(crate) struct Supervisor {
     /// The store's file as it was when the doors were opened.
     first: Arc<Config>,
     system: Arc<System>,
+    manager: Manager,
+    /// The sign of life while there is no actor to give it.
+    pulse: Pulse,
     inside: Option<Inside>,
     /// The state was found unusable. Only a person has it looked at again: he may be in the midst of mending it.
     damaged: bool,
@@ -96,11 +100,12 @@ impl Supervisor {
         config: Arc<Config>,
         guests: Guests,
         system: Arc<System>,
+        manager: Manager,
     ) -> (Self, Handle, Situations) {
         let (sender, commands) = mpsc::channel(MAILBOX);
         let custody = Arc::new(custody);
         let Built { life, inside, damaged, absent } =
-            inside::build(&custody, &config, &system, Leftovers::default(), None).await;
+            inside::build(&custody, &config, &system, &manager, Leftovers::default(), None).await;
         let absence = absent.then_some(FIRST_LOOK);
         let file = FileReport {
             file: config_file.display().to_string(),
@@ -115,6 +120,8 @@ impl Supervisor {
             config_file,
             first,
             system,
+            pulse: manager.pulse(),
+            manager,
             inside,
             damaged,
             absence,
@@ -135,6 +142,7 @@ impl Supervisor {
                     Some(command) => self.obey(command).await,
                     None => break,
                 },
+                () = self.pulse.keep(), if self.inside.is_none() => {}
                 () = Inside::ended(self.inside.as_mut()) => self.rise_again(&mut stop).await,
                 () = after(self.absence) => self.look_again().await,
             }
@@ -205,6 +213,7 @@ impl Supervisor {
         if same && !rebuilt && cause == Cause::Noticed {
             return Reloaded::default();
         }
+        self.manager.notifier.reloading(monotonic_micros());
         let (config, guests) = (Arc::new(config), Arc::new(guests));
         let life = if rebuilt { self.rebuild(&config).await } else { before.life.clone() };
         let file = FileReport {
@@ -214,6 +223,7 @@ impl Supervisor {
             ..before.file.clone()
         };
         self.situations.send_replace(Arc::new(Situation { config, guests, file, life }));
+        self.manager.notifier.ready();
         events::reloaded(&changed, &needs_restart, rebuilt);
         Reloaded { changed, needs_restart, rebuilt }
     }
@@ -230,7 +240,8 @@ impl Supervisor {
             Life::Working(_) => None,
         };
         let Built { life, inside, damaged, absent } =
-            inside::build(&self.custody, config, &self.system, leftovers, known).await;
+            inside::build(&self.custody, config, &self.system, &self.manager, leftovers, known)
+                .await;
         (self.inside, self.damaged) = (inside, damaged);
         self.absence = absent.then_some(FIRST_LOOK);
         life

@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use anyhow::{Context as _, Result};
 use reqwest::Method;
-use world::{Browser, Daemon, Decision, Server, until};
+use world::{Browser, Daemon, Decision, Server};
 
 const SITE: &str = "http://127.0.0.1:18086";
 

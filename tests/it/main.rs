@@ -4,6 +4,7 @@ mod connect;
 mod crash;
 mod custody;
 mod gate;
+mod life;
 mod recovery;
 mod secrets;
 mod server;

@@ -1,8 +1,12 @@
 //! The real daemon of one store, and a plugin that speaks to it over its socket.
 
 use std::{
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixListener, process::CommandExt as _},
+    },
     path::PathBuf,
-    process::{Command, ExitStatus, Output},
+    process::{Command, ExitStatus, Output, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -28,6 +32,10 @@ pub struct Daemon {
     pub environment: Vec<(String, String)>,
     /// The program, with its arguments, through which it is started; none if empty.
     pub wrapper: Vec<String>,
+    /// Its standard input: a socket that listens already.
+    pub passed: Option<UnixListener>,
+    /// The user and group it runs as, where they are not the test's own.
+    pub user: Option<u32>,
 }
 
 /// What is particular to one daemon.
@@ -84,6 +92,8 @@ impl Daemon {
             arguments: Vec::new(),
             environment: Vec::new(),
             wrapper: Vec::new(),
+            passed: None,
+            user: None,
         })
     }
 
@@ -106,6 +116,13 @@ impl Daemon {
                 command
             }
         };
+        let input = match &self.passed {
+            Some(listener) => OwnedFd::from(listener.try_clone()?).into(),
+            None => Stdio::null(),
+        };
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
             .current_dir(self.directory.path())
             .arg("run")
@@ -114,7 +131,7 @@ impl Daemon {
         command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdout(log.try_clone()?).stderr(log);
-        let mut process = Process::start("counterfoild", &mut command)?;
+        let mut process = Process::start_with("counterfoild", &mut command, input)?;
         let socket = self.socket();
         let ready = until("the daemon to answer", || {
             let (socket, ended) = (socket.clone(), process.has_ended());

@@ -53,8 +53,16 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        let child =
-            command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {name}"))?;
+        Self::start_with(name, command, Stdio::null())
+    }
+
+    /// Starts with this as standard input.
+    pub(crate) fn start_with(
+        name: &'static str,
+        command: &mut Command,
+        input: Stdio,
+    ) -> Result<Self> {
+        let child = command.stdin(input).spawn().with_context(|| format!("starting {name}"))?;
         Ok(Self { name, child })
     }
 

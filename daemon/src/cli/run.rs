@@ -30,6 +30,7 @@ use crate::{
     places::{Places, Service},
     reload::watcher,
     supervisor::{self, Supervisor},
+    systemd::{self, Inherited, Manager},
 };
 
 /// How long the end waits for the history to be written.
@@ -51,19 +52,25 @@ impl Run {
     pub(super) fn main(self) -> Result<ExitCode> {
         self.start_log();
         harden()?;
+        let (manager, inherited) = systemd::take()?;
         let config_file = std::path::absolute(self.place.config_file())?;
         let config = Config::read(&config_file)?;
-        let places = Places::decide(
-            &self.place.wishes(),
-            &Service::from_environment(),
-            config.local.socket.as_deref(),
-        )?;
+        let mut wishes = self.place.wishes();
+        let socket = wishes.socket.as_deref().or(config.local.socket.as_deref());
+        inherited.check(socket, config.local.tcp).map_err(anyhow::Error::msg)?;
+        if let Some(api) = &inherited.api {
+            wishes.socket = Some(api.path.clone());
+        }
+        let service = Service::from_environment();
+        let places = Places::decide(&wishes, &service, config.local.socket.as_deref())?;
         // One thread: a proof costs microseconds, handing a connection to another thread costs more. What may
         // block, the disk and name resolution, has threads of its own.
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(
             config_file,
             Arc::new(config),
             places,
+            manager,
+            inherited,
         ))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -89,7 +96,13 @@ fn harden() -> Result<()> {
     Ok(())
 }
 
-async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Result<()> {
+async fn run(
+    config_file: PathBuf,
+    config: Arc<Config>,
+    places: Places,
+    manager: Manager,
+    inherited: Inherited,
+) -> Result<()> {
     // Before anybody can know of this process: an early SIGHUP must not end it.
     let signals = Signals::take()?;
     let system = Arc::new(System::warmed());
@@ -108,7 +121,9 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         ),
         None => None,
     };
-    let doors = Doors::open(&places, &config.local, &guests, custody.owner).await?;
+    let owner = custody.owner;
+    let doors = Doors::open(&places, &config.local, &guests, owner, inherited).await?;
+    let own_sockets = doors.own().to_vec();
     if let Err(error) = places.record() {
         tracing::warn!(%error, "cannot note the sockets in the state directory");
     }
@@ -122,8 +137,16 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
     };
     let deliveries = Deliveries::within(&places.state_dir, system.now());
     let (stop, stopping) = watch::channel(false);
-    let (supervisor, commands, situations) =
-        Supervisor::start(custody, config_file.clone(), config, guests, Arc::clone(&system)).await;
+    let (supervisor, commands, situations) = Supervisor::start(
+        custody,
+        config_file.clone(),
+        config,
+        guests,
+        Arc::clone(&system),
+        manager.clone(),
+    )
+    .await;
+    let (status_clock, status_entropy) = (Arc::clone(&system) as _, Arc::clone(&system) as _);
     let (clock, entropy) = (Arc::clone(&system) as _, system as _);
     let app = Arc::new(App {
         situations: situations.clone(),
@@ -143,16 +166,21 @@ async fn run(config_file: PathBuf, config: Arc<Config>, places: Places) -> Resul
         tokio::spawn(metrics::serve(listener, move || local::metrics_text(&app), end));
     }
     let serving = tokio::spawn(local::serve(doors, app, stopping));
+    manager.notifier.ready();
     events::started(&places.api_socket);
-    tokio::spawn(local::keep_group(places.api_socket.clone(), situations.clone()));
+    tokio::spawn(manager.clone().tell_status(situations.clone(), status_clock, status_entropy));
+    if own_sockets.contains(&places.api_socket) {
+        tokio::spawn(local::keep_group(places.api_socket.clone(), situations.clone()));
+    }
     tokio::spawn(watcher::watch(config_file, situations, commands.clone()));
     signals.obey(&commands).await;
+    manager.notifier.stopping();
     // Callers who are inside are still served; what they wait for is the actor's work.
     stop.send_replace(true);
     serving.await?;
     drop(end_inside);
     supervising.await?;
-    for socket in [&places.api_socket, &places.admin_socket] {
+    for socket in &own_sockets {
         let _ = std::fs::remove_file(socket);
     }
     events::stopped();

@@ -13,7 +13,13 @@ use anyhow::{Context as _, Result, bail};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Guests;
-use crate::{config::Local, files, places::Places, situation::Situations};
+use crate::{
+    config::Local,
+    files,
+    places::Places,
+    situation::Situations,
+    systemd::{Inherited, Socket},
+};
 
 /// Connections that the kernel keeps waiting. A plugin whose connect does not fit is refused at once.
 const BACKLOG: i32 = 4_096;
@@ -28,29 +34,50 @@ pub(crate) struct Doors {
     pub(super) port: Option<TcpListener>,
     /// Who owns the state.
     pub(super) owner: u32,
+    /// Files of sockets that are ours to remove in the end.
+    own: Vec<PathBuf>,
 }
 
 impl Doors {
-    /// Opens both sockets, and the port where it is wished.
+    /// Opens both sockets, and the port where it is wished; those that were `inherited` are open already.
     pub(crate) async fn open(
         places: &Places,
         local: &Local,
         guests: &Guests,
         owner: u32,
+        inherited: Inherited,
     ) -> Result<Self> {
+        let mut own = Vec::new();
         let dir = places.socket_dir();
         make_dir(dir)?;
         files::check_trusted(dir)?;
-        let api = listen(&places.api_socket, 0o660, guests.socket_group)?;
-        let admin = listen(&places.admin_socket, 0o600, None)?;
+        let mut open = |inherited: Option<Socket>, path: &Path, mode, group| {
+            if let Some(socket) = inherited {
+                return anyhow::Ok(UnixListener::from_std(socket.listener)?);
+            }
+            own.push(path.to_owned());
+            listen(path, mode, group)
+        };
+        let api = open(inherited.api, &places.api_socket, 0o660, guests.socket_group)?;
+        let admin = open(inherited.admin, &places.admin_socket, 0o600, None)?;
         let port = match local.tcp {
             None => None,
             Some(address) => {
-                let listener = TcpListener::bind(address).await;
-                Some(listener.with_context(|| format!("cannot listen on {address}"))?)
+                let listener = match inherited.port {
+                    Some(port) => TcpListener::from_std(port.listener)?,
+                    None => TcpListener::bind(address)
+                        .await
+                        .with_context(|| format!("cannot listen on {address}"))?,
+                };
+                Some(listener)
             }
         };
-        Ok(Self { api, admin, port, owner })
+        Ok(Self { api, admin, port, owner, own })
+    }
+
+    /// Files of sockets that are ours: a manager's sockets stay.
+    pub(crate) fn own(&self) -> &[PathBuf] {
+        &self.own
     }
 }
 

@@ -1,6 +1,6 @@
 //! `GET /v1/events`: the state now, and again whenever it changes, as server-sent events.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -14,9 +14,7 @@ use tokio::sync::watch;
 
 use super::{App, Response, stopped};
 use crate::{
-    clock::{Clock, Entropy},
-    session::{Session, State},
-    situation::{Life, Situations},
+    situation::{Follower, Told},
     trouble::Trouble,
 };
 
@@ -25,10 +23,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What one listener follows.
 struct Listener {
-    situations: Situations,
-    session: Option<watch::Receiver<Arc<Session>>>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    follower: Follower,
     stopping: watch::Receiver<bool>,
     /// The last frame, so that nothing is said twice.
     told: Option<String>,
@@ -38,10 +33,7 @@ struct Listener {
 pub(super) fn follow(app: &App) -> Result<Response, Trouble> {
     app.situation().working()?;
     let listener = Listener {
-        situations: app.situations.clone(),
-        session: None,
-        clock: app.clock.clone(),
-        entropy: app.entropy.clone(),
+        follower: Follower::new(app.situations.clone(), app.clock.clone(), app.entropy.clone()),
         stopping: app.stopping.clone(),
         told: None,
     };
@@ -65,7 +57,14 @@ impl Listener {
                 self.told = Some(now.clone());
                 return Some(Bytes::from(now));
             }
-            match tokio::time::timeout(KEEP_ALIVE, self.changed()).await {
+            let end = stopped(self.stopping.clone());
+            let changed = async {
+                tokio::select! {
+                    () = end => false,
+                    changed = self.follower.changed() => changed,
+                }
+            };
+            match tokio::time::timeout(KEEP_ALIVE, changed).await {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(_) => return Some(Bytes::from_static(b":\n\n")),
@@ -73,42 +72,8 @@ impl Listener {
         }
     }
 
-    /// Waits for anything new; `false` at the end.
-    async fn changed(&mut self) -> bool {
-        let session = async {
-            let changed = match &mut self.session {
-                Some(session) => session.changed().await.is_ok(),
-                None => false,
-            };
-            // Where the actor has ended, the next situation says what follows.
-            if !changed {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = stopped(self.stopping.clone()) => false,
-            changed = self.situations.changed() => changed.is_ok(),
-            () = session => true,
-        }
-    }
-
     fn describe(&mut self) -> String {
-        let situation = Arc::clone(&self.situations.borrow_and_update());
-        let (state, summary, next_step) = match &situation.life {
-            Life::Working(working) => {
-                let session = self.session.insert(working.actor.watch());
-                let session = Arc::clone(&session.borrow_and_update());
-                let cx = situation.context(&*self.clock, &*self.entropy);
-                let state = session.state(&cx);
-                let (summary, next_step) = session.words(state, &cx);
-                (state, summary, next_step)
-            }
-            Life::Degraded { why, next_step } => {
-                self.session = None;
-                let summary = format!("The daemon cannot work: {why}.");
-                (State::Degraded, summary, (*next_step).to_owned())
-            }
-        };
+        let Told { state, summary, next_step } = self.follower.describe();
         let data = json!({ "state": state, "summary": summary, "next_step": next_step });
         format!("event: state\ndata: {data}\n\n")
     }

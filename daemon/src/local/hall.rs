@@ -48,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` turns true, then lets the requests under way finish.
 pub(crate) async fn serve(doors: Doors, app: Arc<App>, stop: watch::Receiver<bool>) {
-    let Doors { api, admin, port, owner } = doors;
+    let Doors { api, admin, port, owner, .. } = doors;
     let room = Room::within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
     tracing::debug!(connections = room.connections, calls = room.calls, "room for callers");
     let hall = Hall {

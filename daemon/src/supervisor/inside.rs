@@ -12,6 +12,7 @@ use crate::{
     custody::{Custody, Damage, Estate},
     events,
     situation::{Life, Working},
+    systemd::Manager,
     upstream::Upstream,
 };
 
@@ -61,6 +62,7 @@ pub(super) async fn build(
     custody: &Arc<Custody>,
     config: &Arc<Config>,
     system: &Arc<System>,
+    manager: &Manager,
     leftovers: Leftovers,
     known: Option<&str>,
 ) -> Built {
@@ -79,7 +81,7 @@ pub(super) async fn build(
             return degraded(&damage, known);
         }
     };
-    match employ(config, estate, system, leftovers) {
+    match employ(config, estate, system, manager, leftovers) {
         Ok((working, inside)) => Built {
             life: Life::Working(working),
             inside: Some(inside),
@@ -99,6 +101,7 @@ fn employ(
     config: &Arc<Config>,
     estate: Estate,
     system: &Arc<System>,
+    manager: &Manager,
     leftovers: Leftovers,
 ) -> reqwest::Result<(Working, Inside)> {
     let Estate { identity, keys, journal, facts, standing } = estate;
@@ -118,6 +121,7 @@ fn employ(
             keys,
             standing,
             leftovers,
+            pulse: manager.pulse(),
         },
     );
     let (stop, stopped) = oneshot::channel();

@@ -23,6 +23,7 @@ use crate::{
     local::{App, Guests, Residence, Strangers},
     situation::Situation,
     supervisor::{Handle, Supervisor},
+    systemd::Manager,
 };
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -77,6 +78,7 @@ impl World {
             config,
             Guests { dir: dir.path().to_owned(), ..Guests::default() },
             Arc::clone(&system),
+            Manager::default(),
         )
         .await;
         let (_, stopping) = watch::channel(false);
