@@ -214,7 +214,8 @@ impl Custody {
         files::write_durably(&birth, b"", 0o600).map_err(storage)?;
         let key = keys.create(Slot::A, leftover, entropy)?;
         let identity = Identity { registration_id: Secret::new(entropy.base64url::<32>()) };
-        let facts = Facts { keys: Keys::of(*key.thumbprint()), ..Facts::default() };
+        let named = Keys { since: Some(clock.now()), ..Keys::of(*key.thumbprint()) };
+        let facts = Facts { keys: named, ..Facts::default() };
         let journal = Journal::create(journal, &identity, &facts, seal, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;

@@ -26,6 +26,8 @@ use counterfoil_protocol::{
 };
 
 use self::file::FileStore;
+use serde::Serialize;
+
 pub(crate) use self::{
     credential::Credentials,
     error::{CREDENTIAL_MISSING, CannotSign, KeyError},
@@ -151,10 +153,20 @@ pub(crate) fn open_store(
     Ok(store)
 }
 
+/// Where a key lives, as status tells it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Home {
+    /// What keeps it.
+    pub(crate) store: StoreKind,
+    /// Whether its file is sealed with a credential; `None` where there is no file that could be.
+    pub(crate) sealed: Option<bool>,
+}
+
 /// A key ready to sign. The private half stays where it is.
 #[derive(Clone)]
 pub(crate) struct InstallationKey {
     hold: Hold,
+    home: Home,
     public: PublicKey,
     thumbprint: Thumbprint,
 }
@@ -170,14 +182,20 @@ enum Hold {
 }
 
 impl InstallationKey {
-    fn in_memory(signer: impl Signer<Error = CannotSign> + 'static) -> Self {
+    fn of_file(signer: impl Signer<Error = CannotSign> + 'static, sealed: bool) -> Self {
         let public = signer.public_key().clone();
-        Self::new(Hold::Here(Arc::new(signer)), public)
+        let home = Home { store: StoreKind::File, sealed: Some(sealed) };
+        Self::new(Hold::Here(Arc::new(signer)), home, public)
     }
 
-    fn new(hold: Hold, public: PublicKey) -> Self {
+    fn new(hold: Hold, home: Home, public: PublicKey) -> Self {
         let thumbprint = public.thumbprint();
-        Self { hold, public, thumbprint }
+        Self { hold, home, public, thumbprint }
+    }
+
+    /// Where it lives.
+    pub(crate) fn home(&self) -> Home {
+        self.home
     }
 
     /// The public half.

@@ -31,7 +31,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::Config,
     events,
-    key::Keyring,
+    key::{Home, Keyring},
     metrics::METRICS,
     session::ServerHealth,
 };
@@ -105,6 +105,11 @@ impl Upstream {
         entropy: Arc<dyn Entropy>,
     ) -> reqwest::Result<Self> {
         Ok(Self { client: client::of(config)?, keys, clock, entropy, memory: Mutex::default() })
+    }
+
+    /// Where the key in force lives.
+    pub(crate) fn key_home(&self) -> Home {
+        self.keys.current().home()
     }
 
     /// Sends one request and reads the whole answer.

@@ -36,6 +36,12 @@ async fn thumbprint(daemon: &Daemon) -> Result<String> {
     Ok(status["thumbprint"].as_str().context("a thumbprint")?.to_owned())
 }
 
+/// What status says about where the key lives.
+async fn home(daemon: &Daemon) -> Result<(String, Option<bool>)> {
+    let key = daemon.call(Method::GET, "/v1/status", None).await?.body["key"].take();
+    Ok((key["store"].as_str().context("a store")?.to_owned(), key["sealed"].as_bool()))
+}
+
 /// The daemon cannot work, and says why in words that contain `words`.
 async fn assert_degraded(daemon: &Daemon, words: &str) -> Result<()> {
     let status = daemon.call(Method::GET, "/v1/status", None).await?.body;
@@ -60,6 +66,7 @@ async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<
         Ok(journal.windows(7).any(|window| window == b"mco_rt_"))
     };
     assert!(tells_tokens(&daemon)?);
+    assert_eq!(home(&daemon).await?, ("file".to_owned(), Some(false)));
 
     // A credential appears, as systemd would give it: the plain key is gone, the connection stays.
     let credentials = daemon.path("credentials");
@@ -78,6 +85,7 @@ async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<
     let sealed = fs::read_to_string(&file)?;
     assert!(sealed.starts_with("counterfoil sealed key\n") && !sealed.contains("PRIVATE KEY"));
     assert!(!tells_tokens(&daemon)?);
+    assert_eq!(home(&daemon).await?, ("file".to_owned(), Some(true)));
 
     // Without it, and with another one, words and no new key.
     let environment = std::mem::take(&mut daemon.environment);

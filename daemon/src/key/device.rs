@@ -17,8 +17,8 @@ use counterfoil_protocol::{
 use tokio::sync::oneshot;
 
 use super::{
-    CannotSign, Hold, InstallationKey, KeyError, KeyStore, Leftover, Slot, error::DeviceTrouble,
-    file::FileStore,
+    CannotSign, Hold, Home, InstallationKey, KeyError, KeyStore, Leftover, Slot, StoreKind,
+    error::DeviceTrouble, file::FileStore,
 };
 use crate::clock::Entropy;
 
@@ -158,11 +158,13 @@ impl DeviceKey {
 /// A device as a store of keys.
 pub(super) struct DeviceStore {
     desk: Desk,
+    kind: StoreKind,
 }
 
 impl DeviceStore {
     /// Gives the device that `make` makes a thread of its own. `name` is how a person knows it.
     pub(super) fn start<D: Device>(
+        kind: StoreKind,
         name: &str,
         make: impl FnOnce() -> D + Send + 'static,
     ) -> Result<Self, KeyError> {
@@ -170,13 +172,13 @@ impl DeviceStore {
             device: name.to_owned(),
             trouble: DeviceTrouble::Failed(error.to_string()),
         })?;
-        Ok(Self { desk })
+        Ok(Self { desk, kind })
     }
 
     fn key(&self, slot: Slot, public: PublicKey) -> InstallationKey {
         let thumbprint = public.thumbprint();
         let key = DeviceKey { desk: self.desk.clone(), slot, thumbprint };
-        InstallationKey::new(Hold::Device(key), public)
+        InstallationKey::new(Hold::Device(key), Home { store: self.kind, sealed: None }, public)
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 use counterfoil_protocol::{
     encoding::{base64url, from_base64url},
     jwk::Thumbprint,
+    proof::Signer as _,
 };
 use zeroize::Zeroizing;
 
@@ -59,9 +60,9 @@ impl FileStore {
         remove_if_there(&files::temporary(path))?;
         if self.seal.is_some()
             && let Ok(Some(Contents::Plain(pem))) = read(path)
-            && let Some(key) = SoftwareKey::from_pem(&pem).map(InstallationKey::in_memory)
+            && let Some(key) = SoftwareKey::from_pem(&pem)
         {
-            self.write(path, &pem, key.thumbprint())?;
+            self.write(path, &pem, &key.public_key().thumbprint())?;
             tracing::info!(path = %path.display(), "the key is sealed with the credential now");
         }
         Ok(())
@@ -92,8 +93,8 @@ impl FileStore {
                 (pem, Some(thumbprint))
             }
         };
-        let key =
-            SoftwareKey::from_pem(&pem).map(InstallationKey::in_memory).ok_or_else(malformed)?;
+        let key = SoftwareKey::from_pem(&pem).ok_or_else(malformed)?;
+        let key = InstallationKey::of_file(key, named.is_some());
         if named.is_some_and(|named| named != *key.thumbprint()) {
             return Err(malformed());
         }
@@ -141,8 +142,7 @@ impl KeyStore for FileStore {
         let malformed = || KeyError::Malformed { path: path.clone() };
         let pem = software::new_pem(entropy).ok_or_else(malformed)?;
         let key = SoftwareKey::from_pem(pem.as_bytes()).ok_or_else(malformed)?;
-        let thumbprint = *InstallationKey::in_memory(key).thumbprint();
-        self.write(&path, pem.as_bytes(), &thumbprint)?;
+        self.write(&path, pem.as_bytes(), &key.public_key().thumbprint())?;
         self.key_in(&path)?.ok_or_else(malformed)
     }
 

@@ -57,7 +57,7 @@ pub(super) fn open(
         refused: false,
         handles: HashMap::new(),
     };
-    DeviceStore::start(&name, move || token)
+    DeviceStore::start(StoreKind::Pkcs11, &name, move || token)
 }
 
 /// A token, as one thread sees it.

@@ -64,7 +64,12 @@ pub(super) fn open(dir: &Path, settings: &KeySettings) -> Result<DeviceStore, Ke
         trouble: DeviceTrouble::Failed(error.to_string()),
     })?;
     let (device, dir) = (name.clone(), dir.to_owned());
-    DeviceStore::start(&name, move || Tpm { name: device, dir, conf, reached: None })
+    DeviceStore::start(StoreKind::Tpm, &name, move || Tpm {
+        name: device,
+        dir,
+        conf,
+        reached: None,
+    })
 }
 
 /// A TPM, as one thread sees it.

@@ -137,7 +137,8 @@ pub(super) fn status_of(app: &App) -> Status {
     let status = match &situation.life {
         Life::Working(working) => {
             let (session, cx) = (working.actor.session(), app.context(&situation));
-            let status = session.status(working.upstream.health(), &cx);
+            let status =
+                session.status(working.upstream.health(), working.upstream.key_home(), &cx);
             Status { strangers: app.strangers.list(), ..status }
         }
         Life::Degraded { why, next_step } => Status {

@@ -61,6 +61,8 @@ pub(crate) struct Facts {
 pub(crate) struct Keys {
     /// The key in force.
     pub(crate) current: Thumbprint,
+    /// Since when it is; `None` where that was not written down.
+    pub(crate) since: Option<UnixTime>,
     /// The next one, which waits until the server accepts it.
     pub(crate) staged: Option<StagedKey>,
     /// The one before, until the one in force has proved itself.
@@ -70,7 +72,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// The one key of a new installation.
     pub(crate) fn of(current: Thumbprint) -> Self {
-        Self { current, staged: None, former: None }
+        Self { current, since: None, staged: None, former: None }
     }
 }
 

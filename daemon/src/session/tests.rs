@@ -6,7 +6,10 @@ use super::{
     samples::{self, NOW, World},
     *,
 };
-use crate::trouble::{Code, Trouble};
+use crate::{
+    key::{Home, StoreKind},
+    trouble::{Code, Trouble},
+};
 
 mod connect;
 mod disconnect;
@@ -293,7 +296,8 @@ fn another_server_has_never_heard_of_us() {
 fn every_state_is_told_in_two_sentences() {
     let world = World::default();
     for (state, facts) in states() {
-        let status = session(facts).status(ServerHealth::default(), &world.at(UnixTime(NOW.0)));
+        let home = Home { store: StoreKind::File, sealed: Some(false) };
+        let status = session(facts).status(ServerHealth::default(), home, &world.at(NOW));
         assert_eq!(status.state, state);
         assert!(status.summary.ends_with('.') && !status.next_step.is_empty(), "{status:?}");
     }

@@ -10,6 +10,7 @@ use super::{
     webhook::WebhookView,
 };
 use crate::{
+    key::Home,
     local::Stranger,
     reload::FileReport,
     site::Site,
@@ -96,6 +97,8 @@ pub(crate) struct Status {
     pub(crate) client_id: Option<String>,
     /// Our key.
     pub(crate) thumbprint: Option<Thumbprint>,
+    /// Where it lives, and since when it is in force.
+    pub(crate) key: Option<KeyView>,
     /// Who gets paid.
     pub(crate) company: Option<Company>,
     /// What was approved.
@@ -157,6 +160,18 @@ impl RecoveryCount {
     }
 }
 
+/// The key in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct KeyView {
+    /// Where it lives.
+    #[serde(flatten)]
+    pub(crate) home: Home,
+    /// Its name.
+    pub(crate) thumbprint: Thumbprint,
+    /// Since when it is in force, where that was written down.
+    pub(crate) since: Option<UnixTime>,
+}
+
 /// An attempt's times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct PendingTimes {
@@ -212,7 +227,7 @@ impl Session {
     }
 
     /// Everything that status tells.
-    pub(crate) fn status(&self, server: ServerHealth, cx: &Context<'_>) -> Status {
+    pub(crate) fn status(&self, server: ServerHealth, home: Home, cx: &Context<'_>) -> Status {
         let facts = &self.facts;
         let state = self.state(cx);
         let (summary, next_step) = self.words(state, cx);
@@ -226,6 +241,7 @@ impl Session {
             next_step,
             client_id: client_id.cloned(),
             thumbprint: Some(facts.keys.current),
+            key: Some(KeyView { home, thumbprint: facts.keys.current, since: facts.keys.since }),
             company: connection.map(|connection| connection.company.clone()),
             scopes: connection.map(|it| it.scopes.iter().map(str::to_owned).collect()),
             grant_id: connection.map(|connection| connection.grant_id.clone()),
@@ -361,6 +377,7 @@ impl Status {
             api_base: config.api_base.clone(),
             client_id: None,
             thumbprint: None,
+            key: None,
             company: None,
             scopes: None,
             grant_id: None,

@@ -39,6 +39,7 @@ async fn a_key_in_a_token_connects_and_is_never_replaced() -> Result<()> {
     connect(&mut daemon).await?;
     let key = thumbprint(&daemon).await?;
     assert!(!daemon.path("state").join("key-a.pem").exists());
+    assert_eq!(home(&daemon).await?, ("pkcs11".to_owned(), None));
     daemon.kill()?;
     daemon.resume().await?;
     assert_works(&daemon).await?;
@@ -108,6 +109,8 @@ async fn a_key_of_a_tpm_connects_and_outlives_its_absence() -> Result<()> {
     let mut daemon = daemon(&server, &settings)?;
     connect(&mut daemon).await?;
     let key = thumbprint(&daemon).await?;
+
+    assert_eq!(home(&daemon).await?, ("tpm".to_owned(), None));
 
     // It goes while the daemon works, and comes back.
     drop(tpm);

@@ -104,9 +104,24 @@ impl Told<'_> {
             ("Kind", self.text("/platform")),
             ("Installation", self.text("/client_id")),
             ("Key", self.text("/thumbprint")),
+            ("Kept", self.kept()),
         ];
         lines.extend(strangers.map(|stranger| ("Stranger", Some(self.site(stranger)))));
         lines
+    }
+
+    /// Where the key lives, and since when it is in force.
+    fn kept(&self) -> Option<String> {
+        let sealed = self.status.pointer("/key/sealed").and_then(Value::as_bool);
+        let place = match (self.text("/key/store")?.as_str(), sealed) {
+            ("pkcs11", _) => "in a PKCS#11 token",
+            ("tpm", _) => "by this machine's TPM",
+            (_, Some(true)) => "in a sealed file",
+            _ => "in a file",
+        };
+        let since = self.number("/key/since").map(UnixTime);
+        let since = since.map(|at| format!(", since {}", self.moments.both(at, self.now)));
+        Some(format!("{place}{}", since.unwrap_or_default()))
     }
 
     /// A site by what it says of itself, and when that was.

@@ -64,7 +64,7 @@ fn stage(patience: Duration) -> Stage {
     let counted = Arc::clone(&signed);
     let make = move || Pretended { keys: [None, None], door: waits, signed: counted };
     let desk = Desk::start("the device", patience, make).expect("a thread");
-    Stage { store: DeviceStore { desk }, door, signed }
+    Stage { store: DeviceStore { desk, kind: StoreKind::Tpm }, door, signed }
 }
 
 /// More than anything here ever takes.
@@ -79,7 +79,7 @@ async fn a_device_that_hangs_is_given_up_and_hangs_nobody() {
     let Stage { store, door, signed } = stage(LONG);
     let public = made(&store, Slot::A).public_key().clone();
     let desk = Desk { patience: Duration::from_millis(20), ..store.desk.clone() };
-    let hasty = DeviceStore { desk };
+    let hasty = DeviceStore { desk, kind: StoreKind::Tpm };
     let key = hasty.key(Slot::A, public);
     assert!(key.sign(b"message").await.is_err());
     // While it hangs, everything that is asked ends in words.
