@@ -40,7 +40,7 @@ demo: setup ## connect one store from nothing and create a payment link (INTERAC
 	$(CARGO) build --locked --workspace --bins
 	@scripts/demo
 
-bench: setup ## load of real refreshes and proofs, beside this machine's own ES256 rate
+bench: setup ## load of refreshes, proofs and calls, start and memory, beside this machine's ES256 rate and an ssh-agent
 	$(CARGO) build --locked --release --workspace --bins
 	@target/release/bench
 

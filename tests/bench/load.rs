@@ -2,9 +2,8 @@
 
 use std::{
     fmt,
-    io::{Read as _, Write as _},
+    io::Read as _,
     os::unix::net::UnixStream,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -42,6 +41,13 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// The middle latency, in microseconds.
+    pub fn middle_us(&self) -> f64 {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        latencies.get(latencies.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e6
+    }
+
     pub fn count(&self) -> f64 {
         f64::from(u32::try_from(self.latencies.len()).unwrap_or(u32::MAX))
     }
@@ -117,32 +123,24 @@ fn refresh_request(address: &str, store: &Store, token: &str) -> Result<Request<
         .body(Full::new(form.into()))?)
 }
 
-/// Asks the daemon for proofs, one after another, as a PHP worker does: blocking, without a runtime of its own.
-pub fn proofs(
-    socket: &Path,
-    body: &str,
+/// Asks one thing after another: blocking, without a runtime of its own.
+pub fn measure<S>(
     connections: Connections,
     count: usize,
+    connect: impl Fn() -> Result<S>,
+    mut ask: impl FnMut(&mut S) -> Result<()>,
 ) -> Result<Measured> {
-    let close = if connections == Connections::PerRequest { "connection: close\r\n" } else { "" };
-    let request = format!(
-        "POST /v1/proofs HTTP/1.1\r\nhost: localhost\r\ncounterfoil-client: bench/1.0\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n{close}\r\n{body}",
-        body.len()
-    );
     let mut measured = Measured::default();
-    let mut kept: Option<UnixStream> = None;
+    let mut kept: Option<S> = None;
     let begun = now();
     for _ in 0..count {
         let start = now();
         let mut stream = match kept.take() {
             Some(stream) => stream,
-            None => UnixStream::connect(socket)?,
+            None => connect()?,
         };
-        stream.write_all(request.as_bytes())?;
-        let answer = read_answer(&mut stream)?;
+        ask(&mut stream)?;
         measured.latencies.push(start.elapsed());
-        ensure!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"dpop\""), "{answer}");
         if connections == Connections::Kept {
             kept = Some(stream);
         }
@@ -152,7 +150,7 @@ pub fn proofs(
 }
 
 /// Reads one answer: its head, and as much body as the head says.
-fn read_answer(stream: &mut UnixStream) -> Result<String> {
+pub fn read_answer(stream: &mut UnixStream) -> Result<String> {
     let mut answer = Vec::with_capacity(4_096);
     let mut part = [0; 4_096];
     loop {
@@ -186,6 +184,6 @@ async fn send(sender: &mut Sender, request: Request<Full<Bytes>>) -> Result<Byte
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

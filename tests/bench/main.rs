@@ -1,17 +1,19 @@
-//! `make bench`: real DPoP refreshes against the real server, real proofs from the real daemon, and the machine's own
-//! ES256 rate beside them, so that the figures are ratios of one run.
+//! `make bench`: real DPoP refreshes against the real server, real proofs and calls through the real daemon, and the
+//! machine's own ES256 rate and an ssh-agent beside them, so that the figures are ratios of one run.
 
+mod agent;
+mod daemon;
 mod load;
 mod machine;
 mod report;
+mod stub;
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
-use world::{Browser, Daemon, Decision, Server, Store};
+use anyhow::{Context as _, Result};
+use world::{Browser, Server, Store};
 
 use crate::{
     load::{Connections, refreshes},
-    machine::{CpuClock, es256},
+    machine::{CpuClock, Es256, es256},
     report::Report,
 };
 
@@ -19,11 +21,6 @@ use crate::{
 const STORES: usize = 32;
 /// Refreshes of each store in a measurement.
 const REFRESHES: usize = 500;
-/// Proofs in a measurement.
-const PROOFS: usize = 4_000;
-/// A daemon that lets one caller ask as often as it likes.
-const UNLIMITED: &str =
-    "proofs = true\n[local.limits]\ncalls_per_second = 1000000\ncalls_burst = 1000000";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -37,6 +34,21 @@ async fn main() -> Result<()> {
         ));
     }
 
+    // `bench server` and `bench daemon` measure one half alone.
+    let only = std::env::args().nth(1);
+    let wanted = |half: &str| only.as_deref().is_none_or(|only| only == half);
+    if wanted("server") {
+        measure_server(&mut report, &alone, &together).await?;
+    }
+    if wanted("daemon") {
+        daemon::measure_all(&mut report).await?;
+    }
+    report.print();
+    Ok(())
+}
+
+/// Refreshes against the server, stores side by side.
+async fn measure_server(report: &mut Report, alone: &Es256, together: &Es256) -> Result<()> {
     let server = Server::start_with(&[
         ("COUNTERFOIL_LIMITS_REGISTRATIONS_PER_MINUTE", "100000"),
         ("COUNTERFOIL_LIMITS_TOKEN_REQUESTS_PER_MINUTE", "10000000"),
@@ -56,24 +68,12 @@ async fn main() -> Result<()> {
         let cpu = CpuClock::of(server.pid())?;
         let measured = refreshes(&server.issuer(), &mut stores, connections, REFRESHES).await?;
         let cpu_us = cpu.elapsed_us()? / measured.count();
-        report.measurement(&format!("refresh, {connections}"), &measured, cpu_us);
+        report.measurement(&format!("refresh, {connections}"), &measured, Some(cpu_us));
         report.line(format!(
             "    = {:.2} times one ES256 verify plus one sign (aim: at most 2.5); {:.2} times with all cores at it",
             cpu_us / (alone.sign_us + alone.verify_us),
             cpu_us / (together.sign_us + together.verify_us)
         ));
     }
-
-    let daemon = Daemon::start(&server.issuer(), "http://127.0.0.1:19999", UNLIMITED).await?;
-    let connected = daemon.connect(&mut browser, Decision::Approve).await?;
-    ensure!(connected.status == 200, "connecting the daemon: {connected:?}");
-    let body = json!({ "method": "GET", "url": format!("{}/api/partner/v1/makepay/payment-links", server.issuer()) });
-    for connections in [Connections::PerRequest, Connections::Kept] {
-        let cpu = CpuClock::of(daemon.pid())?;
-        let measured = load::proofs(&daemon.socket(), &body.to_string(), connections, PROOFS)?;
-        let cpu_us = cpu.elapsed_us()? / measured.count();
-        report.measurement(&format!("proof over the socket, {connections}"), &measured, cpu_us);
-    }
-    report.print();
     Ok(())
 }

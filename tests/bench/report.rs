@@ -13,8 +13,8 @@ impl Report {
         self.0.push(text);
     }
 
-    /// A measurement with its rate, its latencies and the CPU it cost.
-    pub fn measurement(&mut self, what: &str, measured: &Measured, cpu_us: f64) {
+    /// A measurement with its rate, its latencies and the CPU it cost, where that is known.
+    pub fn measurement(&mut self, what: &str, measured: &Measured, cpu_us: Option<f64>) {
         let rate = measured.count() / measured.wall.as_secs_f64();
         let mut latencies = measured.latencies.clone();
         latencies.sort_unstable();
@@ -23,10 +23,16 @@ impl Report {
         };
         let us = |latency: Duration| latency.as_secs_f64() * 1e6;
         self.line(format!(
-            "{what:<44} {rate:>8.0}/s   p50 {:>7.0} us   p99 {:>7.0} us   CPU {cpu_us:>6.1} us",
+            "{what:<52} {rate:>8.0}/s   p50 {:>7.0} us   p99 {:>7.0} us{}",
             us(at(50)),
             us(at(99)),
+            cpu_us.map_or_else(String::new, |cpu| format!("   CPU {cpu:>6.1} us")),
         ));
+    }
+
+    /// How many times as long one thing takes as another, in the middle.
+    pub fn ratio(&mut self, other: &str, this: &Measured, that: &Measured) {
+        self.line(format!("    = {:.2} times {other}", this.middle_us() / that.middle_us()));
     }
 
     #[expect(clippy::print_stdout, reason = "this is what a benchmark is for")]

@@ -3,6 +3,7 @@
 mod connect;
 mod crash;
 mod custody;
+mod forward;
 mod gate;
 mod life;
 mod recovery;

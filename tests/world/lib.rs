@@ -1,6 +1,7 @@
 //! The stage for the integration tests and the benchmark: the real server and the real daemon as processes, a store
 //! with a key of its own, and a merchant with a browser.
 
+mod api;
 mod browser;
 mod daemon;
 mod front;
@@ -11,6 +12,7 @@ mod shim;
 mod store;
 
 pub use self::{
+    api::{Api, Exchange},
     browser::{Browser, Decision},
     daemon::{Daemon, LocalAnswer, Settings},
     front::{Behaviour, Forgery, Front, Secrets, Seen, Step},

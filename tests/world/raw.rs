@@ -68,6 +68,21 @@ impl Line {
         }
     }
 
+    /// Reads on until `text` has come.
+    pub async fn read_until(&mut self, text: &str) -> Result<RawAnswer> {
+        let mut answer = RawAnswer(Vec::new());
+        let reading = async {
+            while !answer.text().contains(text) {
+                let mut part = [0; 4_096];
+                let length = self.0.read(&mut part).await?;
+                ensure!(length > 0, "it ended before {text:?}: {answer:?}");
+                answer.0.extend_from_slice(&part[..length]);
+            }
+            Ok(answer)
+        };
+        tokio::time::timeout(PATIENCE, reading).await.context("it does not come")?
+    }
+
     /// Reads one answer that says its length, and leaves the connection open.
     pub async fn read_one(&mut self) -> Result<RawAnswer> {
         let mut answer = RawAnswer(Vec::new());

@@ -40,6 +40,12 @@ pub(super) fn check_call(
     Err(listed.map_or(PathRefusal::NotListed, |call| PathRefusal::Method(call.allow())))
 }
 
+/// The URL of a call whose path and query were checked: the API base, a slash, the path as it came.
+pub(super) fn url(api_base: &str, path: &str, query: &str) -> String {
+    let separator = if query.is_empty() { "" } else { "?" };
+    format!("{api_base}/{path}{separator}{query}")
+}
+
 /// Checks a URL that a plugin wants a proof for: plainly below `api_base`, and not one of the daemon's own.
 pub(super) fn check_url(api_base: &str, url: &str) -> Result<(), Trouble> {
     let refusal = || Trouble::of(Code::UrlRefused);
@@ -72,6 +78,8 @@ pub(super) fn is_plain_query(query: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn call(method: &str, path: &str) -> Result<(), PathRefusal> {
@@ -175,6 +183,63 @@ mod tests {
             "",
         ] {
             assert!(check_url(BASE, bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Paths made of what is used to smuggle, mixed with what is honest.
+    fn paths() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("makepay"),
+            Just("payment-links"),
+            Just("settings"),
+            Just("/"),
+            Just("//"),
+            Just("."),
+            Just(".."),
+            Just("%2e"),
+            Just("%2f"),
+            Just("%5c"),
+            Just("\\"),
+            Just("@evil.example"),
+            Just(":"),
+            Just(":8443"),
+            Just("https://evil.example/"),
+            Just("?"),
+            Just("#"),
+            Just(";"),
+            Just("\t"),
+            Just("\r\n"),
+            Just("a"),
+            Just("\u{ff0e}"),
+        ];
+        prop_oneof![
+            "(makepay/)?(payment-links|settings|branding)(/[A-Za-z0-9._~-]{1,12})?",
+            proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat()),
+            ".{0,40}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_lies_below_the_base_and_is_what_was_listed(
+            path in paths(),
+            query in prop_oneof!["[a-z]{1,5}=[ -~]{0,20}", ".{0,40}", Just(String::new())],
+            method in prop_oneof![Just("GET"), Just("POST"), Just("PATCH")],
+            base in prop_oneof![
+                Just("https://pay.example/api/partner/v1"),
+                Just("http://127.0.0.1:8480/api/partner/v1"),
+                Just("https://[2001:db8::1]:8443"),
+            ],
+        ) {
+            if call(method, &path).is_ok() && is_plain_query(&query) {
+                let sent = url::Url::parse(&url(base, &path, &query)).expect("a URL");
+                let base = url::Url::parse(base).expect("a URL");
+                prop_assert_eq!(sent.origin(), base.origin());
+                let below = format!("{}/{path}", base.path().trim_end_matches('/'));
+                prop_assert_eq!(sent.path(), below);
+                prop_assert_eq!(sent.query().unwrap_or_default(), query);
+                prop_assert_eq!((sent.username(), sent.password(), sent.fragment()), ("", None, None));
+            }
         }
     }
 }

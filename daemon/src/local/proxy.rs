@@ -44,8 +44,9 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// One call, ready to be sent.
 struct Call {
     method: Method,
-    /// Below the API base, the query included.
-    target: String,
+    /// Below the API base.
+    path: String,
+    query: String,
     headers: HeaderMap,
 }
 
@@ -128,10 +129,9 @@ impl Call {
         if !paths::is_plain_query(query) {
             return Err(Trouble::of(Code::PathRefused));
         }
-        let separator = if query.is_empty() { "" } else { "?" };
-        let target = format!("{path}{separator}{query}");
         let headers = headers::going_in(request.headers());
-        Ok(Self { method: request.method().clone(), target, headers })
+        let (path, query) = (path.to_owned(), query.to_owned());
+        Ok(Self { method: request.method().clone(), path, query, headers })
     }
 
     async fn send(
@@ -142,7 +142,7 @@ impl Call {
         token: &Secret,
     ) -> Result<(reqwest::Response, Proof), Trouble> {
         let upstream = &working.upstream;
-        let url = format!("{api_base}/{}", self.target);
+        let url = paths::url(api_base, &self.path, &self.query);
         let proof = upstream
             .proof(&self.method, &url, Some(token))
             .await
