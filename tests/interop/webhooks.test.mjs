@@ -135,6 +135,25 @@ for (const make of LANDS) {
       ok(await verify(daemon, delivery(again, event())));
     });
 
+    it('are asked for again when kill -9 cuts the request off', async () => {
+      const site = `https://killed-${process.pid}-${deliveries += 1}.example`;
+      const daemon = await land.daemon('wordpress', {
+        site_url: site, redirect_uri: PLATFORMS.wordpress.callback(site), webhook_url: `${site}/hook`,
+      });
+      const hold = land.proxy.hold(SUBSCRIPTION);
+      await land.connect(daemon);
+      await hold.arrived;
+      assert.equal((await daemon.status()).webhook.state, 'pending');
+      refused(await verify(daemon, delivery(newest(), event())), 'webhook_pending', 503);
+      await daemon.kill();
+      hold.release();
+      await daemon.launch();
+      await active(daemon);
+      const [before, again] = secrets().slice(-2);
+      assert.equal(again, before, 'the same request has the same answer');
+      ok(await verify(daemon, delivery(again, event())));
+    });
+
     it('have a new secret at every connect and on demand, and the one before counts on', async () => {
       const daemon = await connected();
       const first = newest();

@@ -1,4 +1,5 @@
-//! Every command that is printed anywhere, in a page or in an advice, is one that this program takes.
+//! Every command that is printed anywhere, in a page or in an advice, is one that this program takes; every link
+//! between the pages leads somewhere.
 
 use std::{fs, path::Path};
 
@@ -85,6 +86,46 @@ fn advice_names_commands_that_there_are() {
         }
     }
     assert!(count > 2, "only {count} commands were found");
+}
+
+/// The names by which a page's headings are linked to.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+        .map(|title| title.chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["", "docs", "plugin-bridge"];
+    let mut count = 0;
+    for folder in folders.map(|folder| root.join(folder)) {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let page = fs::read_to_string(&path).expect("text");
+            for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                if link.contains("://") {
+                    continue;
+                }
+                let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+                let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+                assert!(target.exists(), "{}: {link}", path.display());
+                if !anchor.is_empty() && target.extension().is_some_and(|it| it == "md") {
+                    let there = anchors(&fs::read_to_string(&target).expect("text"));
+                    assert!(there.iter().any(|it| it == anchor), "{}: {link}", path.display());
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 30, "only {count} links were found");
 }
 
 #[test]

@@ -206,6 +206,7 @@ impl Session {
     /// Holds the intent against the store's file: another address is another subscription, none is none.
     fn want_webhook(&mut self, cx: &Context<'_>) {
         let webhook = &mut self.facts.webhook;
+        webhook.previous = webhook.previous.take().filter(|it| cx.now < it.until);
         let (Some(url), Some(connection)) = (&cx.config.webhook_url, &self.facts.connection) else {
             webhook.intent = None;
             return;

@@ -319,6 +319,8 @@ fn the_secret_before_counts_for_a_day_and_the_next_one_is_waited_for() {
     assert_eq!(verdict(&session.facts, "whsec_2"), Ok(()));
     session.facts.webhook.previous.as_mut().expect("kept").until = NOW;
     assert_eq!(verdict(&session.facts, "whsec_1"), Err(Code::WebhookSignatureInvalid));
+    session.apply(Event::Tick, &world.at(NOW));
+    assert_eq!(session.facts.webhook.previous, None, "what counts no more is kept no longer");
     let intent = Some(WebhookIntent {
         url: URL.to_owned(),
         grant_id: "grant_abc".to_owned(),
