@@ -7,6 +7,7 @@ mod disconnect;
 #[cfg(test)]
 mod documented;
 mod events;
+mod log;
 mod moment;
 mod paint;
 mod reload;
@@ -20,7 +21,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::Config,
@@ -52,6 +53,8 @@ enum Command {
     Adopt(adopt::Adopt),
     /// End the connection, here and at the payment platform
     Disconnect(disconnect::Disconnect),
+    /// Say the log's level, or change it for a time
+    Log(log::LogCommand),
     /// Have the daemon read the store's file again
     Reload(reload::Reload),
     /// The platform's notifications to the store
@@ -72,16 +75,6 @@ struct Where {
     socket: Option<PathBuf>,
 }
 
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum LogFormat {
-    /// Lines for people
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
 /// Parses the arguments, does what they say, and turns the outcome into an exit code.
 pub(crate) fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
@@ -91,6 +84,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Events(events) => events.main(),
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
+        Command::Log(log) => log.main(),
         Command::Reload(reload) => reload.main(),
         Command::Webhook(webhook) => webhook.main(),
     };

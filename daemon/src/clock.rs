@@ -67,10 +67,9 @@ impl dyn Entropy + '_ {
 pub(crate) struct System;
 
 impl System {
-    /// Draws once, so that no caller waits while the generator is seeded.
-    pub(crate) fn warmed() -> Self {
+    /// Draws once, so that no caller waits while the generator is seeded: the process's, and this thread's.
+    pub(crate) fn warm() {
         Self.fill(&mut [0; 32]);
-        Self
     }
 }
 

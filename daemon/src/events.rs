@@ -177,6 +177,12 @@ pub(crate) fn reload_failed(error: &dyn std::fmt::Display, kind: &'static str) {
     happened(Kind::ReloadFailed, None, json!({ "why": kind }));
 }
 
+/// The level of the log was changed.
+pub(crate) fn log_level_changed(report: crate::log::Report) {
+    let (level, until) = (report.level, report.until.map(|until| until.0));
+    warn!(event = "log_level_changed", ?level, until, "the level of the log is changed");
+}
+
 /// The daemon went into safe mode.
 pub(crate) fn safe_mode(why: &'static str) {
     error!(event = "safe_mode", why, "safe mode: nothing is sent to the server");

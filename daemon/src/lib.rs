@@ -17,6 +17,7 @@ mod history;
 mod journal;
 mod key;
 mod local;
+mod log;
 mod metrics;
 mod places;
 mod platform;

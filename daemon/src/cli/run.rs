@@ -15,9 +15,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
 };
-use tracing_subscriber::{EnvFilter, fmt};
 
-use super::{LogFormat, Where};
+use super::Where;
 use crate::{
     clock::{Clock as _, System},
     config::{Config, MetricsListen},
@@ -26,7 +25,7 @@ use crate::{
     events,
     history::History,
     local::{self, App, Doors, Guests, Residence, Strangers},
-    metrics,
+    log, metrics,
     places::{Places, Service},
     reload::watcher,
     supervisor::{self, Supervisor},
@@ -42,15 +41,15 @@ pub(super) struct Run {
     place: Where,
     /// How the log is written
     #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
-    /// What is logged: error, warn, info, debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log: tracing::Level,
+    log_format: log::Format,
+    /// What is logged
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    log: log::Level,
 }
 
 impl Run {
     pub(super) fn main(self) -> Result<ExitCode> {
-        self.start_log();
+        log::start(self.log, self.log_format);
         harden()?;
         let (manager, inherited) = systemd::take()?;
         let config_file = std::path::absolute(self.place.config_file())?;
@@ -74,16 +73,6 @@ impl Run {
         ))?;
         Ok(ExitCode::SUCCESS)
     }
-
-    fn start_log(&self) {
-        // Our own lines only: what libraries say at their lower levels is not vetted for secrets.
-        let filter = EnvFilter::new(format!("counterfoild={}", self.log));
-        let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Text => log.with_ansi(false).init(),
-            LogFormat::Json => log.json().init(),
-        }
-    }
 }
 
 /// No dumps with the key in them, no files that others can read, and descriptors for everybody who calls.
@@ -105,7 +94,9 @@ async fn run(
 ) -> Result<()> {
     // Before anybody can know of this process: an early SIGHUP must not end it.
     let signals = Signals::take()?;
-    let system = Arc::new(System::warmed());
+    let system = Arc::new(System);
+    // The generator takes long to be seeded: meanwhile files are read and doors opened.
+    let warming = tokio::task::spawn_blocking(System::warm);
     let guests = Guests::resolve(&config.local, places.socket_dir(), &*system)
         .map_err(anyhow::Error::msg)?;
     let custody = Custody::take(&places.state_dir)?;
@@ -166,6 +157,8 @@ async fn run(
         tokio::spawn(metrics::serve(listener, move || local::metrics_text(&app), end));
     }
     let serving = tokio::spawn(local::serve(doors, app, stopping));
+    warming.await?;
+    System::warm();
     manager.notifier.ready();
     events::started(&places.api_socket);
     tokio::spawn(manager.clone().tell_status(situations.clone(), status_clock, status_entropy));

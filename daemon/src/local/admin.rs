@@ -10,7 +10,7 @@ use super::{
     routes::control_body,
 };
 use crate::{
-    events,
+    events, log,
     session::{Done, Event, State, Status},
     trouble::{Code, Trouble},
 };
@@ -25,6 +25,13 @@ struct NoBody {}
 struct AdoptBody {
     /// The home of a site that called; without it, this place is meant.
     site: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogBody {
+    level: Option<log::Level>,
+    for_seconds: Option<u32>,
 }
 
 /// How it is after a decision.
@@ -66,6 +73,29 @@ pub(super) async fn reload(app: &App, request: Request<Incoming>) -> Result<Resp
         Err(error) => {
             let said = format!("The store's file is not taken over: {error}.");
             Err(Trouble::new(Code::ConfigRefused, said))
+        }
+    }
+}
+
+/// `POST /v1/admin/log`: changes the level of the log, or without one says what it is.
+pub(super) async fn log(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+    /// A day: nobody's debug log fills the disk.
+    const LONGEST: u32 = 86_400;
+    let LogBody { level, for_seconds } = control_body(request).await?;
+    let refuse = |what: &str| {
+        let said = format!("The request is not understood: {what}.");
+        Err(Trouble::new(Code::BodyMalformed, said))
+    };
+    match (level, for_seconds) {
+        (None, Some(_)) => refuse("for_seconds has no effect without level"),
+        (_, Some(seconds)) if !(1..=LONGEST).contains(&seconds) => {
+            refuse("for_seconds is 1 to 86400")
+        }
+        (None, None) => Ok(json(StatusCode::OK, &log::report())),
+        (Some(level), seconds) => {
+            let report = log::change(level, seconds, &*app.clock);
+            events::log_level_changed(report);
+            Ok(json(StatusCode::OK, &report))
         }
     }
 }

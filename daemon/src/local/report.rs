@@ -24,7 +24,7 @@ use super::{
 use crate::{
     events, history,
     history::{Kind, Query, Record},
-    metrics,
+    log, metrics,
     session::Status,
     trouble::{Code, Trouble},
 };
@@ -74,6 +74,7 @@ struct Daemon {
     guests: Guests,
     open_files_limit: Option<u64>,
     history_dropped: u64,
+    log: log::Report,
 }
 
 /// Who may call besides the owner and root, by number.
@@ -101,6 +102,7 @@ pub(super) fn owners_status(app: &App) -> OwnersStatus {
             guests: Guests { users: guests.users.clone(), groups: guests.groups.clone() },
             open_files_limit: getrlimit(Resource::Nofile).current,
             history_dropped: events::history().map_or(0, history::History::dropped),
+            log: log::report(),
         },
     }
 }

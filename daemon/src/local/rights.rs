@@ -55,6 +55,8 @@ pub(super) enum Verb {
     OwnersStatus,
     /// Signing for a plugin.
     Proofs,
+    /// The level of the log.
+    Log,
     /// The store's file is to be read again.
     Reload,
     /// How it is.
@@ -75,6 +77,7 @@ impl Verb {
                 | Self::History
                 | Self::Metrics
                 | Self::OwnersStatus
+                | Self::Log
                 | Self::Reload
                 | Self::WebhookRotate
         )
@@ -161,8 +164,8 @@ mod tests {
     ];
 
     /// Verbs for which there is no column, since they are the owner's like the first.
-    const OWNERS: [Verb; 5] =
-        [Verb::Adopt, Verb::History, Verb::Metrics, Verb::OwnersStatus, Verb::Reload];
+    const OWNERS: [Verb; 6] =
+        [Verb::Adopt, Verb::History, Verb::Log, Verb::Metrics, Verb::OwnersStatus, Verb::Reload];
 
     fn letter(answer: Result<(), Code>) -> char {
         match answer {

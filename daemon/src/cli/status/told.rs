@@ -146,8 +146,16 @@ impl Told<'_> {
             ("State", self.text("/daemon/state_dir")),
             ("Socket", self.text("/daemon/api_socket")),
             ("Metrics", self.text("/daemon/metrics_listen")),
+            ("Log", self.log()),
             ("History", dropped.map(|dropped| format!("{dropped} records were not kept"))),
         ]
+    }
+
+    /// The level of the log, where it is not the usual one.
+    fn log(&self) -> Option<String> {
+        let level = self.text("/daemon/log/level").filter(|level| level != "info")?;
+        let until = self.time("/daemon/log/until").map(|until| format!(", back {until}"));
+        Some(format!("{level}{}", until.unwrap_or_default()))
     }
 
     /// Why the daemon is in safe mode, and what can be done.
