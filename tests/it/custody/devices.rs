@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::ensure;
+use world::until;
 
 use super::*;
 
