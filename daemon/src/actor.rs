@@ -25,10 +25,10 @@ use crate::{
     conversation::Conversation,
     events,
     journal::{Journal, JournalError},
-    key::Keyring,
+    key::{KeyError, Keyring},
     session::{
         Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered,
-        Unsubscribed, Waiting,
+        Unrotated, Unsubscribed, Waiting,
     },
     surroundings::Standing,
     systemd::Pulse,
@@ -338,6 +338,22 @@ impl Actor {
                 let step = async move { conversation.recover(&order).await };
                 self.detach(step, Err(Unrecovered::Passing(broken)), event);
             }
+            Action::StageKey => {
+                let (keys, entropy) = (Arc::clone(&self.keys), Arc::clone(&self.entropy));
+                let event = |outcome| Event::KeyStaged { outcome };
+                self.detach(blocking(move || keys.stage(&*entropy)), Err(broken), event);
+            }
+            Action::DestroyKey(key) => {
+                let keys = Arc::clone(&self.keys);
+                let event = move |outcome| Event::KeyDestroyed { key, outcome };
+                self.detach(blocking(move || keys.destroy(&key)), Err(broken), event);
+            }
+            Action::Rotate(order) => {
+                let idempotency_key = order.idempotency_key.clone();
+                let event = |outcome| Event::Rotated { idempotency_key, outcome };
+                let step = async move { conversation.rotate(&order).await };
+                self.detach(step, Err(Unrotated::Passing(broken)), event);
+            }
             Action::Reset(order) => {
                 let reset_key = order.disconnect.reset_key.clone();
                 let event = |outcome| Event::ResetFinished { reset_key, outcome };
@@ -369,5 +385,19 @@ impl Actor {
 
     fn context(&self) -> Context<'_> {
         Context { config: &self.config, now: self.clock.now(), entropy: &*self.entropy }
+    }
+}
+
+/// Does something with the keys where it may take its time.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KeyError> + Send + 'static,
+) -> Result<T, Trouble> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the keys cannot be changed");
+            Err(Trouble::of(Code::StorageFailed))
+        }
+        Err(_) => Err(Trouble::of(Code::Internal)),
     }
 }

@@ -7,6 +7,7 @@ mod disconnect;
 #[cfg(test)]
 mod documented;
 mod events;
+mod key;
 mod log;
 mod moment;
 mod paint;
@@ -51,6 +52,8 @@ enum Command {
     Connect(connect::Connect),
     /// Say that the store moved here: ends safe mode, and the connection goes on
     Adopt(adopt::Adopt),
+    /// The key that the payment platform knows this store by
+    Key(key::Key),
     /// End the connection, here and at the payment platform
     Disconnect(disconnect::Disconnect),
     /// Say the log's level, or change it for a time
@@ -80,6 +83,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Run(run) => run.main(),
         Command::Adopt(adopt) => adopt.main(),
+        Command::Key(key) => key.main(),
         Command::Status(status) => status.main(),
         Command::Events(events) => events.main(),
         Command::Connect(connect) => connect.main(),

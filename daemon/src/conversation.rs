@@ -5,6 +5,7 @@
 
 mod authorize;
 mod discover;
+mod key;
 mod recover;
 mod register;
 mod reset;

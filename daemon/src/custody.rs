@@ -229,13 +229,24 @@ fn open(
     journal: &Path,
     seal: Option<Arc<Seal>>,
 ) -> Result<Estate, Damage> {
-    let (journal, identity, facts) = Journal::open(journal, seal)?;
+    let (journal, identity, mut facts) = Journal::open(journal, seal)?;
     let key = match keys.find(&facts.keys.current)? {
         Found::Here(_, key) => key,
         Found::Nothing => return Err(Damage::KeyGone(keys.place(Slot::A))),
         Found::OnlyOthers => return Err(Damage::Mismatch(keys.place(Slot::A))),
     };
     let keys = Arc::new(Keyring::new(keys, key));
+    if let Some(staged) = &facts.keys.staged {
+        match keys.load_staged(&staged.key) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(key = %staged.key, "the next key is gone; the one in force stays");
+                (facts.keys.staged, facts.rotation) = (None, None);
+            }
+            // The key in force is there, and that is enough to work with.
+            Err(error) => tracing::warn!(%error, "the next key cannot be used at the moment"),
+        }
+    }
     Ok(Estate { identity, keys, journal, facts, standing: Standing::default() })
 }
 

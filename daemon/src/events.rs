@@ -143,10 +143,17 @@ pub(crate) fn key_staged(key: &Thumbprint) {
     happened(Kind::KeyStaged, None, json!({ "key": key.to_string() }));
 }
 
-/// The server accepted the next key; the old one is gone.
+/// The server accepted the next key; the old one is kept until this one has proved itself.
 pub(crate) fn key_rotated(from: &Thumbprint, to: &Thumbprint) {
-    warn!(event = "key_rotated", %from, %to, "the key is replaced");
+    warn!(event = "key_rotated", %from, %to, "another key is in force");
     happened(Kind::KeyRotated, None, json!({ "from": from.to_string(), "to": to.to_string() }));
+}
+
+/// The server did not take the next key, or not yet; the one in force stays.
+pub(crate) fn key_rotation_failed(code: Code) {
+    let code = code.words().code;
+    warn!(event = "key_rotation_failed", code, "the key is not changed");
+    happened(Kind::KeyRotationFailed, Some(code), json!({}));
 }
 
 /// The connection was ended. `confirmed`: the server said so too.

@@ -9,6 +9,7 @@ mod door;
 mod events;
 mod gate;
 mod hall;
+mod keys;
 mod pace;
 mod paths;
 mod peer;

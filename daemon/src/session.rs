@@ -12,6 +12,7 @@ mod disconnect;
 mod event;
 mod facts;
 mod recovery;
+mod rotation;
 mod safe_mode;
 mod site;
 mod token;
@@ -26,14 +27,14 @@ pub(crate) use self::{
     event::{
         Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
         Leftover, PushOrder, RecoverOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder,
-        ResetOutcome, Unrecovered, Waiting,
+        ResetOutcome, RotateOrder, Unrecovered, Unrotated, Waiting,
     },
     facts::{
-        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, Keys, Receipt,
-        RecoveryIntent, RefreshIntent, Registration, Tokens,
+        Attempt, Binding, Company, Connection, Disconnect, Exchange, Facts, FormerKey, Keys,
+        Receipt, RecoveryIntent, RefreshIntent, Registration, RotationIntent, StagedKey, Tokens,
     },
     safe_mode::{Choice, SafeMode},
-    view::{ServerHealth, State, Status},
+    view::{NextKey, ServerHealth, State, Status},
     webhook::{Delivery, Genuine, SubscribeOrder, Subscribed, Unsubscribed, Webhook},
 };
 use crate::{
@@ -68,6 +69,11 @@ struct Running {
     redeeming: bool,
     refreshing: bool,
     recovering: bool,
+    /// The next key is being made.
+    staging: bool,
+    rotating: bool,
+    /// The key before this one is being removed.
+    destroying: bool,
     /// A recovery was refused since the start, so it is not begun again.
     recovery_refused: bool,
     /// The newest token had ended when it came.
@@ -82,6 +88,8 @@ struct Running {
     redeem_backoff: Backoff,
     refresh_backoff: Backoff,
     recovery_backoff: Backoff,
+    rotation_backoff: Backoff,
+    destroy_backoff: Backoff,
     reset_backoff: Backoff,
     webhook: webhook::Asking,
     /// When refreshes were forced lately.
@@ -144,6 +152,12 @@ impl Session {
             Event::Recovered { idempotency_key, outcome } => {
                 self.recovered(&idempotency_key, outcome, cx)
             }
+            Event::RotationAsked => self.rotation_asked(cx),
+            Event::KeyStaged { outcome } => self.key_staged(outcome, cx),
+            Event::Rotated { idempotency_key, outcome } => {
+                self.rotated(&idempotency_key, outcome, cx)
+            }
+            Event::KeyDestroyed { key, outcome } => self.key_destroyed(&key, outcome, cx),
             Event::DisconnectAsked { forget } => self.disconnect_asked(forget, cx),
             Event::ResetFinished { reset_key, outcome } => {
                 self.reset_finished(&reset_key, outcome, cx)
@@ -160,10 +174,11 @@ impl Session {
     pub(crate) fn next_due(&self) -> Option<UnixTime> {
         let facts = &self.facts;
         let renewal = facts.connection.as_ref().filter(|connection| connection.is_alive());
-        let renewal = renewal.filter(|_| facts.recovery.is_none());
+        let renewal = renewal.filter(|_| facts.recovery.is_none() && !self.rotation_is_open());
         let dues = [
             renewal.map(|connection| self.running.refresh_backoff.due(connection.tokens.renews_at)),
             self.recovery_due(),
+            self.rotation_due(),
             facts.exchange.as_ref().map(|it| self.running.redeem_backoff.due(it.since)),
             facts.disconnect.as_ref().map(|it| self.running.reset_backoff.due(it.since)),
             self.webhook_due(),
@@ -176,9 +191,17 @@ impl Session {
         let mut actions = self.redeem_if_due(cx);
         actions.extend(self.reset_if_due(cx));
         actions.extend(self.recover_if_due(cx));
+        actions.extend(self.rotate_if_due(cx));
         actions.extend(self.refresh_if_due(cx));
         actions.extend(self.subscribe_if_due(cx));
+        actions.extend(self.destroy_if_due(cx));
         actions
+    }
+
+    /// Whether the server is being asked something about the token family: never two things at a time.
+    fn is_asking(&self) -> bool {
+        let Running { refreshing, recovering, rotating, resetting, .. } = self.running;
+        refreshing || recovering || rotating || resetting
     }
 
     /// The disk took the facts.

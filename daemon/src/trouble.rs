@@ -197,6 +197,14 @@ codes! {
     Internal = 500 "internal"
         "The daemon failed in a way that it should not."
         "Restart the daemon and send its log to the plugin's maker.";
+    /// The server refused to change the key.
+    KeyRotationRefused = 502 "key_rotation_refused"
+        "The payment platform refused to change this store's key; the key that it has stays in force."
+        "Look for its code in the log; then run counterfoild key rotate again, or press Connect to have the merchant approve the new key.";
+    /// The key was changed a moment ago.
+    KeyUnproven = 409 "key_unproven"
+        "The key was changed a moment ago, and the former one is kept until the new one has renewed the tokens once."
+        "Wait for the next renewal (counterfoild status names its time), then run counterfoild key rotate again.";
     /// The server saw the key's tokens used in two places.
     KeyInTwoPlaces = 409 "key_in_two_places"
         "This store's key is in use in two places, so the payment platform will not renew the connection by itself."

@@ -5,6 +5,7 @@ mod crash;
 mod custody;
 mod forward;
 mod gate;
+mod key;
 mod life;
 mod recovery;
 mod secrets;

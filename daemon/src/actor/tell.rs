@@ -2,12 +2,17 @@
 
 use crate::{
     events,
-    session::{Action, Event, Facts, Failure, ResetOutcome, Unrecovered, Unsubscribed, Waiting},
+    session::{
+        Action, Event, Facts, Failure, ResetOutcome, Unrecovered, Unrotated, Unsubscribed, Waiting,
+    },
     trouble::{Code, Happened},
 };
 
 /// Tells what one event came to: called once, after the facts are on the disk.
 pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Action]) {
+    if before.keys.current != after.keys.current {
+        events::key_rotated(&before.keys.current, &after.keys.current);
+    }
     match event {
         Event::Registered { outcome: Ok(registration), .. } => {
             events::registered(&registration.client_id);
@@ -35,6 +40,11 @@ pub(super) fn tell(event: &Event, before: &Facts, after: &Facts, actions: &[Acti
         Event::Refreshed { outcome: Err(Failure::Final(_)), .. } => tell_loss(before, after),
         Event::Recovered { outcome: Ok(grant), .. } => events::recovered(&grant.grant_id),
         Event::Recovered { outcome: Err(reason), .. } => tell_unrecovered(reason, before, after),
+        Event::KeyStaged { outcome: Ok(key) } => events::key_staged(key),
+        Event::Rotated { outcome: Err(reason), .. } => {
+            tell_unrotated(reason);
+            tell_loss(before, after);
+        }
         Event::DisconnectAsked { .. }
             if before.connection.is_some() && after.connection.is_none() =>
         {
@@ -65,6 +75,16 @@ fn tell_unrecovered(reason: &Unrecovered, before: &Facts, after: &Facts) {
         Unrecovered::NotOffered => {}
     }
     tell_loss(before, after);
+}
+
+fn tell_unrotated(reason: &Unrotated) {
+    match reason {
+        Unrotated::Ended { trouble, .. } => events::recovery_begun(trouble.code),
+        Unrotated::NotOffered => {}
+        Unrotated::Passing(trouble) | Unrotated::Refused(trouble) => {
+            events::key_rotation_failed(trouble.code);
+        }
+    }
 }
 
 fn tell_loss(before: &Facts, after: &Facts) {

@@ -20,6 +20,8 @@ pub(super) struct Endpoints {
     pub(super) installations: String,
     pub(super) pushed_request: Option<String>,
     pub(super) revocation: Option<String>,
+    /// Where a store changes its key without the merchant.
+    pub(super) key: Option<String>,
     /// A lost token family can be replaced by a proof of the key.
     pub(super) recovery: bool,
 }
@@ -64,6 +66,7 @@ impl Endpoints {
             installations: required("native_installation_endpoint")?,
             pushed_request: optional("pushed_authorization_request_endpoint"),
             revocation: optional("revocation_endpoint"),
+            key: optional("native_installation_key_endpoint"),
             recovery: metadata
                 .get("grant_types_supported")
                 .and_then(Value::as_array)

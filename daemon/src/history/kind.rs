@@ -55,6 +55,8 @@ kinds! {
     HistoryBegunAnew = "history_begun_anew" "The history could not be read and was begun anew; the old file is history.db.damaged.";
     /// A new key was promoted.
     KeyRotated = "key_rotated" "The key {to} took the place of {from}.";
+    /// The server did not take the next key, or not yet.
+    KeyRotationFailed = "key_rotation_failed" "The key was not changed: {code}";
     /// A next key was made.
     KeyStaged = "key_staged" "The next key {key} was made.";
     /// The state was moved, or a backup of it put back.

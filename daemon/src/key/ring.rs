@@ -22,10 +22,6 @@ struct Inside {
     staged: Option<InstallationKey>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "a change of the key is prepared before it is asked for")
-)]
 impl Keyring {
     /// A ring whose key in force was found.
     pub(crate) fn new(store: Arc<dyn KeyStore>, current: InstallationKey) -> Self {

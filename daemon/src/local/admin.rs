@@ -7,18 +7,13 @@ use super::{
     App, Response,
     control::{self, PATIENCE},
     problem::json,
-    routes::control_body,
+    routes::{NoBody, control_body},
 };
 use crate::{
     events, log,
     session::{Done, Event, State, Status},
     trouble::{Code, Trouble},
 };
-
-/// A body that says nothing.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoBody {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

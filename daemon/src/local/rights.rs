@@ -53,12 +53,16 @@ pub(super) enum Verb {
     Metrics,
     /// How it is, and where the daemon lives.
     OwnersStatus,
+    /// Which keys there are.
+    Key,
     /// Signing for a plugin.
     Proofs,
     /// The level of the log.
     Log,
     /// The store's file is to be read again.
     Reload,
+    /// Another key.
+    RotateKey,
     /// How it is.
     Status,
     /// Another secret for notifications.
@@ -79,6 +83,8 @@ impl Verb {
                 | Self::OwnersStatus
                 | Self::Log
                 | Self::Reload
+                | Self::Key
+                | Self::RotateKey
                 | Self::WebhookRotate
         )
     }
@@ -164,8 +170,16 @@ mod tests {
     ];
 
     /// Verbs for which there is no column, since they are the owner's like the first.
-    const OWNERS: [Verb; 6] =
-        [Verb::Adopt, Verb::History, Verb::Log, Verb::Metrics, Verb::OwnersStatus, Verb::Reload];
+    const OWNERS: [Verb; 8] = [
+        Verb::Adopt,
+        Verb::History,
+        Verb::Key,
+        Verb::Log,
+        Verb::Metrics,
+        Verb::OwnersStatus,
+        Verb::Reload,
+        Verb::RotateKey,
+    ];
 
     fn letter(answer: Result<(), Code>) -> char {
         match answer {

@@ -10,12 +10,12 @@ use hyper::{
     body::Incoming,
     header::{ALLOW, HeaderValue},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Response, Visit, admin, control, events, problem::problem, proofs, proxy, report, rights::Verb,
-    site, webhooks,
+    Response, Visit, admin, control, events, keys, problem::problem, proofs, proxy, report,
+    rights::Verb, site, webhooks,
 };
 use crate::{
     platform::{Call, Platform},
@@ -39,6 +39,8 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/healthz", "GET", Verb::Health),
     ("/v1/admin/adopt", "POST", Verb::Adopt),
     ("/v1/admin/events", "GET", Verb::History),
+    ("/v1/admin/key", "GET", Verb::Key),
+    ("/v1/admin/key/rotate", "POST", Verb::RotateKey),
     ("/v1/admin/log", "POST", Verb::Log),
     ("/v1/admin/metrics", "GET", Verb::Metrics),
     ("/v1/admin/reload", "POST", Verb::Reload),
@@ -52,6 +54,11 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/v1/status", "GET", Verb::Status),
     ("/v1/webhooks/verify", "POST", Verb::WebhookVerify),
 ];
+
+/// A body that says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoBody {}
 
 /// Answers a request that the gate has admitted, if its caller `may`.
 pub(super) async fn answer(
@@ -85,6 +92,8 @@ pub(super) async fn answer(
         Verb::Admin => Err(Trouble::of(Code::NotFound)),
         Verb::Adopt => admin::adopt(app, request).await,
         Verb::Api => proxy::forward(visit, request).await,
+        Verb::Key => keys::show(app),
+        Verb::RotateKey => keys::rotate(app, request).await,
         Verb::Callback => control::callback(app, request).await,
         Verb::Connect => control::connect(app, request).await,
         Verb::Disconnect => control::disconnect(app, request).await,

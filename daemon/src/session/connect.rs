@@ -31,6 +31,8 @@ impl Session {
         let known = std::mem::replace(&mut self.facts.registration_sent, true);
         self.connects += 1;
         let connect = self.connects;
+        // From here on the server may make the staged key the one in force, and the answer be lost.
+        self.doubt_key(true);
         let current = self.facts.keys.current;
         let key = self.facts.keys.staged.as_ref().map_or(current, |staged| staged.key);
         self.running.connecting = Some(Connecting { connect, ask, key, attempt: None });

@@ -16,8 +16,10 @@ impl Session {
         self.facts.pending = None;
         self.facts.exchange = None;
         self.facts.receipt = None;
+        // What the server has not heard of is not begun any more.
+        self.facts.rotation.take_if(|intent| intent.sends == 0);
         let mut actions = Vec::new();
-        for waiting in [Waiting::Connect, Waiting::Callback] {
+        for waiting in [Waiting::Connect, Waiting::Callback, Waiting::Rotation] {
             actions.push(Action::Settle(waiting, Err(Trouble::of(Code::NotConnected))));
         }
         self.running.connecting = None;
@@ -37,8 +39,7 @@ impl Session {
         self.running.reset_hopeless = false;
         self.running.reset_renewed = false;
         let work = self.due_work(cx);
-        let under_way =
-            self.running.resetting || self.running.refreshing || self.running.recovering;
+        let under_way = self.is_asking();
         if !under_way {
             actions.push(Action::Reply(Ok(Done::Disconnect(Disconnecting::default()))));
         }
@@ -55,10 +56,7 @@ impl Session {
         // A merchant who is approving anew must not be reset in the middle of it.
         let approving = self.facts.exchange.is_some()
             || self.facts.pending.as_ref().is_some_and(|attempt| cx.now < attempt.expires_at);
-        let free = !self.running.resetting
-            && !self.running.refreshing
-            && !self.running.recovering
-            && !approving;
+        let free = !self.is_asking() && !approving;
         let possible = !self.running.reset_needs_token && !self.running.reset_hopeless;
         if !free || !possible || !self.running.reset_backoff.is_over(cx.now) {
             return Vec::new();
@@ -100,7 +98,7 @@ impl Session {
                 self.running.reset_renewed = true;
                 let mut actions = self.due_work(cx);
                 let alive = self.facts.connection.as_ref().is_some_and(super::Connection::is_alive);
-                if !alive && !self.running.recovering {
+                if !alive && !self.is_asking() {
                     actions.extend(self.reset_without_token(cx));
                 }
                 actions
@@ -143,6 +141,8 @@ impl Session {
         self.facts.disconnect = None;
         self.facts.refresh = None;
         self.facts.recovery = None;
+        self.doubt_key(self.rotation_is_open());
+        self.facts.rotation = None;
         self.facts.moved_from = None;
         self.facts.webhook = Webhook::default();
         self.facts.site = None;

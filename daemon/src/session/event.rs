@@ -65,6 +65,27 @@ pub(crate) enum Event {
         /// How it ended.
         outcome: Result<Grant, Unrecovered>,
     },
+    /// Somebody wants another key.
+    RotationAsked,
+    /// The next key was made, or not.
+    KeyStaged {
+        /// The key.
+        outcome: Result<Thumbprint, Trouble>,
+    },
+    /// A rotation ended.
+    Rotated {
+        /// The key of the request.
+        idempotency_key: String,
+        /// How it ended.
+        outcome: Result<Grant, Unrotated>,
+    },
+    /// The key before this one was removed, or not.
+    KeyDestroyed {
+        /// The key.
+        key: Thumbprint,
+        /// How it ended.
+        outcome: Result<(), Trouble>,
+    },
     /// Somebody wants to disconnect.
     DisconnectAsked {
         /// End it here alone, whatever the server knows.
@@ -104,6 +125,7 @@ impl Event {
             Self::TokenDemanded { .. } => Some(Waiting::Token),
             Self::DisconnectAsked { .. } => Some(Waiting::Disconnect),
             Self::WebhookRotationAsked => Some(Waiting::Webhook),
+            Self::RotationAsked => Some(Waiting::Rotation),
             _ => None,
         }
     }
@@ -116,6 +138,9 @@ impl Event {
             Self::Refreshed { .. } | Self::Recovered { .. } => Some(Waiting::Token),
             Self::ResetFinished { .. } => Some(Waiting::Disconnect),
             Self::Subscribed { .. } => Some(Waiting::Webhook),
+            Self::KeyStaged { .. } | Self::Rotated { .. } | Self::KeyDestroyed { .. } => {
+                Some(Waiting::Rotation)
+            }
             _ => None,
         }
     }
@@ -190,6 +215,24 @@ impl Failure {
     }
 }
 
+/// Why a rotation gave nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Unrotated {
+    /// The family has ended, or its answer is past keeping.
+    Ended {
+        /// Why.
+        trouble: Trouble,
+        /// The server did take the new key.
+        accepted: bool,
+    },
+    /// The server changes no keys without the merchant.
+    NotOffered,
+    /// It may pass: send the same again later.
+    Passing(Trouble),
+    /// The server keeps the key that it has.
+    Refused(Trouble),
+}
+
 /// How an attempt to end the connection at the server ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ResetOutcome {
@@ -216,6 +259,8 @@ pub(crate) enum Action {
     Push(PushOrder),
     /// Redeem a code.
     Redeem(Exchange),
+    /// Remove a key that is in force no more.
+    DestroyKey(Thumbprint),
     /// Ask for a new token family by the key.
     Recover(RecoverOrder),
     /// Refresh the tokens.
@@ -224,10 +269,14 @@ pub(crate) enum Action {
     Reset(ResetOrder),
     /// Ask for notifications.
     Subscribe(SubscribeOrder),
+    /// Have the server take the staged key.
+    Rotate(RotateOrder),
+    /// Make the next key.
+    StageKey,
 }
 
 impl Action {
-    /// Whether the server will hear of it.
+    /// Whether it changes anything outside: at the server, or among the keys.
     pub(crate) fn is_step(&self) -> bool {
         !matches!(self, Self::Reply(_) | Self::Settle(..))
     }
@@ -248,6 +297,8 @@ pub(crate) enum Waiting {
     Disconnect,
     /// The platform's word on notifications.
     Webhook,
+    /// The end of a change of the key.
+    Rotation,
 }
 
 /// An answer to whoever asked.
@@ -270,6 +321,10 @@ pub(crate) enum Done {
     Disconnect(Disconnecting),
     /// There is a new secret for notifications.
     Webhook,
+    /// Another key is in force: this one.
+    KeyRotated(Thumbprint),
+    /// The next key is made: this one. The merchant must approve it.
+    KeyStaged(Thumbprint),
 }
 
 /// A connection as a callback's answer tells it.
@@ -369,6 +424,31 @@ pub(crate) struct RecoverOrder {
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When the family was lost.
+    pub(crate) since: UnixTime,
+}
+
+/// What a rotation sends and expects.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RotateOrder {
+    /// The key in force.
+    pub(crate) current: Thumbprint,
+    /// The key that takes its place.
+    pub(crate) next: Thumbprint,
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The refresh token.
+    pub(crate) refresh: Secret,
+    /// The resource.
+    pub(crate) audience: String,
+    /// The scopes that stay as they are.
+    pub(crate) scopes: ScopeSet,
+    /// The company that stays as it is.
+    pub(crate) company_id: String,
+    /// The approval that stays as it is.
+    pub(crate) grant_id: String,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// When it began.
     pub(crate) since: UnixTime,
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) refresh: Option<RefreshIntent>,
     /// Intent: the key is asking for a new token family.
     pub(crate) recovery: Option<RecoveryIntent>,
+    /// Intent: the server is being asked to take the staged key.
+    pub(crate) rotation: Option<RotationIntent>,
     /// The recoveries that there were.
     pub(crate) recoveries: Recoveries,
     /// Intent: the connection is being ended.
@@ -73,6 +75,12 @@ impl Keys {
     /// The one key of a new installation.
     pub(crate) fn of(current: Thumbprint) -> Self {
         Self { current, since: None, staged: None, former: None }
+    }
+
+    /// The key that the server most likely holds in force.
+    pub(crate) fn in_force_perhaps(&self) -> Thumbprint {
+        let told = self.staged.as_ref().filter(|staged| staged.told);
+        told.map_or(self.current, |staged| staged.key)
     }
 }
 
@@ -290,6 +298,8 @@ pub(crate) struct RefreshIntent {
 pub(crate) struct RecoveryIntent {
     /// The family that was lost.
     pub(crate) family: u64,
+    /// The key that asks.
+    pub(crate) key: Thumbprint,
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// How often it was sent. What was sent more than once may have been answered before.
@@ -298,6 +308,21 @@ pub(crate) struct RecoveryIntent {
     pub(crate) cause: Happened,
     /// Not to be sent before: somebody counts recoveries, the server or we.
     pub(crate) not_before: Option<UnixTime>,
+}
+
+/// The staged key on its way to the server. A retry sends exactly this again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct RotationIntent {
+    /// The family whose refresh token is presented.
+    pub(crate) family: u64,
+    /// The staged key.
+    pub(crate) next: Thumbprint,
+    /// The key by which the server knows a retry.
+    pub(crate) idempotency_key: String,
+    /// How often it was sent. What was sent once may have been done.
+    pub(crate) sends: u32,
+    /// When it began.
+    pub(crate) since: UnixTime,
 }
 
 /// How often the key had to bring a lost connection back.

@@ -39,10 +39,7 @@ impl Session {
             || self.running.reset_needs_token
             || self.running.reset_hopeless;
         // An approval that is on its way brings a family of its own.
-        let free = !self.running.recovering
-            && !self.running.refreshing
-            && !self.running.resetting
-            && self.facts.exchange.is_none();
+        let free = !self.is_asking() && self.facts.exchange.is_none();
         if !needed || !free {
             return Vec::new();
         }
@@ -58,7 +55,7 @@ impl Session {
         intent.sends = intent.sends.saturating_add(1);
         self.running.recovering = true;
         vec![Action::Recover(RecoverOrder {
-            key: self.facts.keys.current,
+            key: intent.key,
             client_id: connection.client_id.clone(),
             audience: connection.audience.clone(),
             scopes: connection.scopes.clone(),
@@ -91,8 +88,11 @@ impl Session {
         };
         self.running.recovering = false;
         match outcome {
-            Ok(grant) => return self.connection_recovered(grant, cx),
+            Ok(grant) => return self.connection_recovered(&intent, grant, cx),
             Err(Unrecovered::Passing(trouble)) => {
+                if trouble.code == Code::ProofRefused {
+                    self.ask_with_the_other_key();
+                }
                 self.running.recovery_backoff.fail(trouble.retry_after, cx);
                 self.note(&trouble, cx);
             }
@@ -117,25 +117,37 @@ impl Session {
         actions
     }
 
-    fn connection_recovered(&mut self, grant: Grant, cx: &Context<'_>) -> Vec<Action> {
-        let Some(connection) = &mut self.facts.connection else { return Vec::new() };
-        self.facts.families += 1;
-        connection.family = self.facts.families;
-        connection.company = grant.company.clone();
-        connection.tokens = token::tokens(grant, cx);
-        connection.lost = None;
+    fn connection_recovered(
+        &mut self,
+        intent: &RecoveryIntent,
+        grant: Grant,
+        cx: &Context<'_>,
+    ) -> Vec<Action> {
+        if intent.key == self.facts.keys.current {
+            self.confirm_key();
+        } else {
+            self.promote(cx);
+        }
         self.facts.recovery = None;
         let recoveries = &mut self.facts.recoveries;
         recoveries.count += 1;
         recoveries.times.retain(|at| counts(*at, cx.now));
         recoveries.times.push(cx.now);
         self.running.recovery_backoff = Backoff::default();
-        self.running.reset_hopeless = false;
-        let renewed = self.renewed(cx);
+        let renewed = self.begin_family(grant, cx);
         let work = self.due_work(cx);
         let mut actions = Vec::from_iter(self.settle_token(renewed, cx));
         actions.extend(work);
         actions
+    }
+
+    /// Of two keys the server may hold either one in force. It consumes nothing for the wrong one.
+    fn ask_with_the_other_key(&mut self) {
+        let keys = &self.facts.keys;
+        let staged = keys.staged.as_ref().filter(|staged| staged.told);
+        if let (Some(intent), Some(staged)) = (&mut self.facts.recovery, staged) {
+            intent.key = if intent.key == staged.key { keys.current } else { staged.key };
+        }
     }
 
     /// The server will not give a family to this key. Only a person can go on.
@@ -173,6 +185,7 @@ impl Session {
         let not_before = self.own_limit(cx);
         self.facts.recovery = Some(RecoveryIntent {
             family: connection.family,
+            key: self.facts.keys.in_force_perhaps(),
             idempotency_key: token::idempotency_key(cx),
             sends: 0,
             cause,
@@ -203,7 +216,7 @@ impl Session {
         }
     }
 
-    fn settle_without_token(&self, cx: &Context<'_>) -> Action {
+    pub(super) fn settle_without_token(&self, cx: &Context<'_>) -> Action {
         let why = self.may_use_token().err().unwrap_or_else(|| self.why_waiting(cx));
         Action::Settle(Waiting::Token, Err(why))
     }

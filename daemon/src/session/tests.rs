@@ -14,6 +14,7 @@ use crate::{
 mod connect;
 mod disconnect;
 mod recovery;
+mod rotation;
 mod safe_mode;
 mod site;
 mod token;
@@ -97,8 +98,8 @@ fn foreign() -> Facts {
     facts
 }
 
-fn states() -> [(State, Facts); 8] {
-    [
+fn states() -> Vec<(State, Facts)> {
+    vec![
         (State::Unregistered, Facts::default()),
         (State::Disconnected, samples::registered()),
         (State::AwaitingApproval, samples::awaiting()),
@@ -124,9 +125,9 @@ fn facts_say_the_state() {
     assert_eq!(session(anew).state(&world.at(NOW)), State::AwaitingApproval);
 }
 
-fn events() -> [(&'static str, Event); 11] {
+fn events() -> Vec<(&'static str, Event)> {
     let final_failure = || Err(Failure::Final(Trouble::of(Code::ReconnectRequired)));
-    [
+    vec![
         ("tick", Event::Tick),
         ("connect", Event::ConnectAsked(Ask::default())),
         ("registered", Event::Registered { connect: 9, outcome: Err(passing()) }),
@@ -143,6 +144,14 @@ fn events() -> [(&'static str, Event); 11] {
             Event::Recovered {
                 idempotency_key: "other".to_owned(),
                 outcome: Err(Unrecovered::NotOffered),
+            },
+        ),
+        ("rotate", Event::RotationAsked),
+        (
+            "rotated",
+            Event::Rotated {
+                idempotency_key: "other".to_owned(),
+                outcome: Err(Unrotated::NotOffered),
             },
         ),
         ("disconnect", Event::DisconnectAsked { forget: false }),
@@ -169,102 +178,40 @@ fn first(actions: &[Action]) -> String {
         Some(Action::Push(_)) => "push".to_owned(),
         Some(Action::Redeem(_)) => "redeem".to_owned(),
         Some(Action::Refresh(_)) => "refresh".to_owned(),
+        Some(Action::DestroyKey(_)) => "destroy".to_owned(),
         Some(Action::Recover(_)) => "recover".to_owned(),
+        Some(Action::Rotate(_)) => "rotate".to_owned(),
+        Some(Action::StageKey) => "stage".to_owned(),
         Some(Action::Reset(_)) => "reset".to_owned(),
         Some(Action::Subscribe(_)) => "subscribe".to_owned(),
     }
 }
 
-/// What each state does with each event, by the name of the first action.
+/// What each state does with each event, by the name of the first action; events in the order of [`events`].
+const TABLE: [&str; 8] = [
+    "-, register, -, -, callback_state_unknown, -, not_connected, -, -, stage, -, \
+     Connect not_connected, -",
+    "-, register, -, -, callback_state_unknown, -, not_connected, -, -, stage, -, \
+     Connect not_connected, -",
+    "-, register, -, -, redeem, -, not_connected, -, -, connect_in_progress, -, \
+     Connect not_connected, -",
+    "redeem, register, -, -, redeem, -, not_connected, -, -, callback_pending, -, \
+     callback_pending, -",
+    "-, register, -, -, callback_state_unknown, -, ok, -, -, stage, -, \
+     Connect not_connected, -",
+    "recover, register, -, -, callback_state_unknown, -, reconnect_required, -, -, stage, \
+     -, Connect not_connected, -",
+    "reset, register, -, -, callback_state_unknown, -, disconnect_pending, -, -, \
+     disconnect_pending, -, Connect not_connected, -",
+    "-, safe_mode, -, -, safe_mode, -, safe_mode, -, -, safe_mode, -, safe_mode, -",
+];
+
 #[test]
 fn every_state_takes_every_event() {
     let events = events();
-    let unknown = "callback_state_unknown";
-    let expected: [[&str; 11]; 8] = [
-        [
-            "-",
-            "register",
-            "-",
-            "-",
-            unknown,
-            "-",
-            "not_connected",
-            "-",
-            "-",
-            "Connect not_connected",
-            "-",
-        ],
-        [
-            "-",
-            "register",
-            "-",
-            "-",
-            unknown,
-            "-",
-            "not_connected",
-            "-",
-            "-",
-            "Connect not_connected",
-            "-",
-        ],
-        [
-            "-",
-            "register",
-            "-",
-            "-",
-            "redeem",
-            "-",
-            "not_connected",
-            "-",
-            "-",
-            "Connect not_connected",
-            "-",
-        ],
-        [
-            "redeem",
-            "register",
-            "-",
-            "-",
-            "redeem",
-            "-",
-            "not_connected",
-            "-",
-            "-",
-            "callback_pending",
-            "-",
-        ],
-        ["-", "register", "-", "-", unknown, "-", "ok", "-", "-", "Connect not_connected", "-"],
-        [
-            "recover",
-            "register",
-            "-",
-            "-",
-            unknown,
-            "-",
-            "reconnect_required",
-            "-",
-            "-",
-            "Connect not_connected",
-            "-",
-        ],
-        [
-            "reset",
-            "register",
-            "-",
-            "-",
-            unknown,
-            "-",
-            "disconnect_pending",
-            "-",
-            "-",
-            "Connect not_connected",
-            "-",
-        ],
-        ["-", "safe_mode", "-", "-", "safe_mode", "-", "safe_mode", "-", "-", "safe_mode", "-"],
-    ];
     let world = World::default();
-    for ((state, facts), row) in states().into_iter().zip(expected) {
-        for ((name, event), expected) in events.iter().zip(row) {
+    for ((state, facts), row) in states().into_iter().zip(TABLE) {
+        for ((name, event), expected) in events.iter().zip(row.split(", ")) {
             let actions = session(facts.clone()).apply(event.clone(), &world.at(NOW));
             assert_eq!(first(&actions), expected, "{state:?} × {name}");
         }

@@ -79,6 +79,11 @@ impl Session {
     }
 
     fn connected(&mut self, exchange: &Exchange, grant: Grant, cx: &Context<'_>) -> Vec<Action> {
+        if self.facts.keys.current == exchange.key {
+            self.confirm_key();
+        } else if self.facts.keys.staged.as_ref().is_some_and(|it| it.key == exchange.key) {
+            self.promote(cx);
+        }
         self.facts.families += 1;
         let answer = Connected {
             company: grant.company.clone(),
@@ -100,6 +105,7 @@ impl Session {
         self.facts.exchange = None;
         self.facts.refresh = None;
         self.facts.recovery = None;
+        self.facts.rotation = None;
         self.facts.disconnect = None;
         self.facts.disconnected_at = None;
         self.facts.moved_from = None;
@@ -132,13 +138,15 @@ impl Session {
         if let Some(other) = current.as_ref().filter(|access| rejected != Some(access)) {
             return vec![Action::Reply(Ok(Done::Token(other.clone())))];
         }
-        if self.running.refreshing || self.running.recovering {
+        let Running { refreshing, recovering, rotating, .. } = self.running;
+        if refreshing || recovering || rotating {
             return Vec::new();
         }
-        if self.facts.recovery.is_some() {
-            let recovery = self.recover_if_due(cx);
+        if self.facts.recovery.is_some() || self.rotation_is_open() {
+            let mut resumed = self.recover_if_due(cx);
+            resumed.extend(self.rotate_if_due(cx));
             let waits = || vec![Action::Reply(Err(self.why_waiting(cx)))];
-            return if recovery.is_empty() { waits() } else { recovery };
+            return if resumed.is_empty() { waits() } else { resumed };
         }
         if !self.running.refresh_backoff.is_over(cx.now) {
             return vec![Action::Reply(Err(self.why_waiting(cx)))];
@@ -160,8 +168,7 @@ impl Session {
         } else {
             self.facts.refresh.is_some() || cx.now >= connection.tokens.renews_at
         };
-        let free =
-            !self.running.refreshing && !self.running.resetting && self.facts.recovery.is_none();
+        let free = !self.is_asking() && self.facts.recovery.is_none() && !self.rotation_is_open();
         if due && free && connection.is_alive() && self.running.refresh_backoff.is_over(cx.now) {
             self.refresh_now(cx)
         } else {
@@ -219,6 +226,9 @@ impl Session {
                 connection.company = grant.company.clone();
                 connection.tokens = tokens(grant, cx);
                 self.facts.refresh = None;
+                if let Some(former) = &mut self.facts.keys.former {
+                    former.surpassed = true;
+                }
                 self.renewed(cx)
             }
             Err(Failure::Passing(trouble)) => {
@@ -231,6 +241,19 @@ impl Session {
         let mut actions = Vec::from_iter(self.settle_token(renewed, cx));
         actions.extend(work);
         actions
+    }
+
+    /// Takes the first tokens of a new family of the same connection.
+    pub(super) fn begin_family(&mut self, grant: Grant, cx: &Context<'_>) -> Result<(), Trouble> {
+        self.facts.families += 1;
+        if let Some(connection) = &mut self.facts.connection {
+            connection.family = self.facts.families;
+            connection.company = grant.company.clone();
+            connection.tokens = tokens(grant, cx);
+            connection.lost = None;
+        }
+        self.running.reset_hopeless = false;
+        self.renewed(cx)
     }
 
     /// Takes note that there are new tokens. One that ended on its way is renewed at once, a second in a row later.
@@ -262,7 +285,7 @@ impl Session {
         let reply = match (renewed.and_then(|()| self.may_use_token()), self.valid_tokens(cx)) {
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(tokens)) => Ok(Done::Token(tokens.access.clone())),
-            (Ok(()), None) if self.running.refreshing => return None,
+            (Ok(()), None) if self.is_asking() => return None,
             (Ok(()), None) => Err(self.why_waiting(cx)),
         };
         Some(Action::Settle(Waiting::Token, reply))
@@ -292,8 +315,9 @@ impl Session {
     pub(super) fn why_waiting(&self, cx: &Context<'_>) -> Trouble {
         let last = self.running.last_error.as_ref().map(|happened| happened.trouble.clone());
         let trouble = last.unwrap_or_else(|| Trouble::of(Code::ServerUnreachable));
-        let [refresh, recovery] = [self.running.refresh_backoff, self.running.recovery_backoff];
-        trouble.retry_after(refresh.remaining(cx.now).max(recovery.remaining(cx.now)))
+        let Running { refresh_backoff, recovery_backoff, rotation_backoff, .. } = self.running;
+        let waits = [refresh_backoff, recovery_backoff, rotation_backoff];
+        trouble.retry_after(waits.iter().map(|it| it.remaining(cx.now)).max().unwrap_or(0))
     }
 }
 

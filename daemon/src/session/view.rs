@@ -99,6 +99,8 @@ pub(crate) struct Status {
     pub(crate) thumbprint: Option<Thumbprint>,
     /// Where it lives, and since when it is in force.
     pub(crate) key: Option<KeyView>,
+    /// The next key, which waits until the server accepts it.
+    pub(crate) next_key: Option<NextKey>,
     /// Who gets paid.
     pub(crate) company: Option<Company>,
     /// What was approved.
@@ -172,6 +174,17 @@ pub(crate) struct KeyView {
     pub(crate) since: Option<UnixTime>,
 }
 
+/// A key that waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct NextKey {
+    /// The key.
+    pub(crate) thumbprint: Thumbprint,
+    /// When it was made.
+    pub(crate) since: UnixTime,
+    /// The server is being asked to take it; else the merchant must approve it.
+    pub(crate) asking: bool,
+}
+
 /// An attempt's times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct PendingTimes {
@@ -242,6 +255,7 @@ impl Session {
             client_id: client_id.cloned(),
             thumbprint: Some(facts.keys.current),
             key: Some(KeyView { home, thumbprint: facts.keys.current, since: facts.keys.since }),
+            next_key: self.next_key(),
             company: connection.map(|connection| connection.company.clone()),
             scopes: connection.map(|it| it.scopes.iter().map(str::to_owned).collect()),
             grant_id: connection.map(|connection| connection.grant_id.clone()),
@@ -258,6 +272,13 @@ impl Session {
             last_error: self.last_error().as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
         }
+    }
+
+    /// The key that waits.
+    pub(crate) fn next_key(&self) -> Option<NextKey> {
+        let staged = self.facts.keys.staged.as_ref()?;
+        let asking = self.facts.rotation.is_some();
+        Some(NextKey { thumbprint: staged.key, since: staged.since, asking })
     }
 
     fn pending(&self, cx: &Context<'_>) -> Option<PendingTimes> {
@@ -356,7 +377,9 @@ impl Session {
 
     /// Whether a trouble will end a connection that still works.
     pub(super) fn endangers(&self, happened: &Happened) -> bool {
-        let renewing = self.facts.refresh.is_some() || self.facts.recovery.is_some();
+        let renewing = self.facts.refresh.is_some()
+            || self.facts.recovery.is_some()
+            || self.rotation_is_open();
         renewing || happened.trouble.code == Code::StorageFailed
     }
 }
@@ -378,6 +401,7 @@ impl Status {
             client_id: None,
             thumbprint: None,
             key: None,
+            next_key: None,
             company: None,
             scopes: None,
             grant_id: None,
