@@ -3,9 +3,11 @@
 use std::{fs, process::Command};
 
 use anyhow::{Result, ensure};
-use world::{Daemon, Line, until};
+use world::{
+    Browser, Daemon, Decision, Front, Line, Place, Server, Settings, Step, free_port, until,
+};
 
-use super::{status, with_port};
+use super::{SITE, status, with_port};
 
 /// A real limit below what is open already: nothing can be opened any more.
 fn limit(daemon: &Daemon, soft: usize) -> Result<()> {
@@ -87,5 +89,36 @@ async fn accepting_survives_that_no_descriptor_is_left() -> Result<()> {
     for line in &mut old {
         ask(line).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn renewals_have_descriptors_of_their_own() -> Result<()> {
+    let front = Front::listen().await?;
+    let lifetime = [("COUNTERFOIL_LIFETIMES_ACCESS_TOKEN", "4")];
+    let _server = Server::start_behind(&front, &lifetime).await?;
+    let port = format!("127.0.0.1:{}", free_port()?);
+    let local = format!("tcp = \"{port}\"");
+    let settings = Settings { local: &local, descriptors: Some(128), ..Settings::default() };
+    let daemon = Daemon::start_with(&front.issuer(), SITE, settings).await?;
+    let connected = daemon.connect(&mut Browser::new()?, Decision::Approve).await?;
+    assert_eq!(connected.status, 200, "{connected:?}");
+    // Two callers take all they can have, and stand in the queue for more.
+    let mut held = Vec::new();
+    for place in [daemon.place(), Place::Port(port)] {
+        for _ in 0..100 {
+            held.push(place.open().await?);
+        }
+    }
+    let before = front.count(Step::Refresh);
+    until("two renewals while nothing is left", async || {
+        (front.count(Step::Refresh) >= before + 2).then_some(())
+    })
+    .await?;
+    let answer = daemon.owners_place().say(status("shop")).await?;
+    assert!(answer.text().contains("\"state\":\"connected\""), "{}", answer.text());
+    assert!(!daemon.log()?.contains("cannot accept connections"), "{}", daemon.log()?);
+    assert!(open_descriptors(&daemon)? < 128);
+    drop(held);
     Ok(())
 }
