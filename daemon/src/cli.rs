@@ -13,6 +13,7 @@ mod moment;
 mod paint;
 mod reload;
 mod run;
+mod separate;
 mod status;
 mod webhook;
 
@@ -54,6 +55,8 @@ enum Command {
     Adopt(adopt::Adopt),
     /// The key that the payment platform knows this store by
     Key(key::Key),
+    /// Say that this is a store of its own: another key, another identity; the original is not touched
+    Separate(separate::Separate),
     /// End the connection, here and at the payment platform
     Disconnect(disconnect::Disconnect),
     /// Say the log's level, or change it for a time
@@ -84,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run.main(),
         Command::Adopt(adopt) => adopt.main(),
         Command::Key(key) => key.main(),
+        Command::Separate(separate) => separate.main(),
         Command::Status(status) => status.main(),
         Command::Events(events) => events.main(),
         Command::Connect(connect) => connect.main(),

@@ -1,7 +1,8 @@
 //! The state directory: one owner at a time, an identity that is born whole and never made a second time.
 //!
 //! Key and journal belong together. While they are made, a file named `birth` stands beside them; it goes before
-//! anything is signed, so a birth that a power cut interrupted is simply begun again. Without it, a key without
+//! anything is signed, so a birth that a power cut interrupted is simply begun again. An installation that is given up
+//! ends with the same mark: whatever lies beside it is destroyed, and never opened. Without it, a key without
 //! its journal, a journal without its key, or either one damaged is a loss that only a person can judge.
 
 use std::{
@@ -176,6 +177,18 @@ impl Custody {
         Ok(estate)
     }
 
+    /// Gives up the installation, whose journal nobody may have open: once this has returned, no start opens it ever
+    /// again, and the next [`Self::open`] destroys it and makes another. If it fails, everything is as it was.
+    pub(crate) fn give_up(&self) -> io::Result<()> {
+        let birth = self.dir.join(BIRTH_FILE);
+        let Err(error) = files::write_durably(&birth, b"", 0o600) else { return Ok(()) };
+        match fs::remove_file(&birth) {
+            // The mark stands, and cannot be taken back: what it says will be done.
+            Err(refused) if refused.kind() != io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        }
+    }
+
     fn find_or_bear(
         &self,
         settings: &KeySettings,
@@ -187,7 +200,12 @@ impl Custody {
         let seal = key::open_seal(settings, &credentials)?;
         let keys = key::open_store(&self.dir, settings, &credentials, seal.clone())?;
         if birth.exists() {
-            remove_if_there(&journal)?;
+            // An old rollback journal would be played into the new file.
+            for unfinished in [journal::FILE, journal::ROLLBACK_FILE] {
+                remove_if_there(&self.dir.join(unfinished))?;
+            }
+            files::sync_parent(&journal).map_err(JournalError::from)?;
+            keys.remove(Slot::B)?;
             return self.bear(keys, Leftover::Replace, (&journal, seal), clock, entropy);
         }
         if journal.exists() {
@@ -289,6 +307,73 @@ mod tests {
             identity_at(dir.path()).expect("born");
             assert!(!dir.path().join(BIRTH_FILE).exists());
         }
+    }
+
+    /// Wherever a kill comes: the copy in safe mode with all it had, or another installation with nothing of it.
+    #[test]
+    fn a_separation_cut_short_anywhere_leaves_the_one_or_the_other() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let original = parent.path().join("original");
+        let first = identity_at(&original).expect("born");
+        let rollback = "journal.db-journal";
+        let files = [KEY, "key-b.pem", journal::FILE, rollback];
+        // What a step leaves of each file: the old one, none, or a new one that is torn.
+        let [old, none, torn] = ["old", "none", "torn"];
+        let steps: [(bool, [&str; 4]); 8] = [
+            (false, [old, old, old, old]),
+            (true, [old, old, old, old]),
+            (true, [old, old, none, old]),
+            (true, [old, old, none, none]),
+            (true, [old, none, none, none]),
+            (true, [none, none, none, none]),
+            (true, [torn, none, none, none]),
+            (true, [torn, none, torn, torn]),
+        ];
+        for (at, (marked, left)) in steps.into_iter().enumerate() {
+            let copy = parent.path().join(format!("copy-{at}"));
+            files::create_private_dir(&copy).expect("made");
+            for (file, state) in files.iter().zip(left) {
+                let source = original.join(if *file == "key-b.pem" { KEY } else { file });
+                match state {
+                    "old" if *file == rollback => fs::write(copy.join(file), "").expect("written"),
+                    "old" => drop(fs::copy(source, copy.join(file)).expect("copied")),
+                    "torn" => fs::write(copy.join(file), "torn").expect("written"),
+                    _ => {}
+                }
+            }
+            let custody = Custody::take(&copy).expect("taken");
+            if marked {
+                custody.give_up().expect("given up");
+            }
+            let open = || custody.open(&KeySettings::default(), &System, &System).expect("whole");
+            let estate = open();
+            let is_new = estate.identity != first;
+            assert_eq!(is_new, marked, "step {at}");
+            assert_eq!(estate.standing.evidence.is_empty(), marked, "step {at}: a copy is known");
+            let thumbprint = estate.facts.keys.current;
+            if marked {
+                let place = estate.facts.place.clone();
+                let keys = estate.facts.keys.clone();
+                let fresh = Facts { keys, place, ..Facts::default() };
+                assert_eq!(estate.facts, fresh, "step {at}: nothing of the copy is left");
+                assert!(!copy.join("key-b.pem").exists() && !copy.join(BIRTH_FILE).exists());
+            }
+            drop(estate);
+            assert_eq!(open().facts.keys.current, thumbprint, "step {at}: and it stays so");
+        }
+        assert_eq!(identity_at(&original).expect("untouched"), first);
+    }
+
+    #[test]
+    fn what_cannot_be_given_up_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = identity_at(dir.path()).expect("born");
+        let custody = Custody::take(dir.path()).expect("taken");
+        // Nothing can be written under the temporary name.
+        fs::create_dir(dir.path().join("birth.new")).expect("made");
+        assert!(custody.give_up().is_err());
+        drop(custody);
+        assert_eq!(identity_at(dir.path()).expect("still there"), first);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! None of them fails, blocks or takes a secret. Names of events are stable; what has many values (ids, thumbprints,
 //! times) goes into log and history, never into a metric.
 
-#![expect(dead_code, reason = "an event may be here before the first who tells it")]
-
 use std::sync::OnceLock;
 
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};

@@ -173,7 +173,8 @@ pub(crate) fn judge(bound: &Place, seen: &Place, former: &Former) -> Verdict {
     match found {
         None => Verdict::Moved,
         Some(found) => {
-            evidence.push(found);
+            // The most telling sign first: people read that one.
+            evidence.insert(0, found);
             Verdict::Copy(evidence)
         }
     }

@@ -30,6 +30,9 @@ use crate::{
 /// The name of the journal's file in the state directory.
 pub(crate) const FILE: &str = "journal.db";
 
+/// The name of SQLite's file beside it, by which a change that was cut short is taken back.
+pub(crate) const ROLLBACK_FILE: &str = "journal.db-journal";
+
 /// `CtrF` in SQLite's header: the file is ours.
 const APPLICATION_ID: i64 = 0x4374_7246;
 

@@ -5,6 +5,7 @@
 //! the same idempotency key.
 
 mod inside;
+mod separate;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,8 +20,10 @@ use crate::{
     events,
     local::Guests,
     reload::{self, Effect, FileReport, ReloadError, Reloaded, compare},
+    session::Leftover,
     situation::{Life, Situation, Situations},
     systemd::{Manager, Pulse},
+    trouble::{Code, Trouble},
 };
 
 /// Commands that may wait for the supervisor before senders have to.
@@ -37,6 +40,13 @@ const LAST_LOOK: Duration = Duration::from_mins(5);
 pub(crate) enum Command {
     /// Read the store's file again and go by it; a degraded daemon tries its state again.
     Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
+    /// Give up the installation and make another.
+    Separate {
+        /// Also where nothing says that it is a copy.
+        abandon: bool,
+        /// Hears what stands at the server of an installation that was no copy.
+        asker: oneshot::Sender<Result<Option<Leftover>, Trouble>>,
+    },
     /// The store's file may have changed.
     FileChanged,
     /// Changes of the store's file are noticed from now on.
@@ -89,6 +99,15 @@ impl Handle {
         let (asker, answer) = oneshot::channel();
         self.tell(Command::Reload(asker)).await;
         answer.await.unwrap_or(Err(ReloadError::Ending))
+    }
+}
+
+impl Handle {
+    /// Has the installation given up and another made.
+    pub(crate) async fn separate(&self, abandon: bool) -> Result<Option<Leftover>, Trouble> {
+        let (asker, answer) = oneshot::channel();
+        self.tell(Command::Separate { abandon, asker }).await;
+        answer.await.unwrap_or(Err(Trouble::of(Code::Internal)))
     }
 }
 
@@ -157,6 +176,9 @@ impl Supervisor {
             Command::Reload(asker) => {
                 // Who asked may have gone; the file is gone by all the same.
                 let _ = asker.send(self.reload(Cause::Asked).await);
+            }
+            Command::Separate { abandon, asker } => {
+                let _ = asker.send(self.separate(abandon).await);
             }
             Command::FileChanged => {
                 // Told in status and in the log.
@@ -234,6 +256,10 @@ impl Supervisor {
             Some(inside) => inside.end().await,
             None => Leftovers::default(),
         };
+        self.build(config, leftovers).await
+    }
+
+    async fn build(&mut self, config: &Arc<Config>, leftovers: Leftovers) -> Life {
         let before = Arc::clone(&self.situations.borrow());
         let known = match &before.life {
             Life::Degraded { why, .. } => Some(why.as_str()),

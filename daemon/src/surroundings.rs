@@ -152,7 +152,7 @@ mod tests {
         let mut copied = facts.clone();
         let standing = stand(&copy, &mut copied);
         let there = original.canonicalize().expect("real").to_string_lossy().into_owned();
-        assert_eq!(standing.evidence.last(), Some(&Evidence::OriginalThere(there)));
+        assert_eq!(standing.evidence.first(), Some(&Evidence::OriginalThere(there)));
         assert_eq!(copied, bound, "a copy binds nothing");
 
         let renamed = parent.path().join("renamed");

@@ -96,7 +96,7 @@ codes! {
     /// A store of another platform or server cannot have moved here.
     AdoptRefused = 409 "adopt_refused"
         "The store's file names another platform or another server than the connection's, so the store cannot have moved here."
-        "Put the former platform and issuer back into the store's file, or empty the daemon's state directory and connect this store as one of its own.";
+        "Put the former platform and issuer back into the store's file, or run counterfoild separate and connect this store as one of its own.";
     /// The server refused to push or to begin an authorization.
     AuthorizationRefused = 502 "authorization_refused"
         "The payment platform refused to begin the approval."
@@ -264,7 +264,7 @@ codes! {
     /// The server knows our registration id with another address.
     RegistrationIdentityMismatch = 409 "registration_identity_mismatch"
         "The payment platform knows this installation under another address; this store is probably a copy."
-        "On the original, change nothing. On the copy, give the daemon an empty state directory and connect it as a store of its own.";
+        "On the original, change nothing. On the copy, run counterfoild separate --abandon and connect it as a store of its own.";
     /// The server refused the registration.
     RegistrationRefused = 502 "registration_refused"
         "The payment platform refused to register this store."
@@ -272,11 +272,15 @@ codes! {
     /// The state may be a copy, or was made for another store or server.
     SafeMode = 409 "safe_mode"
         "The daemon's state may be a copy of another store's, so it is not used."
-        "Run counterfoild status on the store's machine: it says why, and what to do with a store that moved and with a store of its own.";
+        "Run counterfoild status on the store's machine: it says why, and names the commands for a store that moved and for a store of its own.";
     /// More or other scopes than the registration gave.
     ScopesRefused = 400 "scopes_refused"
         "The plugin asked for permissions that this platform does not give to such a store."
         "Ask for fewer permissions.";
+    /// The key lies where an original may use it too.
+    SeparateRefused = 409 "separate_refused"
+        "The key lies in a token that the original may use as well, so no other can be put in its place."
+        "Stop the daemon, name another key.label in the store's file, move the state directory away, start the daemon and connect.";
     /// The metadata is not what the contract wants.
     ServerUnacceptable = 502 "server_unacceptable"
         "The payment platform's description of itself is not acceptable."

@@ -30,6 +30,11 @@ impl Adopt {
         block_on(async {
             let admin = Admin::find(&self.place)?;
             let status = admin.ask(Method::GET, "/v1/status", None).await?;
+            let in_doubt = status.get("safe_mode").is_some_and(|it| !it.is_null());
+            anyhow::ensure!(
+                in_doubt || self.site.is_some(),
+                "nothing says that this store is a copy, so there is nothing to adopt"
+            );
             say(&match &self.site {
                 Some(home) => format!(
                     "The connection will be for {home}, and the site that it is for now becomes a stranger."

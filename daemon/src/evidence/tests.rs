@@ -63,7 +63,7 @@ fn a_machine_with_an_id() {
         &bound,
         &at("/t", mark(10, 100)),
         &holds(mark(10, 100), false),
-        "other_directory original_there",
+        "original_there other_directory",
     );
     check("files numbered anew", &bound, &at("/s", mark(99, 100)), gone, "same");
     check("restored in place", &bound, &at("/s", mark(10, 200)), gone, "moved");
@@ -73,35 +73,35 @@ fn a_machine_with_an_id() {
         &bound,
         &at("/t", mark(12, 200)),
         &holds(mark(10, 100), false),
-        "copied_file other_directory original_there",
+        "original_there copied_file other_directory",
     );
     check(
         "copied, another state in its place",
         &bound,
         &at("/t", mark(12, 200)),
         &holds(mark(13, 210), false),
-        "copied_file other_directory former_taken",
+        "former_taken copied_file other_directory",
     );
     check(
         "copied from where nobody may look",
         &bound,
         &at("/t", mark(12, 200)),
         &Former::Unseen,
-        "copied_file other_directory former_unseen",
+        "former_unseen copied_file other_directory",
     );
     check(
         "copied into a container that has the host's id",
         &bound,
         &place(here, 2, "/t", mark(12, 200)),
         gone,
-        "copied_file other_directory other_root",
+        "other_root copied_file other_directory",
     );
     check(
         "the same image on another host, its id baked in",
         &bound,
         &place(here, 2, "/s", mark(12, 200)),
         gone,
-        "copied_file other_root",
+        "other_root copied_file",
     );
     check(
         "a volume mounted into a new container of that image",
@@ -143,7 +143,7 @@ fn a_machine_without_an_id() {
         &bound,
         &place(None, 2, "/s", mark(12, 200)),
         gone,
-        "copied_file machine_unknown",
+        "machine_unknown copied_file",
     );
     check(
         "from a container to its host",
@@ -157,7 +157,7 @@ fn a_machine_without_an_id() {
         &bound,
         &place(Some("a"), 3, "/s", mark(12, 200)),
         gone,
-        "copied_file machine_unknown",
+        "machine_unknown copied_file",
     );
 }
 
@@ -183,7 +183,7 @@ fn a_file_system_without_birth_times() {
         &bound,
         &at(here, "/t", 77),
         &holds(number(10), false),
-        "other_directory original_there",
+        "original_there other_directory",
     );
     check("copied to another machine", &bound, &at(Some("b"), "/s", 77), gone, "other_machine");
     let nameless = place(None, 1, "/s", number(10));
@@ -193,7 +193,7 @@ fn a_file_system_without_birth_times() {
         &nameless,
         &at(None, "/t", 77),
         gone,
-        "other_directory machine_unknown",
+        "machine_unknown other_directory",
     );
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     events, log,
-    session::{Done, Event, State, Status},
+    session::{Done, Event, Leftover, State, Status},
     trouble::{Code, Trouble},
 };
 
@@ -29,12 +29,22 @@ struct LogBody {
     for_seconds: Option<u32>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeparateBody {
+    /// Also where nothing says that this is a copy.
+    #[serde(default)]
+    abandon: bool,
+}
+
 /// How it is after a decision.
 #[derive(Serialize)]
 struct Decided {
     state: State,
     summary: String,
     next_step: String,
+    /// What stands at the platform and is not known here any more.
+    leftover: Option<Leftover>,
 }
 
 /// `POST /v1/admin/adopt`: this place, and the address in the store's file, are the store's; or a site that called is.
@@ -49,15 +59,26 @@ pub(super) async fn adopt(app: &App, request: Request<Incoming>) -> Result<Respo
                 app.strangers.forget(&site);
             }
             events::adopted();
-            Ok(decided(app))
+            Ok(decided(app, None))
         }
         _ => Err(Trouble::of(Code::Internal)),
     }
 }
 
-fn decided(app: &App) -> Response {
+/// `POST /v1/admin/separate`: this is a store of its own.
+pub(super) async fn separate(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
+    let SeparateBody { abandon } = control_body(request).await?;
+    let leftover = app.supervisor.separate(abandon).await?;
+    Ok(decided(app, leftover))
+}
+
+fn decided(app: &App, leftover: Option<Leftover>) -> Response {
     let Status { state, summary, next_step, .. } = control::status_of(app);
-    json(StatusCode::OK, &Decided { state, summary, next_step })
+    let next_step = match leftover {
+        Some(_) => control::REVOKE_THERE.to_owned(),
+        None => next_step,
+    };
+    json(StatusCode::OK, &Decided { state, summary, next_step, leftover })
 }
 
 /// `POST /v1/admin/reload`: reads the store's file again.

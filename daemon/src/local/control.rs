@@ -26,7 +26,7 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What to do after a disconnect of which the server knows nothing.
-const REVOKE_THERE: &str =
+pub(super) const REVOKE_THERE: &str =
     "The payment platform was not told: open its Connected apps page and revoke this store there.";
 
 #[derive(Deserialize)]

@@ -63,6 +63,8 @@ pub(super) enum Verb {
     Reload,
     /// Another key.
     RotateKey,
+    /// Another identity in place of this one.
+    Separate,
     /// How it is.
     Status,
     /// Another secret for notifications.
@@ -85,6 +87,7 @@ impl Verb {
                 | Self::Reload
                 | Self::Key
                 | Self::RotateKey
+                | Self::Separate
                 | Self::WebhookRotate
         )
     }

@@ -149,7 +149,8 @@ impl Session {
         self.running = Running::default();
     }
 
-    fn leftover(&self) -> Option<Leftover> {
+    /// What stands at the server and would be forgotten here.
+    pub(crate) fn leftover(&self) -> Option<Leftover> {
         self.facts.connection.as_ref().map(|connection| Leftover {
             client_id: connection.client_id.clone(),
             company: connection.company.clone(),

@@ -137,8 +137,8 @@ impl Session {
         };
         let separate = Choice {
             name: "separate",
-            message: "This is a store of its own, such as a staging copy: stop the daemon, empty its state directory, start it and connect it anew; the original is not touched.".to_owned(),
-            command: None,
+            message: "This is a store of its own, such as a staging copy: it gets a key of its own, the copied one is destroyed here, and it is connected anew; the original is not touched.".to_owned(),
+            command: Some(self.command("separate")),
         };
         let leave = Choice {
             name: "leave",

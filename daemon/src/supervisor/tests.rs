@@ -1,3 +1,4 @@
+mod separate;
 mod watched;
 mod world;
 

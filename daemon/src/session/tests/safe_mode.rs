@@ -92,7 +92,7 @@ fn status_says_why_and_names_the_commands() {
         commands,
         [
             ("adopt", Some("counterfoild adopt --state-dir '/my copy'")),
-            ("separate", None),
+            ("separate", Some("counterfoild separate --state-dir '/my copy'")),
             ("leave", None),
         ]
     );
