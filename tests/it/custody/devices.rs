@@ -146,3 +146,45 @@ async fn a_key_of_a_tpm_connects_and_outlives_its_absence() -> Result<()> {
     daemon.resume().await?;
     assert_works(&daemon).await
 }
+
+#[tokio::test]
+async fn a_change_of_key_takes_it_from_its_file_into_the_token() -> Result<()> {
+    let (server, place) = (Server::start().await?, tempfile::tempdir()?);
+    let mut daemon = daemon(&server, "")?;
+    connect(&mut daemon).await?;
+    let (before, file) = (thumbprint(&daemon).await?, daemon.path("state").join("key-a.pem"));
+
+    // With another store in the file, the key in its file goes on being used.
+    let settings = make_token(place.path())?;
+    let store = fs::read_to_string(daemon.path("store.toml"))?;
+    fs::write(daemon.path("store.toml"), store.replace("[key]\n", &format!("[key]\n{settings}")))?;
+    let conf = place.path().join("softhsm2.conf").to_str().context("a path")?.to_owned();
+    daemon.environment.push(("SOFTHSM2_CONF".to_owned(), conf));
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_works(&daemon).await?;
+    assert_eq!(thumbprint(&daemon).await?, before);
+    assert_eq!(home(&daemon).await?, ("file".to_owned(), Some(false)));
+
+    let changed = daemon.command(&["key", "rotate"])?;
+    assert!(changed.status.success(), "{changed:?}");
+    assert_works(&daemon).await?;
+    assert_eq!(home(&daemon).await?, ("pkcs11".to_owned(), None));
+    let after = thumbprint(&daemon).await?;
+    assert_ne!(after, before);
+
+    // The former key goes when the new one has renewed the tokens; the new one is found without it.
+    daemon.kill()?;
+    if file.exists() {
+        fs::remove_file(&file)?;
+    }
+    daemon.resume().await?;
+    assert_works(&daemon).await?;
+    assert_eq!(thumbprint(&daemon).await?, after);
+
+    // Back into a file no key comes: words, and no new key.
+    fs::write(daemon.path("store.toml"), store)?;
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_degraded(&daemon, "the key is kept in pkcs11").await
+}
