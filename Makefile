@@ -8,7 +8,7 @@ DEVICES := --features counterfoild/pkcs11,counterfoild/tpm,counterfoil-tests/dev
 # What tpm2-tss says to stderr of every TPM that a test switches off.
 export TSS2_LOG := all+NONE
 
-.PHONY: help test lint unit interop soak demo bench setup clean
+.PHONY: help test lint unit interop soak fuzz demo bench setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -35,6 +35,9 @@ interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 soak: setup ## every fault at every point, and thousands of kills: hours (make test runs a sample of it)
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	COUNTERFOIL_SOAK=1 $(CARGO) test --locked -p counterfoil-tests --test faults -- --nocapture
+
+fuzz: setup ## cargo-fuzz, a minute for each reader of foreign bytes (TARGET=…, SECONDS_EACH=…)
+	@scripts/fuzz
 
 demo: setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)
 	$(CARGO) build --locked --workspace --bins

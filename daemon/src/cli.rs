@@ -25,6 +25,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(fuzzing)]
+pub(crate) use self::run::run as run_daemon;
 use crate::{
     config::Config,
     places::{Places, Service, Wishes},

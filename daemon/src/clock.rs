@@ -107,7 +107,7 @@ pub(crate) fn own_randomness() -> SystemRandom {
     SystemRandom::new()
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fixed {
     //! Randomness that counts.
 

@@ -13,6 +13,9 @@ mod deliveries;
 mod events;
 mod evidence;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod history;
 mod journal;
 mod key;

@@ -220,7 +220,8 @@ impl Session {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, expect(dead_code, reason = "fuzzers begin with one of the samples"))]
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

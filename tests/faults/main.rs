@@ -3,6 +3,7 @@
 //! `make test` runs a fixed sample of this, `make soak` all of it (`COUNTERFOIL_SOAK=1`).
 
 mod canaries;
+mod dice;
 mod disconnect;
 mod flight;
 mod flow;
@@ -10,6 +11,7 @@ mod matrix;
 mod shop;
 mod stage;
 mod storm;
+mod surface;
 
 /// Whether everything is to be run, and not a sample.
 fn is_soak() -> bool {

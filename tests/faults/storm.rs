@@ -5,25 +5,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use world::{Behaviour, Step, now};
 
-use crate::{is_soak, shop::Shop, stage::Stage};
+use crate::{dice::Dice, is_soak, shop::Shop, stage::Stage};
 
 /// Rounds in a sample, and in a soak.
 const ROUNDS: (u32, u32) = (150, 5_000);
 
 /// The longest that a daemon lives in a round, in microseconds.
 const LONGEST_LIFE: u64 = 60_000;
-
-/// Random numbers that the same seed gives again (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-}
 
 /// What the server does in a storm: mostly it answers.
 const WEATHER: [Behaviour; 6] = [
@@ -57,8 +45,7 @@ async fn a_storm_of_kills_loses_nothing() -> Result<()> {
 
 /// One life of the daemon, cut short, and the next one, which must have everything.
 async fn storm(stage: &Stage, shop: &mut Shop, dice: &mut Dice) -> Result<()> {
-    let lot = usize::try_from(dice.throw(WEATHER.len() as u64))?;
-    stage.front.script(Step::Refresh, &[WEATHER[lot]]);
+    stage.front.script(Step::Refresh, &[WEATHER[dice.among(WEATHER.len())]]);
     let life = Duration::from_micros(dice.throw(LONGEST_LIFE));
     if dice.throw(4) == 0 {
         // Killed while it starts, and takes up what its last life left.

@@ -85,7 +85,8 @@ fn harden() -> Result<()> {
     Ok(())
 }
 
-async fn run(
+/// The daemon, from its start to its end.
+pub(crate) async fn run(
     config_file: PathBuf,
     config: Arc<Config>,
     places: Places,
