@@ -2,14 +2,15 @@
 
 mod admin;
 mod adopt;
+mod bundle;
 mod connect;
 mod disconnect;
+mod doctor;
 #[cfg(test)]
 mod documented;
 mod events;
 mod key;
 mod log;
-mod moment;
 mod paint;
 mod reload;
 mod run;
@@ -49,6 +50,10 @@ enum Command {
     Run(run::Run),
     /// Say how the connection is, and what to do
     Status(status::StatusCommand),
+    /// Check everything that the connection hangs on, and say what to do
+    Doctor(doctor::Doctor),
+    /// Write a file that may be mailed to support: no secret is in it
+    SupportBundle(bundle::SupportBundle),
     /// Tell what happened: registrations, renewals, failures, who called what
     Events(events::Events),
     /// Connect the store: prints the address to open, waits for the approval, names the company
@@ -91,6 +96,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Key(key) => key.main(),
         Command::Separate(separate) => separate.main(),
         Command::Status(status) => status.main(),
+        Command::Doctor(doctor) => doctor.main(),
+        Command::SupportBundle(bundle) => bundle.main(),
         Command::Events(events) => events.main(),
         Command::Connect(connect) => connect.main(),
         Command::Disconnect(disconnect) => disconnect.main(),
@@ -111,6 +118,16 @@ impl Where {
 
     fn config_file(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+
+    /// The same, whatever is wrong with the store's file: that is for somebody else to say.
+    fn look(&self) -> anyhow::Result<Places> {
+        self.find().or_else(|_| {
+            let text = std::fs::read_to_string(self.config_file()).unwrap_or_default();
+            let config = Config::parse(&text).ok();
+            let socket = config.and_then(|config| config.local.socket);
+            Places::decide(&self.wishes(), &Service::from_environment(), socket.as_deref())
+        })
     }
 
     /// Where the daemon should be that these arguments speak of.

@@ -22,6 +22,7 @@ use hyper::{
 };
 
 use self::discover::Endpoints;
+pub(crate) use self::discover::why_unacceptable;
 use crate::{
     config::Config,
     journal::Identity,

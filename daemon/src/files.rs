@@ -51,6 +51,16 @@ pub(crate) enum Distrust {
 ///
 /// Directories that everybody may write to are accepted above it when they are sticky, as `/tmp` is.
 pub(crate) fn check_trusted(path: &Path) -> Result<(), Distrust> {
+    let group = rustix::process::getegid().as_raw();
+    check_trusted_for(path, rustix::process::geteuid().as_raw(), Some(group))
+}
+
+/// Checks the same for another user, and the group that shares directories with it.
+pub(crate) fn check_trusted_for(
+    path: &Path,
+    user: u32,
+    group: Option<u32>,
+) -> Result<(), Distrust> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| Distrust::Unreadable { path, source }
@@ -58,7 +68,7 @@ pub(crate) fn check_trusted(path: &Path) -> Result<(), Distrust> {
     let real = path.canonicalize().map_err(unreadable(path))?;
     for (depth, place) in real.ancestors().enumerate() {
         let metadata = fs::metadata(place).map_err(unreadable(place))?;
-        check_place(place, &metadata, depth > 0)?;
+        check_place(place, &metadata, depth > 0, (user, group))?;
     }
     Ok(())
 }
@@ -77,14 +87,18 @@ pub(crate) fn check_roots(path: &Path) -> Result<(), Distrust> {
     Ok(())
 }
 
-fn check_place(path: &Path, metadata: &Metadata, is_ancestor: bool) -> Result<(), Distrust> {
-    let (me, my_group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+fn check_place(
+    path: &Path,
+    metadata: &Metadata,
+    is_ancestor: bool,
+    (user, group): (u32, Option<u32>),
+) -> Result<(), Distrust> {
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    if owner != 0 && owner != me {
+    if owner != 0 && owner != user {
         return Err(Distrust::Owner { path: path.to_owned(), owner });
     }
     let sticky = is_ancestor && mode & 0o1000 != 0;
-    let shared_group = is_ancestor && (metadata.gid() == 0 || metadata.gid() == my_group);
+    let shared_group = is_ancestor && (metadata.gid() == 0 || group == Some(metadata.gid()));
     let by_others = mode & 0o002 != 0 || (mode & 0o020 != 0 && !shared_group);
     if by_others && !sticky {
         return Err(Distrust::Writable { path: path.to_owned(), mode });

@@ -16,8 +16,9 @@ use std::{
     sync::Arc,
 };
 
-use counterfoil_protocol::{UnixTime, encoding::sha256, secret::Secret};
+use counterfoil_protocol::{UnixTime, encoding::sha256, jwk::Thumbprint, secret::Secret};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use self::cover::{Cover, Part};
@@ -194,6 +195,34 @@ impl Journal {
         }
         let identity = Identity { registration_id: Secret::new(registration_id.as_str()) };
         Ok((journal, identity, facts))
+    }
+
+    /// Looks at a journal without changing anything: whether it is whole, and which key it names, if it is not sealed.
+    pub(crate) fn look(path: &Path) -> Result<Option<Thumbprint>, JournalError> {
+        let damaged =
+            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
+        let unusable = |error: rusqlite::Error| unusable(path, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(unusable)?;
+        let journal = Self { db, cover: Cover(None) };
+        match journal.kind().map_err(unusable)? {
+            (APPLICATION_ID, found) if found > layout::CURRENT => {
+                return Err(JournalError::Newer { found });
+            }
+            (APPLICATION_ID, _) => {}
+            _ => return Err(damaged("it is not a journal of this daemon")),
+        }
+        let check: String = journal
+            .db
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
+            .map_err(unusable)?;
+        if check != "ok" {
+            return Err(damaged("its pages do not fit together"));
+        }
+        // Facts that are whole and no JSON are sealed; what they say is for whoever has the credential.
+        let document: Value = serde_json::from_str(&journal.document(path)?).unwrap_or_default();
+        let current = document.pointer("/keys/current").and_then(Value::as_str);
+        Ok(current.and_then(|current| current.parse().ok()))
     }
 
     /// Replaces the facts. When this returns, they are on the disk.

@@ -31,6 +31,7 @@ use serde::Serialize;
 pub(crate) use self::{
     credential::Credentials,
     error::{CREDENTIAL_MISSING, CannotSign, KeyError},
+    file::{Seen, look},
     ring::Keyring,
     seal::{Seal, StaysClosed},
     settings::{KeySettings, StoreKind},

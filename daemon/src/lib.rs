@@ -4,12 +4,14 @@
 //! what is said to the server, [`local`] what plugins and people see.
 
 mod actor;
+mod bundle;
 mod cli;
 mod clock;
 mod config;
 mod conversation;
 mod custody;
 mod deliveries;
+mod doctor;
 mod events;
 mod evidence;
 mod files;
@@ -22,6 +24,7 @@ mod key;
 mod local;
 mod log;
 mod metrics;
+mod moment;
 mod places;
 mod platform;
 mod reload;

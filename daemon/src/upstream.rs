@@ -24,7 +24,8 @@ use url::Url;
 pub(crate) use self::{
     again::{Again, Refused},
     answer::Answer,
-    client::are_certificates,
+    client::{are_certificates, probe},
+    failure::of as failure,
     signed::{Previous, Proof, Signed, authorization},
 };
 use crate::{

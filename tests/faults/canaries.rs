@@ -140,12 +140,9 @@ async fn look_everywhere(shop: &mut Shop, metrics: u16) -> Result<Places> {
         places.insert(command.join(" "), [output.stdout, output.stderr].concat());
     }
     let bundle = shop.daemon.path("bundle");
-    let output =
-        shop.daemon.command(&["support-bundle", "--output", &bundle.display().to_string()])?;
+    let output = shop.daemon.command(&["support-bundle", &bundle.display().to_string()])?;
     places.insert("support-bundle".to_owned(), [output.stdout, output.stderr].concat());
-    if let Ok(bundle) = std::fs::read(&bundle) {
-        places.insert("the bundle".to_owned(), bundle);
-    }
+    places.insert("the bundle".to_owned(), std::fs::read(&bundle).context("no bundle")?);
     places.insert("status".to_owned(), shop.status().await?.to_string().into_bytes());
     let url = format!("http://127.0.0.1:{metrics}/metrics");
     places.insert("metrics".to_owned(), reqwest::get(url).await?.bytes().await?.to_vec());

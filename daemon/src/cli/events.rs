@@ -10,13 +10,13 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 use super::{
     Where,
     admin::{Admin, Unhelped, block_on},
-    moment::Moments,
     paint::{Colour, Paint},
     say,
 };
 use crate::{
     clock::{Clock as _, System},
     history::{self, Kind, Query, Record},
+    moment::Moments,
 };
 
 #[derive(Args, Debug)]

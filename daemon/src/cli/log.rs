@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::{
     Where,
     admin::{Admin, block_on},
-    moment::Moments,
     say,
 };
 use crate::{
     clock::{Clock as _, System},
     log::Level,
+    moment::Moments,
 };
 
 #[derive(Args, Debug)]

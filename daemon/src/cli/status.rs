@@ -12,13 +12,13 @@ use self::told::Told;
 use super::{
     Where,
     admin::{Admin, Silence, Unhelped, block_on},
-    moment::Moments,
     paint::{Colour, Paint},
     say,
 };
 use crate::{
     clock::{Clock as _, System},
-    history::{self, Query},
+    history::{self, Kind, Query},
+    moment::Moments,
     places::Places,
     session::Condition,
 };
@@ -83,7 +83,9 @@ impl StatusCommand {
 
     /// What can be said where nobody answers.
     fn without_daemon(&self, silence: &Silence, places: &Places) -> Result<String> {
-        let query = Query { limit: 3, kinds: Vec::new(), since: None };
+        let calls = [Kind::Called, Kind::Refused];
+        let kinds = Kind::ALL.iter().copied().filter(|kind| !calls.contains(kind)).collect();
+        let query = Query { limit: 3, kinds, since: None };
         let last = history::read(&places.state_dir.join(history::FILE), &query).unwrap_or_default();
         if self.json {
             let told = json!({

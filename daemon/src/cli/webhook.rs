@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::{
     Where,
     admin::{Admin, block_on},
-    moment::Moments,
     say,
 };
+use crate::moment::Moments;
 
 #[derive(Args, Debug)]
 pub(super) struct WebhookCommand {

@@ -81,7 +81,7 @@ impl Network {
     }
 
     /// Reads the files that are named, which nobody else may be able to change.
-    pub(super) fn load(&mut self) -> Result<(), ConfigError> {
+    pub(crate) fn load(&mut self) -> Result<(), ConfigError> {
         if let Some(named) = &mut self.proxy_credentials {
             named.content = Some(credentials(&named.path)?);
         }

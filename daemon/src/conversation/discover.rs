@@ -75,6 +75,11 @@ impl Endpoints {
     }
 }
 
+/// Why a metadata document is not acted upon; `None` for one that is.
+pub(crate) fn why_unacceptable(metadata: &Map<String, Value>, issuer: &str) -> Option<String> {
+    Endpoints::vet(metadata, issuer).err().map(|refusal| refusal.to_string())
+}
+
 impl Conversation {
     /// Asks the server anew where it takes what.
     pub(super) async fn discover(&self) -> Result<Arc<Endpoints>, Trouble> {

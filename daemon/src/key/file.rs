@@ -35,6 +35,38 @@ const SEALED: &str = "counterfoil sealed key";
 /// What is sealed in such a file.
 const LABEL: &str = "counterfoil key file";
 
+/// One key's file, as it looks from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Its permission bits.
+    pub(crate) mode: u32,
+    /// Only whoever has the credential can use it.
+    pub(crate) sealed: bool,
+    /// Whose key it is, where that can be told.
+    pub(crate) thumbprint: Option<Thumbprint>,
+}
+
+/// Looks at the files of keys in `dir` without changing anything.
+pub(crate) fn look(dir: &Path) -> Vec<Seen> {
+    let store = FileStore { dir: dir.to_owned(), seal: None };
+    let files = Slot::ALL.into_iter().flat_map(|slot| store.files(slot).collect::<Vec<_>>());
+    let seen = files.filter_map(|path| {
+        let mode = fs::metadata(&path).ok()?.mode() & 0o7777;
+        let (sealed, thumbprint) = match read(&path) {
+            Ok(Some(Contents::Sealed { thumbprint, .. })) => (true, Some(thumbprint)),
+            Ok(Some(Contents::Plain(pem))) => {
+                let key = SoftwareKey::from_pem(&pem);
+                (false, key.map(|key| key.public_key().thumbprint()))
+            }
+            _ => (false, None),
+        };
+        Some(Seen { path, mode, sealed, thumbprint })
+    });
+    seen.collect()
+}
+
 /// The state directory as a store of keys.
 #[derive(Debug)]
 pub(super) struct FileStore {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, redirect::Policy};
 
+use super::{Unanswered, failure};
 use crate::config::{Config, Network, Proxy};
 
 /// How long it may take until there is a connection, all addresses of the name tried.
@@ -19,6 +20,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The client of a store.
 pub(super) fn of(config: &Config) -> reqwest::Result<Client> {
     builder(config, |name| std::env::var(name).ok())?.build()
+}
+
+/// A client that goes the same way and also tells what certificate it met.
+pub(crate) fn probe(config: &Config) -> Result<Client, Unanswered> {
+    let builder = builder(config, |name| std::env::var(name).ok());
+    let client = builder.and_then(|builder| builder.tls_info(true).build());
+    client.map_err(|error| failure::of(&error))
 }
 
 /// The client before it is made; `variable` is the environment.

@@ -14,7 +14,7 @@ const CERTIFICATES: &[(&str, &str)] = &[
 ];
 
 /// Judges a failure by its causes.
-pub(super) fn of(error: &reqwest::Error) -> Unanswered {
+pub(crate) fn of(error: &reqwest::Error) -> Unanswered {
     let causes: Vec<String> =
         std::iter::successors(std::error::Error::source(error), |it| it.source())
             .map(ToString::to_string)

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use counterfoil_protocol::UnixTime;
 use serde_json::Value;
 
-use crate::cli::{
+use crate::{
+    cli::paint::{Colour, Paint},
     moment::{Moments, span},
-    paint::{Colour, Paint},
 };
 
 /// A status on its way to a person.

@@ -55,11 +55,7 @@ impl Guests {
         dir: &Path,
         entropy: &dyn Entropy,
     ) -> Result<Self, String> {
-        let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
-        let mut guests = Self::look_up(local, |list, name| {
-            let file = if list == List::Passwd { &passwd } else { &group };
-            entry_in(file, list, name).or_else(|| ask_the_system(list, name))
-        })?;
+        let mut guests = Self::accounts(local)?;
         dir.clone_into(&mut guests.dir);
         if local.tcp.is_some() {
             let file = local.tcp_token_file.clone().unwrap_or_else(|| dir.join("tcp-token"));
@@ -70,6 +66,15 @@ impl Guests {
                 bearers.map_err(|error| format!("the token file {}: {error:#}", file.display()))?;
         }
         Ok(guests)
+    }
+
+    /// The users and groups alone. Nothing is made, and no token read.
+    pub(crate) fn accounts(local: &Local) -> Result<Self, String> {
+        let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
+        Self::look_up(local, |list, name| {
+            let file = if list == List::Passwd { &passwd } else { &group };
+            entry_in(file, list, name).or_else(|| ask_the_system(list, name))
+        })
     }
 
     fn look_up(local: &Local, entry: impl Fn(List, &str) -> Option<Entry>) -> Result<Self, String> {

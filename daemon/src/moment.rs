@@ -5,18 +5,18 @@ use jiff::{Timestamp, tz::TimeZone};
 
 /// How times are written.
 #[derive(Clone, Debug)]
-pub(super) struct Moments {
+pub(crate) struct Moments {
     zone: TimeZone,
 }
 
 impl Moments {
     /// In this machine's time zone, or in UTC.
-    pub(super) fn new(utc: bool) -> Self {
+    pub(crate) fn new(utc: bool) -> Self {
         Self { zone: if utc { TimeZone::UTC } else { TimeZone::system() } }
     }
 
     /// The time itself.
-    pub(super) fn exact(&self, at: UnixTime) -> String {
+    pub(crate) fn exact(&self, at: UnixTime) -> String {
         let Ok(time) = Timestamp::from_second(at.0) else { return at.0.to_string() };
         let format =
             if self.zone == TimeZone::UTC { "%Y-%m-%d %H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%S" };
@@ -24,13 +24,13 @@ impl Moments {
     }
 
     /// How far away it is, and the time itself.
-    pub(super) fn both(&self, at: UnixTime, now: UnixTime) -> String {
+    pub(crate) fn both(&self, at: UnixTime, now: UnixTime) -> String {
         format!("{} ({})", relative(at, now), self.exact(at))
     }
 }
 
 /// `in 23 min`, `5 days ago`, `now`.
-pub(super) fn relative(at: UnixTime, now: UnixTime) -> String {
+pub(crate) fn relative(at: UnixTime, now: UnixTime) -> String {
     let away = at.since(now);
     match away {
         0 => "now".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn relative(at: UnixTime, now: UnixTime) -> String {
 }
 
 /// A length of time in its largest unit, or its two largest where the first is small.
-pub(super) fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match seconds {
         i64::MIN..120 => format!("{seconds} s"),

@@ -1,0 +1,47 @@
+//! Facts that several groups need.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::Read;
+use crate::{
+    config::{Config, ConfigError},
+    places::Places,
+};
+
+/// Where the service that docs/daemon.md describes keeps its state.
+const USUAL_STATE_DIR: &str = "/var/lib/counterfoil";
+
+/// Where the state is, where no daemon says: as the arguments have it, else where the service keeps it.
+pub(super) fn state_dir(places: &Places) -> PathBuf {
+    let usual = Path::new(USUAL_STATE_DIR);
+    if !places.state_dir.exists() && usual.exists() {
+        return usual.to_owned();
+    }
+    places.state_dir.clone()
+}
+
+/// The user that the daemon runs as, or would: the one who owns the state.
+pub(super) fn user(live: Option<&Value>, state_dir: &Path) -> u32 {
+    let told = live.and_then(|live| live.pointer("/daemon/uid")?.as_u64());
+    told.and_then(|uid| u32::try_from(uid).ok())
+        .or_else(|| fs::metadata(state_dir).ok().map(|metadata| metadata.uid()))
+        .unwrap_or_else(|| rustix::process::geteuid().as_raw())
+}
+
+/// The store's file. Who may change it is judged elsewhere, and for the daemon's user.
+pub(super) fn config(path: &Path) -> Read {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let mut config = Config::parse(&text)?;
+    match config.network.load() {
+        // For root, files of the daemon's user are others'; the daemon itself may well trust them.
+        Ok(()) | Err(ConfigError::Distrusted(_)) => Ok(config),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,238 @@
+//! The state directory: key and journal are there, whole, private, and belong together.
+
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
+
+use counterfoil_protocol::jwk::Thumbprint;
+use serde_json::Value;
+
+use super::{Finding, trust};
+use crate::{
+    journal::{self, Journal, JournalError},
+    key::{self, Seen},
+};
+
+const RESTORE: &str = "Restore the whole state directory from a backup, then run: systemctl restart counterfoild; without a backup, move the directory away, restart, and press Connect";
+
+/// Looks at the state in `dir`, whose owner should be `user`.
+pub(super) fn examine(dir: &Path, user: u32, live: Option<&Value>) -> Vec<Finding> {
+    let place = dir.display();
+    match fs::metadata(dir).and_then(|metadata| fs::read_dir(dir).map(|_| metadata)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            vec![Finding::warning(
+                "state",
+                format!(
+                    "This user may not look into {place}, so key and journal were not examined."
+                ),
+                "Run the same command as root or as the daemon's user: sudo counterfoild doctor",
+            )]
+        }
+        Err(_) => {
+            vec![Finding::warning(
+                "state",
+                format!(
+                    "There is no state at {place}: no daemon has run with it yet, or it runs with another."
+                ),
+                "Start the daemon, or name its directory: counterfoild doctor --state-dir DIR",
+            )]
+        }
+        Ok(metadata) => {
+            let mut findings = vec![trust::trusted("state", "The state directory", dir, user)];
+            findings.extend(private(dir, metadata.mode()));
+            let path = dir.join(journal::FILE);
+            let journal = path.exists().then(|| Journal::look(&path));
+            let live = live.and_then(|live| live.pointer("/thumbprint")?.as_str()?.parse().ok());
+            findings.extend(judge(&key::look(dir), journal.as_ref(), live));
+            findings
+        }
+    }
+}
+
+fn private(dir: &Path, mode: u32) -> Option<Finding> {
+    let mode = mode & 0o7777;
+    (mode & 0o077 != 0).then(|| {
+        Finding::warning(
+            "state_mode",
+            format!("Others may look into the state directory (mode {mode:o})."),
+            format!("Run: chmod 700 {}", dir.display()),
+        )
+    })
+}
+
+/// Judges what was seen of key and journal. `live` is the key that the daemon works with.
+fn judge(
+    keys: &[Seen],
+    journal: Option<&Result<Option<Thumbprint>, JournalError>>,
+    live: Option<Thumbprint>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let current = match journal {
+        Some(Ok(current)) => {
+            findings.push(Finding::ok("journal", "The journal is whole."));
+            *current
+        }
+        None if keys.is_empty() => {
+            findings.push(Finding::ok(
+                "journal",
+                "There is no journal and no key yet; the daemon makes both when it starts.",
+            ));
+            return findings;
+        }
+        None => {
+            findings.push(Finding::problem(
+                "journal",
+                "The journal is gone, though there is a key.",
+                RESTORE,
+            ));
+            None
+        }
+        Some(Err(JournalError::Unreadable { why, .. })) => {
+            findings.push(Finding::warning(
+                "journal",
+                format!("The journal could not be examined: {why}."),
+                "Run the same command as root, and start the daemon: it finishes what a crash left behind",
+            ));
+            None
+        }
+        Some(Err(error @ JournalError::Newer { .. })) => {
+            findings.push(Finding::problem(
+                "journal",
+                format!("{error}."),
+                "Install the newer counterfoil again, then run: systemctl restart counterfoild",
+            ));
+            None
+        }
+        Some(Err(error)) => {
+            findings.push(Finding::problem("journal", format!("{error}."), RESTORE));
+            None
+        }
+    };
+    for seen in keys {
+        if seen.mode & 0o077 != 0 {
+            let place = seen.path.display();
+            findings.push(Finding::problem(
+                "key_mode",
+                format!("Others can read the key {place} (mode {:o}).", seen.mode),
+                format!("Run: chmod 600 {place} && systemctl restart counterfoild; if others may have read it: counterfoild key rotate"),
+            ));
+        }
+    }
+    findings.extend(belonging(keys, current, live));
+    findings
+}
+
+/// Whether the journal's key is there.
+fn belonging(
+    keys: &[Seen],
+    current: Option<Thumbprint>,
+    live: Option<Thumbprint>,
+) -> Option<Finding> {
+    if let Some(live) = live.filter(|live| current.is_none_or(|current| *live == current)) {
+        return Some(Finding::ok(
+            "key",
+            format!("The daemon works with the journal's key ({live})."),
+        ));
+    }
+    let current = current?;
+    let found = keys.iter().find(|seen| seen.thumbprint == Some(current));
+    Some(match found {
+        Some(seen) if seen.sealed => Finding::ok(
+            "key",
+            format!("The journal's key is there ({current}), sealed with the credential."),
+        ),
+        Some(_) => Finding::ok("key", format!("The journal's key is there ({current}).")),
+        None if keys.is_empty() => Finding::warning(
+            "key",
+            format!(
+                "No file holds the journal's key ({current}). It is in a token or a TPM, or it is gone."
+            ),
+            "If the store's file names no [key] store, the key is gone: restore the whole state directory from a backup",
+        ),
+        None => Finding::problem(
+            "key",
+            format!(
+                "No file holds the journal's key ({current}); what is there is another, or damaged."
+            ),
+            RESTORE,
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::doctor::Level;
+
+    const KEY: Thumbprint = Thumbprint([1; 32]);
+    const OTHER: Thumbprint = Thumbprint([2; 32]);
+
+    fn seen(thumbprint: Option<Thumbprint>, mode: u32) -> Seen {
+        Seen { path: PathBuf::from("/state/key-a.pem"), mode, sealed: false, thumbprint }
+    }
+
+    #[track_caller]
+    fn check(
+        keys: &[Seen],
+        journal: Option<&Result<Option<Thumbprint>, JournalError>>,
+        live: Option<Thumbprint>,
+        expected: &[(&str, Level)],
+    ) {
+        let findings = judge(keys, journal, live);
+        let told: Vec<_> = findings.iter().map(|it| (it.check, it.level)).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn key_and_journal_belong_together() {
+        let good = [seen(Some(KEY), 0o600)];
+        let (ok, problem, warning) = (Level::Ok, Level::Problem, Level::Warning);
+        check(&good, Some(&Ok(Some(KEY))), None, &[("journal", ok), ("key", ok)]);
+        check(&[], Some(&Ok(Some(KEY))), Some(KEY), &[("journal", ok), ("key", ok)]);
+        check(&[], Some(&Ok(Some(KEY))), None, &[("journal", ok), ("key", warning)]);
+        check(&good, Some(&Ok(None)), None, &[("journal", ok)]);
+        check(&good, Some(&Ok(None)), Some(KEY), &[("journal", ok), ("key", ok)]);
+        check(
+            &[seen(Some(OTHER), 0o600)],
+            Some(&Ok(Some(KEY))),
+            None,
+            &[("journal", ok), ("key", problem)],
+        );
+        check(
+            &[seen(None, 0o600)],
+            Some(&Ok(Some(KEY))),
+            None,
+            &[("journal", ok), ("key", problem)],
+        );
+        check(
+            &[seen(Some(KEY), 0o640)],
+            Some(&Ok(Some(KEY))),
+            None,
+            &[("journal", ok), ("key_mode", problem), ("key", ok)],
+        );
+        check(&[], None, None, &[("journal", ok)]);
+        check(&good, None, None, &[("journal", problem)]);
+        check(&good, Some(&Err(JournalError::Newer { found: 9 })), None, &[("journal", problem)]);
+        let path = PathBuf::from("/state/journal.db");
+        let damaged = JournalError::Damaged { path: path.clone(), why: "torn".to_owned() };
+        check(&good, Some(&Err(damaged)), None, &[("journal", problem)]);
+        let unreadable = JournalError::Unreadable { path, why: "no".to_owned() };
+        check(&good, Some(&Err(unreadable)), None, &[("journal", warning)]);
+    }
+
+    #[test]
+    fn a_directory_of_our_own_is_examined_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().join("state");
+        crate::files::create_private_dir(&place).expect("made");
+        let user = rustix::process::geteuid().as_raw();
+        let findings = examine(&place, user, None);
+        assert!(findings.iter().all(|it| it.level == Level::Ok), "{findings:?}");
+        fs::write(place.join(journal::FILE), "torn").expect("written");
+        let findings = examine(&place, user, None);
+        assert!(findings.iter().any(|it| it.check == "journal" && it.level == Level::Problem));
+        assert_eq!(fs::read(place.join(journal::FILE)).expect("there"), b"torn");
+        let missing = examine(&dir.path().join("none"), user, None);
+        assert_eq!(missing[0].level, Level::Warning);
+    }
+}
