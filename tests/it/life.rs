@@ -184,3 +184,41 @@ async fn nobody_reads_the_daemons_memory() -> Result<()> {
     assert!(!read(&daemon.pid().to_string())?, "the daemon's is not");
     Ok(())
 }
+
+#[tokio::test]
+async fn the_commands_say_what_was_taken_over_and_what_waits() -> Result<()> {
+    let mut daemon = prepare()?;
+    daemon.resume().await?;
+    let run = |arguments: &[&str]| {
+        let output = daemon.command(arguments)?;
+        anyhow::Ok((output.status.code(), String::from_utf8(output.stdout)?))
+    };
+    let file = daemon.path("store.toml");
+    let before = fs::read_to_string(&file)?;
+    // Taken over, if not by the command then by the watch: it is said once.
+    fs::write(&file, format!("{before}\ntcp = \"127.0.0.1:18086\"\n"))?;
+    let (code, told) = run(&["reload"])?;
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("when the daemon is started again: local.tcp."), "{told}");
+    fs::write(&file, format!("{before}\nunheard = 1\n"))?;
+    assert_eq!(run(&["reload"])?.0, Some(1));
+    let (_, status) = run(&["status", "--json"])?;
+    assert!(status.contains("unknown field `unheard`"), "{status}");
+    fs::write(&file, &before)?;
+    assert_eq!(run(&["reload"])?.0, Some(0));
+
+    assert_eq!(run(&["log"])?, (Some(0), "The log's level is info.\n".to_owned()));
+    let (code, told) = run(&["log", "debug", "--for", "10m"])?;
+    assert!(
+        code == Some(0) && told.starts_with("The log's level is debug until in 10 min"),
+        "{told}"
+    );
+    daemon.state().await?;
+    until("a line for a request", async || {
+        daemon.log().ok().filter(|log| log.contains("/v1/status"))
+    })
+    .await?;
+    let (_, told) = run(&["log", "error"])?;
+    assert_eq!(told, "The log's level is error.\n");
+    Ok(())
+}
