@@ -271,6 +271,13 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// Whether it is time to renew them. Tokens that came in the future are older than the clock says: it was set back.
+    pub(crate) fn are_due(&self, now: UnixTime) -> bool {
+        /// How far a clock is set back without any meaning for tokens, in seconds.
+        const CORRECTION: i64 = 60;
+        now >= self.renews_at || now < self.issued_at - CORRECTION
+    }
+
     /// Whether the access token can be used for a call that begins now.
     pub(crate) fn are_valid(&self, now: UnixTime) -> bool {
         /// The most that is kept in hand for the call's own way, in seconds.

@@ -17,6 +17,7 @@ mod recovery;
 mod rotation;
 mod safe_mode;
 mod site;
+mod time;
 mod token;
 mod webhook;
 

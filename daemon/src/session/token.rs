@@ -166,7 +166,7 @@ impl Session {
         let due = if ending {
             self.running.reset_needs_token
         } else {
-            self.facts.refresh.is_some() || cx.now >= connection.tokens.renews_at
+            self.facts.refresh.is_some() || connection.tokens.are_due(cx.now)
         };
         let free = !self.is_asking() && self.facts.recovery.is_none() && !self.rotation_is_open();
         if due && free && connection.is_alive() && self.running.refresh_backoff.is_over(cx.now) {
