@@ -1,6 +1,7 @@
 //! One binary for all integration tests: real server, real daemon, real sockets.
 
 mod connect;
+mod copied;
 mod crash;
 mod custody;
 mod forward;
