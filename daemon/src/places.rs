@@ -89,14 +89,22 @@ impl Places {
 
     /// Leaves a note of the sockets in the state directory, for those who know only that.
     pub(crate) fn record(&self) -> io::Result<()> {
-        let note = self.api_socket.as_os_str().as_encoded_bytes();
-        files::write_durably(&self.state_dir.join(NOTE), note, 0o600)
+        let directory = self.state_dir.canonicalize()?;
+        let note = [&self.api_socket, &directory].map(|path| path.as_os_str().as_encoded_bytes());
+        files::write_durably(&self.state_dir.join(NOTE), &note.join(&0), 0o600)
     }
 
     /// The places that the daemon of this state directory noted down; `None` where there is no note.
+    ///
+    /// A note that came here with a copied state speaks of the original's daemon, so it is none.
     pub(crate) fn recorded(state_dir: &Path) -> Option<Self> {
         let note = fs::read(state_dir.join(NOTE)).ok()?;
-        let socket = PathBuf::from(OsString::from_vec(note));
+        let mut paths = note.split(|byte| *byte == 0);
+        let mut path = || paths.next().map(|bytes| PathBuf::from(OsString::from_vec(bytes.into())));
+        let (socket, directory) = (path()?, path()?);
+        if state_dir.canonicalize().ok()? != directory {
+            return None;
+        }
         let wishes = Wishes { state_dir: Some(state_dir.to_owned()), socket: Some(socket) };
         Self::decide(&wishes, &Service::default(), None).ok()
     }
@@ -148,6 +156,11 @@ mod tests {
         let places = Places::decide(&here, &Service::default(), None).expect("places");
         places.record().expect("noted");
         assert_eq!(Places::recorded(dir.path()), Some(places));
+        let copy = tempfile::tempdir().expect("a directory");
+        fs::copy(dir.path().join(NOTE), copy.path().join(NOTE)).expect("copied");
+        assert_eq!(Places::recorded(copy.path()), None, "the original's");
+        fs::write(dir.path().join(NOTE), "/r/api.sock").expect("written");
+        assert_eq!(Places::recorded(dir.path()), None, "it does not say whose it is");
         let beside = Wishes { state_dir: Some("/s".into()), socket: None };
         let places = Places::decide(&beside, &Service::default(), None).expect("places");
         assert_eq!(places.api_socket, Path::new("/s/api.sock"));

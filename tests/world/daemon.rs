@@ -180,6 +180,13 @@ impl Daemon {
         Ok(command.output()?)
     }
 
+    /// Runs another command of the program, for the daemon of this state directory, wherever it listens.
+    pub fn command_by_state(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary("counterfoild")?);
+        command.args(arguments).arg("--config").arg(self.path("store.toml"));
+        Ok(command.arg("--state-dir").arg(self.path("state")).output()?)
+    }
+
     /// Sends a signal that ends the process, and waits for the end.
     pub async fn signal(&mut self, name: &str) -> Result<ExitStatus> {
         self.process.take().context("no process")?.signal(name).await

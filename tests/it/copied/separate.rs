@@ -90,3 +90,26 @@ async fn what_is_no_copy_is_not_separated_by_mistake() -> Result<()> {
     assert_eq!(scene.call_with_refresh(&scene.original).await?.status, 200);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_command_for_a_copy_does_not_reach_the_original() -> Result<()> {
+    let scene = Scene::set(&[]).await?;
+    let before = standing(&scene.original).await?;
+    let copy = scene.copy()?;
+    let _ = scene.front.take_seen();
+    // The copy's daemon does not run; the note beside its state says where the original's listens.
+    let note = fs::read(copy.path("state/socket"))?;
+    let socket = scene.original.socket();
+    assert!(note.starts_with(socket.as_os_str().as_encoded_bytes()), "{note:?}");
+    for command in [&["separate", "--abandon", "--yes"][..], &["disconnect"], &["key", "rotate"]] {
+        let output = copy.command_by_state(command)?;
+        assert!(!output.status.success(), "{command:?}: {}", said(&output));
+        assert!(said(&output).contains("No daemon answers"), "{command:?}: {}", said(&output));
+    }
+    assert_eq!(standing(&scene.original).await?, before);
+    assert!(scene.front.take_seen().is_empty());
+    // For the original itself the note is good.
+    let told = scene.original.command_by_state(&["key", "show"])?;
+    assert!(told.status.success(), "{}", said(&told));
+    Ok(())
+}
