@@ -43,7 +43,7 @@ async fn no_secret_is_where_it_does_not_belong() -> Result<()> {
     let mut shop = stage.shop()?;
     let metrics = free_port()?;
     shop.daemon.configure(&format!("metrics_listen = {metrics}\n"))?;
-    shop.daemon.arguments = ["--log", "trace"].map(str::to_owned).to_vec();
+    shop.daemon.arguments = ["--log", "debug"].map(str::to_owned).to_vec();
     shop.daemon.wrapper = ["prlimit", "--core=unlimited"].map(str::to_owned).to_vec();
     shop.daemon.environment.clear();
     shop.daemon.resume().await?;
@@ -141,8 +141,9 @@ async fn look_everywhere(shop: &mut Shop, metrics: u16) -> Result<Places> {
     }
     let bundle = shop.daemon.path("bundle");
     let output = shop.daemon.command(&["support-bundle", &bundle.display().to_string()])?;
+    ensure!(output.status.success(), "no bundle: {output:?}");
     places.insert("support-bundle".to_owned(), [output.stdout, output.stderr].concat());
-    places.insert("the bundle".to_owned(), std::fs::read(&bundle).context("no bundle")?);
+    places.insert("the bundle".to_owned(), std::fs::read(&bundle)?);
     places.insert("status".to_owned(), shop.status().await?.to_string().into_bytes());
     let url = format!("http://127.0.0.1:{metrics}/metrics");
     places.insert("metrics".to_owned(), reqwest::get(url).await?.bytes().await?.to_vec());
