@@ -20,6 +20,8 @@ pub(crate) enum Flow {
     Reconnect,
     /// A token is renewed.
     Refresh,
+    /// Another key takes the place of the one in force.
+    Rotation,
     /// The connection is ended.
     Disconnect,
 }
@@ -99,6 +101,7 @@ impl Round<'_> {
                 }
             }
             Flow::Refresh => told.answer = shop.call_with_refresh(stage).await,
+            Flow::Rotation => told.answer = crate::rotation::ask(shop).await,
             Flow::Disconnect => {
                 let asked = shop.daemon.call(Method::POST, "/v1/disconnect", Some(json!({})));
                 told.answer = asked.await.ok();
@@ -118,11 +121,8 @@ impl Round<'_> {
     }
 
     async fn judge(&self, stage: &mut Stage, shop: &mut Shop, told: Told) -> Result<()> {
-        let redeemed = stage
-            .front
-            .take_seen()
-            .iter()
-            .any(|it| it.step == Step::Code && it.answered == Some(200));
+        let seen = stage.front.take_seen();
+        let redeemed = seen.iter().any(|it| it.step == Step::Code && it.answered == Some(200));
         if self.flow == Flow::Refresh && self.only_the_disk_fails() {
             self.served_all_the_while(stage, shop).await?;
         }
@@ -141,6 +141,9 @@ impl Round<'_> {
             }
             Flow::Connect | Flow::Reconnect => {
                 self.connect_was_true(stage, shop, told, redeemed).await
+            }
+            Flow::Rotation => {
+                crate::rotation::was_true(stage, shop, told.answer, seen, self.lies()).await
             }
             Flow::Disconnect => crate::disconnect::was_true(stage, shop, told.answer).await,
         }

@@ -8,6 +8,7 @@ mod disconnect;
 mod flight;
 mod flow;
 mod matrix;
+mod rotation;
 mod shop;
 mod stage;
 mod storm;

@@ -186,6 +186,11 @@ async fn a_disconnect_with_faults() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_rotation_with_faults() -> Result<()> {
+    faults(Flow::Rotation, 5).await
+}
+
+#[tokio::test]
 async fn a_refresh_with_a_tricky_server() -> Result<()> {
     tricks(Flow::Refresh, &[Step::Refresh, Step::Jwks, Step::Discovery], &TRICKS, 10).await
 }
@@ -194,6 +199,11 @@ async fn a_refresh_with_a_tricky_server() -> Result<()> {
 async fn a_connect_with_a_tricky_server() -> Result<()> {
     let steps = [Step::Discovery, Step::Registration, Step::Push, Step::Code, Step::Jwks];
     tricks(Flow::Connect, &steps, &TRICKS, 40).await
+}
+
+#[tokio::test]
+async fn a_rotation_with_a_tricky_server() -> Result<()> {
+    tricks(Flow::Rotation, &[Step::KeyChange], &TRICKS, 20).await
 }
 
 #[tokio::test]
@@ -211,4 +221,9 @@ async fn a_connect_with_a_lying_server() -> Result<()> {
 async fn a_refresh_with_a_lying_server() -> Result<()> {
     let lies = [&LIES[..], &[(Behaviour::Forge(Forgery::Company), 1)]].concat();
     tricks(Flow::Refresh, &[Step::Refresh], &lies, 12).await
+}
+
+#[tokio::test]
+async fn a_rotation_with_a_lying_server() -> Result<()> {
+    tricks(Flow::Rotation, &[Step::KeyChange], &LIES, 40).await
 }

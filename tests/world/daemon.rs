@@ -5,7 +5,7 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixListener, process::CommandExt as _},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
 };
 
@@ -239,25 +239,18 @@ impl Daemon {
         path: &str,
         body: Option<Value>,
     ) -> Result<LocalAnswer> {
-        let stream = UnixStream::connect(self.socket()).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost")
-            .header("counterfoil-client", "tests/1.0")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default())))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        drop(sender);
-        connection.await?.context("the connection broke off")?;
-        Ok(LocalAnswer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+        call(&self.socket(), method, path, body).await
     }
 
+    /// Calls as its owner does.
+    pub async fn owners_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<LocalAnswer> {
+        call(&self.path("admin.sock"), method, path, body).await
+    }
     /// The daemon's state as its status tells it.
     pub async fn state(&self) -> Result<String> {
         let status = self.call(Method::GET, "/v1/status", None).await?;
@@ -277,4 +270,30 @@ impl Daemon {
         let query = landed.split_once('?').map_or("", |(_, query)| query);
         self.call(Method::POST, "/v1/callback", Some(serde_json::json!({ "query": query }))).await
     }
+}
+
+/// One request to a socket of the daemon, on a connection of its own.
+async fn call(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<LocalAnswer> {
+    let stream = UnixStream::connect(socket).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost")
+        .header("counterfoil-client", "tests/1.0")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default())))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    drop(sender);
+    connection.await?.context("the connection broke off")?;
+    Ok(LocalAnswer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
 }
