@@ -34,10 +34,11 @@ async fn simultaneous_demands_are_one_refresh() -> Result<()> {
     stage.front.script(Step::Api, &[Behaviour::RejectToken; REFUSED]);
     let calls = futures_util::future::join_all((0..CALLERS).map(|_| shop.call()));
     let release = async {
-        // The refresh does not end before all of them want it.
+        // The refresh does not end before all of them want it; what is not held yet cannot be let go.
         let all = came(&stage, Step::Api, REFUSED).await;
+        let held = came(&stage, Step::Refresh, 1).await;
         stage.front.release();
-        all
+        all.and(held)
     };
     let (answers, all) = tokio::join!(calls, release);
     all?;
