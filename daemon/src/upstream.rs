@@ -35,6 +35,7 @@ use crate::{
     key::{Home, Keyring},
     metrics::METRICS,
     session::ServerHealth,
+    trouble::Code,
 };
 
 /// The longest body taken in answer to the daemon's own calls, in bytes.
@@ -76,6 +77,16 @@ impl Unanswered {
     /// Nothing came for too long.
     pub(crate) fn late() -> Self {
         Self::Network("no answer in time".to_owned())
+    }
+
+    /// What it is called where the server, or the way to it, is to blame; `None` where it did answer.
+    fn silence(&self) -> Option<Code> {
+        match self {
+            Self::Network(_) => Some(Code::ServerUnreachable),
+            Self::Proxy(_) => Some(Code::ProxyRefused),
+            Self::Untrusted(_) => Some(Code::ServerUntrusted),
+            Self::TooLong | Self::KeySilent | Self::Unsigned => None,
+        }
     }
 }
 
@@ -130,10 +141,7 @@ impl Upstream {
             }
         };
         let answer = exchange.await;
-        self.remember_health(!matches!(
-            answer,
-            Err(Unanswered::Network(_) | Unanswered::Untrusted(_) | Unanswered::Proxy(_))
-        ));
+        self.remember_health(answer.as_ref().err().and_then(Unanswered::silence));
         answer
     }
 
@@ -150,12 +158,19 @@ impl Upstream {
     ) -> Result<reqwest::Response, Unanswered> {
         let request = self.client.request(method, url).headers(headers).body(body);
         let begun = self.clock.ticks();
+        let mut broken_off = false;
         let response = tokio::select! {
-            response = request.send() => response.map_err(|error| failure::of(&error)),
+            response = request.send() => response.map_err(|error| {
+                broken_off = failure::is_of_the_body(&error);
+                failure::of(&error)
+            }),
             () = patience => Err(Unanswered::late()),
         };
         METRICS.exchanged(self.clock.ticks().saturating_sub(begun), response.is_ok());
-        self.remember_health(response.is_ok());
+        // A body that its sender did not bring to an end says nothing of the server.
+        if !broken_off {
+            self.remember_health(response.as_ref().err().and_then(Unanswered::silence));
+        }
         let response = response?;
         self.remember_nonce(url, response.headers());
         Ok(response)
@@ -185,8 +200,9 @@ impl Upstream {
         self.memory().health
     }
 
-    fn remember_health(&self, reachable: bool) {
-        let now = self.clock.now();
+    /// Takes note of an exchange: why the server did not answer, or that it did.
+    fn remember_health(&self, silence: Option<Code>) {
+        let (now, reachable) = (self.clock.now(), silence.is_none());
         let mut memory = self.memory();
         let health = &mut memory.health;
         let unreachable_since =
@@ -194,6 +210,7 @@ impl Upstream {
         let before = std::mem::replace(&mut health.unreachable_since, unreachable_since);
         health.reachable = Some(reachable);
         health.checked_at = Some(now);
+        health.silence = silence;
         drop(memory);
         match (before, reachable) {
             (None, false) => events::server_unreachable(),

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use counterfoil_protocol::UnixTime;
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, Context, Running, Session, State};
-use crate::trouble::Code;
+use super::{Connection, Context, Running, ServerHealth, Session, State};
+use crate::trouble::{Code, Happened, Trouble};
 
 /// Outcomes of renewals that are remembered.
 const RENEWALS: usize = 5;
@@ -36,9 +36,16 @@ pub(crate) struct Renewal {
 
 impl Session {
     /// The condition that belongs to this state.
-    pub(super) fn condition(&self, state: State, cx: &Context<'_>) -> Condition {
+    pub(super) fn condition(
+        &self,
+        state: State,
+        server: &ServerHealth,
+        cx: &Context<'_>,
+    ) -> Condition {
         match state {
-            State::Connected if self.is_troubled(cx) => Condition::Impaired,
+            State::Connected if server.silence().is_some() || self.is_troubled(cx) => {
+                Condition::Impaired
+            }
             State::Connected => Condition::Working,
             State::DisconnectPending if self.running.reset_hopeless => Condition::NeedsPerson,
             State::AwaitingApproval
@@ -53,6 +60,20 @@ impl Session {
     fn is_troubled(&self, cx: &Context<'_>) -> bool {
         self.last_error()
             .is_some_and(|error| self.valid_tokens(cx).is_none() || self.endangers(&error))
+    }
+
+    /// What went wrong last, forwarded calls included.
+    ///
+    /// That the server does not answer now comes before what was told earlier, but for a trouble that is worse.
+    pub(super) fn last_trouble(&self, server: &ServerHealth) -> Option<Happened> {
+        let lost = self.facts.connection.as_ref().is_some_and(|it| !it.is_alive());
+        let (known, silence) = (self.last_error(), server.silence());
+        let outweighs = |known: &Happened| {
+            let code = known.trouble.code;
+            let same = silence.as_ref().is_some_and(|silence| silence.trouble.code == code);
+            silence.is_none() || lost || same || code == Code::StorageFailed
+        };
+        known.filter(outweighs).or(silence)
     }
 
     /// When the daemon tries again what failed; `None` while nothing waits for that.
@@ -71,6 +92,14 @@ impl Session {
     /// How the last renewals since the start ended, the newest first.
     pub(super) fn renewals(&self) -> Vec<Renewal> {
         self.running.renewals.iter().copied().collect()
+    }
+}
+
+impl ServerHealth {
+    /// That the server does not answer, as a trouble; `None` while it does, and before it was asked.
+    pub(super) fn silence(&self) -> Option<Happened> {
+        let code = self.silence.filter(|_| self.reachable == Some(false))?;
+        Some(Happened { trouble: Trouble::of(code), at: self.checked_at? })
     }
 }
 

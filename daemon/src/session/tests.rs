@@ -269,3 +269,44 @@ fn a_trouble_is_told_as_long_as_it_lasts() {
     session.apply(Event::Refreshed { family: 1, outcome }, &cx);
     assert_eq!(told(&session), "Connected to Ada & Co.");
 }
+
+/// What status tells after an exchange at a time: why it had no answer, or that it had one.
+fn status_after(session: &Session, silence: Option<Code>, at: UnixTime, world: &World) -> Status {
+    let home = Home { store: StoreKind::File, sealed: Some(false) };
+    let unreachable_since = silence.map(|_| at);
+    let (reachable, checked_at) = (Some(silence.is_none()), Some(at));
+    let server =
+        ServerHealth { reachable, checked_at, unreachable_since, silence, ..Default::default() };
+    session.status(server, home, &world.at(at))
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_until_it_does() {
+    let world = World::default();
+    let session = session(samples::connected());
+    for code in [Code::ServerUnreachable, Code::ServerUntrusted, Code::ProxyRefused] {
+        let down = status_after(&session, Some(code), NOW, &world);
+        assert_eq!((down.state, down.condition), (State::Connected, Condition::Impaired));
+        assert!(down.summary.ends_with(code.words().message), "{}", down.summary);
+        assert_eq!(down.next_step, code.words().next_step);
+        let told = serde_json::to_value(&down).expect("status is JSON");
+        assert_eq!(told["last_error"]["code"], code.words().code);
+        assert_eq!(told["server"].get("silence"), None);
+    }
+    let up = status_after(&session, None, NOW + 1, &world);
+    assert_eq!((up.condition, up.last_error), (Condition::Working, None));
+    assert_eq!(up.next_step, "Nothing to do.");
+}
+
+#[test]
+fn a_lost_connection_is_told_before_a_silent_server() {
+    let world = World::default();
+    let mut session = session(samples::connected());
+    let trouble = Trouble::of(Code::ApprovalWithdrawn);
+    let happened = crate::trouble::Happened { trouble, at: NOW };
+    session.facts.connection.as_mut().expect("a connection").lost = Some(happened);
+    let status = status_after(&session, Some(Code::ServerUnreachable), NOW + 1, &world);
+    assert_eq!(status.condition, Condition::NeedsPerson);
+    let told = serde_json::to_value(&status).expect("status is JSON");
+    assert_eq!(told["last_error"]["code"], "approval_withdrawn");
+}

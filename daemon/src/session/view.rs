@@ -203,6 +203,9 @@ pub(crate) struct ServerHealth {
     pub(crate) unreachable_since: Option<UnixTime>,
     /// Seconds that its clock is ahead of ours, where it made us learn that.
     pub(crate) clock_offset: Option<i64>,
+    /// Why it did not answer. Status tells it as the last trouble.
+    #[serde(skip)]
+    pub(crate) silence: Option<Code>,
 }
 
 /// A trouble as status tells it.
@@ -243,13 +246,13 @@ impl Session {
     pub(crate) fn status(&self, server: ServerHealth, home: Home, cx: &Context<'_>) -> Status {
         let facts = &self.facts;
         let state = self.state(cx);
-        let (summary, next_step) = self.words(state, cx);
+        let (summary, next_step) = self.words_with(state, &server, cx);
         let connection = facts.connection.as_ref();
         let client_id = connection
             .map(|connection| &connection.client_id)
             .or(facts.registration.as_ref().map(|registration| &registration.client_id));
         Status {
-            condition: self.condition(state, cx),
+            condition: self.condition(state, &server, cx),
             summary,
             next_step,
             client_id: client_id.cloned(),
@@ -269,7 +272,7 @@ impl Session {
             next_try_at: self.next_try_at(),
             server,
             webhook: self.webhook(cx),
-            last_error: self.last_error().as_ref().map(LastError::of),
+            last_error: self.last_trouble(&server).as_ref().map(LastError::of),
             ..Status::bare(state, cx.config)
         }
     }
@@ -290,8 +293,18 @@ impl Session {
         exchange.or(attempt.map(|it| PendingTimes { since: it.since, expires_at: it.expires_at }))
     }
 
-    /// The state in a sentence, and what to do about it.
+    /// The state in a sentence, and what to do about it, by what the session alone knows.
     pub(crate) fn words(&self, state: State, cx: &Context<'_>) -> (String, String) {
+        self.words_with(state, &ServerHealth::default(), cx)
+    }
+
+    /// The same, with what the last exchanges showed.
+    fn words_with(
+        &self,
+        state: State,
+        server: &ServerHealth,
+        cx: &Context<'_>,
+    ) -> (String, String) {
         let company = self.facts.connection.as_ref().map_or("", |connection| {
             connection.company.name.as_deref().unwrap_or(&connection.company.id)
         });
@@ -313,7 +326,7 @@ impl Session {
                 "The request to connect waits for the merchant's approval.",
                 "Finish the approval in the browser; if its tab is gone, press Connect again.",
             ),
-            State::Connected => self.words_when_connected(company, cx),
+            State::Connected => self.words_when_connected(company, server, cx),
             State::ReconnectRequired => self.words_when_lost(company),
             State::DisconnectPending if self.running.reset_hopeless => (
                 format!("The connection to {company} is being ended, but the payment platform no longer takes this store's tokens."),
@@ -328,12 +341,24 @@ impl Session {
         }
     }
 
-    fn words_when_connected(&self, company: &str, cx: &Context<'_>) -> (String, String) {
+    fn words_when_connected(
+        &self,
+        company: &str,
+        server: &ServerHealth,
+        cx: &Context<'_>,
+    ) -> (String, String) {
         let valid = self.valid_tokens(cx).is_some();
-        match &self.last_error() {
+        match &self.last_trouble(server) {
             Some(happened) if !valid => (
                 format!(
                     "Connected to {company}, but no calls are possible at the moment: {}",
+                    happened.trouble.message
+                ),
+                happened.trouble.code.words().next_step.to_owned(),
+            ),
+            Some(happened) if server.silence().is_some() => (
+                format!(
+                    "Connected to {company}, but calls fail at the moment: {}",
                     happened.trouble.message
                 ),
                 happened.trouble.code.words().next_step.to_owned(),

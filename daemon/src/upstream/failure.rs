@@ -13,6 +13,12 @@ const CERTIFICATES: &[(&str, &str)] = &[
     ("CaUsedAsEndEntity", "it is an authority's own"),
 ];
 
+/// Whether the request's own body broke off on its way in.
+pub(super) fn is_of_the_body(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |it| it.source());
+    causes.filter_map(|it| it.downcast_ref::<hyper::Error>()).any(hyper::Error::is_user)
+}
+
 /// Judges a failure by its causes.
 pub(crate) fn of(error: &reqwest::Error) -> Unanswered {
     let causes: Vec<String> =
