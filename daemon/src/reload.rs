@@ -31,6 +31,20 @@ pub(crate) struct FileReport {
     pub(crate) watched: bool,
 }
 
+impl FileReport {
+    /// What a person has to do so that all that stands in the file is gone by; `None` where it is.
+    pub(crate) fn next_step(&self) -> Option<String> {
+        if let Some(error) = &self.error {
+            return Some(format!(
+                "Correct the store's file ({error}), then run: counterfoild reload"
+            ));
+        }
+        let waiting = self.needs_restart.join(", ");
+        let wait = "Restart the daemon; these settings of the store's file wait for it: ";
+        (!waiting.is_empty()).then(|| format!("{wait}{waiting}"))
+    }
+}
+
 /// What a reload has done.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub(crate) struct Reloaded {
@@ -83,4 +97,19 @@ pub(crate) fn read(
     let config = Config::read(file)?;
     let guests = Guests::resolve(&config.local, dir, entropy).map_err(ReloadError::Guests)?;
     Ok((config, guests))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_gone_by_is_a_next_step() {
+        let report = FileReport::default();
+        assert_eq!(report.next_step(), None);
+        let waits = FileReport { needs_restart: vec!["local.tcp"], ..report.clone() };
+        assert!(waits.next_step().expect("a step").ends_with("wait for it: local.tcp"));
+        let wrong = FileReport { error: Some("line 5".to_owned()), ..waits };
+        assert!(wrong.next_step().expect("a step").contains("(line 5)"));
+    }
 }

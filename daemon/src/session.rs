@@ -18,6 +18,7 @@ mod site;
 mod token;
 mod view;
 mod webhook;
+mod words;
 
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
@@ -36,6 +37,7 @@ pub(crate) use self::{
     safe_mode::{Choice, SafeMode},
     view::{NextKey, ServerHealth, State, Status},
     webhook::{Delivery, Genuine, SubscribeOrder, Subscribed, Unsubscribed, Webhook},
+    words::NOTHING_TO_DO,
 };
 use crate::{
     clock::Entropy,

@@ -89,6 +89,10 @@ codes! {
     AdminOnly = 403 "admin_only"
         "This is for the daemon's owner alone, not for plugins."
         "Use the command line of the store's machine, as root or as the daemon's user; counterfoild help lists the commands.";
+    /// The merchant has an address at which to approve.
+    ApprovalPending = 409 "approval_pending"
+        "An approval is under way, and it may be given for the key in force."
+        "Finish or refuse the approval in the browser, or wait until it ends (counterfoild status names the time); then run counterfoild key rotate again.";
     /// The key asked for a new token family, and no approval stands.
     ApprovalWithdrawn = 409 "approval_withdrawn"
         "The approval of this store has ended at the payment platform: somebody withdrew it there, or the company was closed."

@@ -17,7 +17,7 @@ use super::{
     site,
 };
 use crate::{
-    session::{Ask, Company, Connected, Done, Event, Leftover, State, Status},
+    session::{Ask, Company, Connected, Done, Event, Leftover, NOTHING_TO_DO, State, Status},
     situation::{Life, Situation},
     trouble::{Code, Trouble},
 };
@@ -147,7 +147,11 @@ pub(super) fn status_of(app: &App) -> Status {
             ..Status::bare(State::Degraded, &situation.config)
         },
     };
-    Status { config: situation.file.clone(), ..status }
+    let next_step = match situation.file.next_step() {
+        Some(next_step) if status.next_step == NOTHING_TO_DO => next_step,
+        _ => status.next_step,
+    };
+    Status { next_step, config: situation.file.clone(), ..status }
 }
 
 fn told(app: &App, situation: &Situation, connected: Connected) -> Result<ConnectedBody, Trouble> {

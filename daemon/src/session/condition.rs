@@ -67,7 +67,8 @@ impl Session {
     /// That the server does not answer now comes before what was told earlier, but for a trouble that is worse.
     pub(super) fn last_trouble(&self, server: &ServerHealth) -> Option<Happened> {
         let lost = self.facts.connection.as_ref().is_some_and(|it| !it.is_alive());
-        let (known, silence) = (self.last_error(), server.silence());
+        let known = self.last_error().filter(|known| lost || !self.is_over(known, server));
+        let silence = server.silence();
         let outweighs = |known: &Happened| {
             let code = known.trouble.code;
             let same = silence.as_ref().is_some_and(|silence| silence.trouble.code == code);

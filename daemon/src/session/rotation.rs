@@ -36,14 +36,20 @@ impl Session {
     }
 
     fn may_rotate(&self, cx: &Context<'_>) -> Result<(), Trouble> {
-        let approving = self.running.connecting.is_some()
-            || self.facts.pending.as_ref().is_some_and(|attempt| cx.now < attempt.expires_at);
+        let preparing = self.running.connecting.is_some();
+        let approving =
+            self.facts.pending.as_ref().is_some_and(|attempt| cx.now < attempt.expires_at);
+        let lost = self.facts.connection.as_ref().is_some_and(|it| !it.is_alive());
+        let unproven = self.facts.keys.former.is_some();
         for (hinders, code) in [
             (self.facts.exchange.is_some(), Code::CallbackPending),
-            (approving, Code::ConnectInProgress),
+            (preparing, Code::ConnectInProgress),
+            (approving, Code::ApprovalPending),
             (self.facts.disconnect.is_some(), Code::DisconnectPending),
             (self.facts.recovery.is_some(), Code::Recovering),
-            (self.facts.keys.former.is_some(), Code::KeyUnproven),
+            // Without tokens there is no renewal that could prove the key.
+            (unproven && lost, Code::ReconnectRequired),
+            (unproven, Code::KeyUnproven),
         ] {
             if hinders {
                 return Err(Trouble::of(code));
@@ -195,7 +201,12 @@ impl Session {
     }
 
     /// The server showed that the key in force is in force.
+    ///
+    /// The one before is then of no use any more.
     pub(super) fn confirm_key(&mut self) {
+        if let Some(former) = &mut self.facts.keys.former {
+            former.surpassed = true;
+        }
         if let Some(staged) = &mut self.facts.keys.staged {
             staged.told = false;
         }

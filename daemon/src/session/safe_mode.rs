@@ -74,7 +74,13 @@ impl Session {
     /// The state in a sentence, and what to do about it.
     pub(super) fn words_in_safe_mode(&self, cx: &Context<'_>) -> (String, String) {
         let trouble = self.safe_mode_trouble(cx);
-        (trouble.message, Code::SafeMode.words().next_step.to_owned())
+        let goes_on = if adopts(&self.evidence(cx.config)) {
+            format!("If the store moved here, run: {}", self.command("adopt"))
+        } else {
+            "If the store's file was changed by mistake, put the former platform and issuer back and run: counterfoild reload".to_owned()
+        };
+        let separate = self.command("separate");
+        (trouble.message, format!("{goes_on}; if this is a store of its own, run: {separate}"))
     }
 
     fn safe_mode_trouble(&self, cx: &Context<'_>) -> Trouble {
@@ -131,7 +137,7 @@ impl Session {
         } else {
             Choice {
                 name: "put_back",
-                message: "The store's file was changed by mistake: put the former platform and issuer back and restart the daemon; the connection goes on.".to_owned(),
+                message: "The store's file was changed by mistake: put the former platform and issuer back, then run counterfoild reload; the connection goes on.".to_owned(),
                 command: None,
             }
         };

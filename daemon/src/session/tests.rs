@@ -194,7 +194,7 @@ const TABLE: [&str; 8] = [
      Connect not_connected, -",
     "-, register, -, -, callback_state_unknown, -, not_connected, -, -, stage, -, \
      Connect not_connected, -",
-    "-, register, -, -, redeem, -, not_connected, -, -, connect_in_progress, -, \
+    "-, register, -, -, redeem, -, not_connected, -, -, approval_pending, -, \
      Connect not_connected, -",
     "redeem, register, -, -, redeem, -, not_connected, -, -, callback_pending, -, \
      callback_pending, -",
@@ -309,4 +309,39 @@ fn a_lost_connection_is_told_before_a_silent_server() {
     assert_eq!(status.condition, Condition::NeedsPerson);
     let told = serde_json::to_value(&status).expect("status is JSON");
     assert_eq!(told["last_error"]["code"], "approval_withdrawn");
+}
+
+#[test]
+fn nothing_to_do_is_never_said_beside_a_trouble() {
+    let world = World::default();
+    let pending = Facts { pending: Some(samples::attempt()), ..samples::connected() };
+    let mut session = session(pending);
+    let denied = "error=access_denied&state=state-1&iss=https%3A%2F%2Fpay.example";
+    let actions = session.apply(callback(denied), &world.at(NOW));
+    assert_eq!(refusal(&actions), Some(Code::CallbackDenied));
+    let told = status_after(&session, None, NOW + 1, &world);
+    assert_eq!((told.state, told.condition), (State::Connected, Condition::Working));
+    assert_eq!(told.next_step, Code::CallbackDenied.words().next_step);
+    assert!(told.summary.ends_with(Code::CallbackDenied.words().message), "{}", told.summary);
+}
+
+#[test]
+fn an_outage_that_is_over_is_no_trouble_any_more() {
+    let world = World::default();
+    let mut session = session(samples::connected());
+    session.note(&passing(), &world.at(NOW));
+    let before = status_after(&session, None, NOW, &world);
+    assert_eq!(before.next_step, Code::ServerUnreachable.words().next_step);
+    let after = status_after(&session, None, NOW + 1, &world);
+    assert_eq!((after.last_error, &*after.next_step), (None, NOTHING_TO_DO));
+}
+
+#[test]
+fn a_lost_connection_is_not_hidden_by_an_attempt() {
+    let world = World::default();
+    let anew = Facts { pending: Some(samples::attempt()), ..lost() };
+    let told = status_after(&session(anew), None, NOW, &world);
+    assert_eq!(told.state, State::AwaitingApproval);
+    assert!(told.summary.contains("has ended"), "{}", told.summary);
+    assert!(told.summary.contains("waits for the merchant's approval"), "{}", told.summary);
 }

@@ -319,13 +319,7 @@ impl Session {
                 "This store is not connected.",
                 "Press Connect in the plugin's settings, or run: counterfoild connect",
             ),
-            State::AwaitingApproval if self.facts.exchange.is_some() => {
-                by_code(Code::CallbackPending)
-            }
-            State::AwaitingApproval => said(
-                "The request to connect waits for the merchant's approval.",
-                "Finish the approval in the browser; if its tab is gone, press Connect again.",
-            ),
+            State::AwaitingApproval => self.words_when_awaiting(company),
             State::Connected => self.words_when_connected(company, server, cx),
             State::ReconnectRequired => self.words_when_lost(company),
             State::DisconnectPending if self.running.reset_hopeless => (
@@ -367,19 +361,13 @@ impl Session {
                 format!("Connected to {company} and working, but: {}", happened.trouble.message),
                 happened.trouble.code.words().next_step.to_owned(),
             ),
-            _ => match &self.facts.moved_from {
-                Some(former) => (
-                    format!("Connected to {company}; the payment platform still knows this store as {former}."),
-                    "Press Connect in the plugin's settings, so that the merchant approves the new address.".to_owned(),
-                ),
-                None => (format!("Connected to {company}."), "Nothing to do.".to_owned()),
-            },
+            other => self.words_when_working(company, other.as_ref(), cx),
         }
     }
 }
 
 impl Session {
-    fn words_when_lost(&self, company: &str) -> (String, String) {
+    pub(super) fn words_when_lost(&self, company: &str) -> (String, String) {
         let lost = self.facts.connection.as_ref().and_then(|it| it.lost.as_ref());
         let why = lost.map(|lost| &lost.trouble).filter(|it| it.code != Code::ReconnectRequired);
         let ended = format!("The connection to {company} has ended and cannot be renewed");

@@ -208,7 +208,7 @@ fn what_hinders_a_change_of_the_key() {
     let cx = world.at(NOW);
     for (facts, code) in [
         (exchanging(), Code::CallbackPending),
-        (samples::awaiting(), Code::ConnectInProgress),
+        (samples::awaiting(), Code::ApprovalPending),
         (disconnecting(), Code::DisconnectPending),
     ] {
         let mut session = session(facts.clone());
@@ -266,4 +266,44 @@ fn a_disconnect_waits_for_an_open_rotation_where_it_needs_a_token() {
     let actions = finish(&mut session, Ok(samples::grant(2, later.now)), &later);
     let order = reset_order(&actions).expect("goes on");
     assert_eq!((&order.access, order.key), (&Secret::new("access-2"), NEXT));
+}
+
+/// Connected with a key that was changed a moment ago.
+fn changed(facts: Facts) -> Facts {
+    let former = FormerKey { key: NEXT, replaced_at: NOW, surpassed: false };
+    Facts { keys: Keys { former: Some(former), ..Keys::of(samples::KEY) }, ..facts }
+}
+
+#[test]
+fn whatever_hinders_another_key_is_said_by_its_own_name() {
+    let world = World::default();
+    let cx = world.at(NOW);
+    let awaited = Facts { pending: Some(samples::attempt()), ..samples::connected() };
+    for (facts, code) in [
+        (awaited, Code::ApprovalPending),
+        (changed(samples::connected()), Code::KeyUnproven),
+        (changed(lost()), Code::ReconnectRequired),
+    ] {
+        let actions = session(facts).apply(Event::RotationAsked, &cx);
+        assert_eq!(refusal(&actions), Some(code));
+    }
+    let mut preparing = session(samples::connected());
+    preparing.apply(Event::ConnectAsked(Ask::default()), &cx);
+    let actions = preparing.apply(Event::RotationAsked, &cx);
+    assert_eq!(refusal(&actions), Some(Code::ConnectInProgress));
+}
+
+#[test]
+fn an_approval_with_the_key_in_force_proves_it() {
+    let world = World::default();
+    let cx = world.at(NOW);
+    let awaited = Facts { pending: Some(samples::attempt()), ..changed(samples::connected()) };
+    let mut session = session(awaited);
+    session.apply(callback(GOOD), &cx);
+    let idempotency_key = session.facts.exchange.as_ref().expect("begun").idempotency_key.clone();
+    let outcome = Ok(samples::grant(2, NOW));
+    session.apply(Event::Redeemed { idempotency_key, outcome }, &cx);
+    assert_eq!(session.apply(Event::Tick, &cx), [Action::DestroyKey(NEXT)]);
+    session.apply(Event::KeyDestroyed { key: NEXT, outcome: Ok(()) }, &cx);
+    assert_eq!(session.apply(Event::RotationAsked, &cx), [Action::StageKey]);
 }

@@ -179,3 +179,19 @@ fn who_is_at_home_has_nothing_to_adopt() {
         }
     }
 }
+
+#[test]
+fn the_next_step_names_the_choices() {
+    let world = World::default();
+    let cx = world.at(NOW);
+    let mut moved = samples::connected();
+    moved.binding.as_mut().expect("bound").issuer = "https://former.example".to_owned();
+    for (session, goes_on) in [
+        (session(foreign()), "run: counterfoild adopt;"),
+        (session(moved), "issuer back and run: counterfoild reload;"),
+    ] {
+        let (_, next_step) = session.words(session.state(&cx), &cx);
+        assert!(next_step.contains(goes_on), "{next_step}");
+        assert!(next_step.ends_with("run: counterfoild separate"), "{next_step}");
+    }
+}

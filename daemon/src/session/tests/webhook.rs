@@ -330,3 +330,19 @@ fn the_secret_before_counts_for_a_day_and_the_next_one_is_waited_for() {
     let begun = Facts { webhook: Webhook { intent, ..Webhook::default() }, ..samples::connected() };
     assert_eq!(verdict(&begun, "whsec_1"), Err(Code::WebhookPending));
 }
+
+#[test]
+fn a_lost_connection_has_no_notifications_and_a_refusal_is_the_next_step() {
+    let world = store(URL);
+    let cx = world.at(NOW);
+    assert_eq!(word(&session(notified()), &cx), "active");
+    let gone = Facts { webhook: notified().webhook, ..lost() };
+    assert_eq!(word(&session(gone), &cx), "waiting");
+
+    let mut session = session(notified());
+    let told = |session: &Session| session.words(session.state(&cx), &cx).1;
+    assert_eq!(told(&session), NOTHING_TO_DO);
+    session.apply(Event::WebhookRotationAsked, &cx);
+    finish(&mut session, refusing(), &cx);
+    assert_eq!(told(&session), Code::WebhookRefused.words().next_step);
+}

@@ -3,7 +3,10 @@
 use counterfoil_protocol::UnixTime;
 use serde::Serialize;
 
-use crate::session::{Context, Session, view::LastError};
+use crate::{
+    session::{Connection, Context, Session, view::LastError},
+    trouble::Happened,
+};
 
 /// How it is with notifications, in one word.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -42,22 +45,30 @@ impl Session {
     pub(crate) fn webhook(&self, cx: &Context<'_>) -> WebhookView {
         let Some(url) = &cx.config.webhook_url else { return WebhookView::default() };
         let webhook = &self.facts.webhook;
-        let grant = self.facts.connection.as_ref().map(|connection| &connection.grant_id);
+        let connection = self.facts.connection.as_ref();
+        let alive = connection.is_some_and(Connection::is_alive);
+        let grant = connection.map(|connection| &connection.grant_id);
         let standing = webhook.subscription.as_ref().filter(|it| Some(&it.grant_id) == grant);
         let refused = webhook.refused.as_ref();
         let state = match (grant, &webhook.intent, standing) {
-            (None, ..) => WebhookState::Waiting,
+            _ if !alive => WebhookState::Waiting,
             (_, None, _) if refused.is_some() => WebhookState::Refused,
             (_, None, Some(_)) => WebhookState::Active,
             _ => WebhookState::Pending,
         };
-        let happened = refused.map(|it| &it.happened).or(self.running.webhook.last_error.as_ref());
         WebhookView {
             state,
             url: Some(url.clone()),
             subscription_id: standing.and_then(|it| it.id.clone()),
             since: standing.map(|it| it.since),
-            last_error: happened.map(LastError::of),
+            last_error: self.webhook_trouble(cx).map(LastError::of),
         }
+    }
+
+    /// Why notifications do not come, or why the newest request has no answer yet.
+    pub(in crate::session) fn webhook_trouble(&self, cx: &Context<'_>) -> Option<&Happened> {
+        cx.config.webhook_url.as_ref()?;
+        let refused = self.facts.webhook.refused.as_ref().map(|it| &it.happened);
+        refused.or(self.running.webhook.last_error.as_ref())
     }
 }
