@@ -270,7 +270,11 @@ impl Actor {
             let _ = asker.send(Err(trouble.clone()));
         }
         if let Some(waiting) = event.outcome_for() {
-            self.settle(waiting, &Err(trouble));
+            self.settle(waiting, &Err(trouble.clone()));
+            if matches!(event, Event::Rotated { .. }) {
+                // It brought tokens, too.
+                self.settle(Waiting::Token, &Err(trouble));
+            }
             self.unsaved.push_back(event);
         }
     }
@@ -283,7 +287,12 @@ impl Actor {
     ) {
         let answered = actions.iter().any(|action| matches!(action, Action::Reply(_)));
         if !answered && let (Some(asker), Some(waiting)) = (asker.take(), waiting) {
-            self.waiting.entry(waiting).or_default().push(asker);
+            if self.disk_refused && !self.unsaved.is_empty() {
+                // What is waited for may have come, and the disk does not take it: who waits is told at once.
+                let _ = asker.send(Err(Trouble::of(Code::StorageFailed)));
+            } else {
+                self.waiting.entry(waiting).or_default().push(asker);
+            }
         }
         for action in actions {
             match action {
