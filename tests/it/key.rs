@@ -52,11 +52,11 @@ async fn a_changed_key_keeps_the_approval() -> Result<()> {
         daemon.kill()?;
         daemon.resume().await?;
         until("the former key to go", || async {
-            (key_files(&daemon).ok()?.len() == 1).then_some(())
+            let shown = command(&daemon, &["key", "show"]).ok()?.1;
+            let gone = key_files(&daemon).ok()?.len() == 1;
+            (gone && shown.trim().lines().count() == 1).then_some(())
         })
         .await?;
-        let shown = command(&daemon, &["key", "show"])?.1;
-        assert_eq!(shown.trim().lines().count(), 1, "{shown}");
         let now = status(&daemon).await?;
         assert_eq!(
             (&now["thumbprint"], &now["state"]),
