@@ -32,7 +32,7 @@ use crate::{
     },
     surroundings::Standing,
     systemd::Pulse,
-    trouble::{Code, Trouble},
+    trouble::{Code, Happened, Trouble},
 };
 
 /// Events that may wait for the actor before senders have to.
@@ -66,9 +66,14 @@ pub(crate) struct Means {
     pub(crate) pulse: Pulse,
 }
 
-/// Outcomes that the disk would not take: they go from one actor to the next.
+/// What the disk would not take: it goes from one actor to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Leftovers(VecDeque<Event>);
+pub(crate) struct Leftovers {
+    /// Outcomes.
+    unsaved: VecDeque<Event>,
+    /// Since when the disk takes nothing, for status.
+    refusal: Option<Happened>,
+}
 
 /// Why an actor has not replied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,7 +145,9 @@ pub(crate) struct Actor {
 impl Actor {
     /// Makes the actor for the facts that were saved last.
     pub(crate) fn new(facts: Facts, means: Means) -> (Self, Handle) {
-        let session = Session::resume(facts).found(means.standing);
+        let Leftovers { unsaved, refusal } = means.leftovers;
+        let disk_refused = refusal.is_some();
+        let session = Session::resume(facts).found(means.standing).on_refusing_disk(refusal);
         if let Some(sign) = session.evidence(&means.config).first() {
             events::safe_mode(sign.code());
         }
@@ -156,10 +163,10 @@ impl Actor {
             journal: Arc::new(Mutex::new(means.journal)),
             keys: means.keys,
             waiting: HashMap::new(),
-            unsaved: means.leftovers.0,
+            unsaved,
             pulse: means.pulse,
             steps: JoinSet::new(),
-            disk_refused: false,
+            disk_refused,
             letters,
             mailbox,
             published,
@@ -171,7 +178,7 @@ impl Actor {
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Leftovers {
         self.work(stop).await;
         self.steps.shutdown().await;
-        Leftovers(self.unsaved)
+        Leftovers { unsaved: self.unsaved, refusal: self.session.disk_refusal() }
     }
 
     async fn work(&mut self, stop: impl Future<Output = ()>) {

@@ -130,6 +130,18 @@ impl Session {
         Self { standing, ..self }
     }
 
+    /// The same, on a disk that took nothing when it was tried last.
+    pub(crate) fn on_refusing_disk(mut self, refusal: Option<Happened>) -> Self {
+        self.running.last_error = refusal.or(self.running.last_error);
+        self
+    }
+
+    /// That the disk took nothing when it was tried last.
+    pub(crate) fn disk_refusal(&self) -> Option<Happened> {
+        let storage = |it: &Happened| it.trouble.code == Code::StorageFailed;
+        self.running.last_error.clone().filter(storage)
+    }
+
     /// Takes one event. Save [`Session::facts`] if they changed, then carry out the actions.
     pub(crate) fn apply(&mut self, event: Event, cx: &Context<'_>) -> Vec<Action> {
         if self.is_in_safe_mode(cx.config) {

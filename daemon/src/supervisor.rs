@@ -268,6 +268,11 @@ impl Supervisor {
         let Built { life, inside, damaged, absent } =
             inside::build(&self.custody, config, &self.system, &self.manager, leftovers, known)
                 .await;
+        if let (Life::Working(former), Life::Working(working)) = (&before.life, &life)
+            && same_way(&before.config, config)
+        {
+            working.upstream.remember(former.upstream.health());
+        }
         (self.inside, self.damaged) = (inside, damaged);
         self.absence = absent.then_some(FIRST_LOOK);
         life
@@ -318,6 +323,11 @@ fn named(settings: impl Iterator<Item = reload::Setting>) -> Vec<&'static str> {
 fn same_inside(one: &Config, other: &Config) -> bool {
     let other = Config { local: one.local.clone(), ..other.clone() };
     *one == other
+}
+
+/// Whether two files lead to the same server on the same way.
+fn same_way(one: &Config, other: &Config) -> bool {
+    one.issuer == other.issuer && one.api_base == other.api_base && one.network == other.network
 }
 
 #[cfg(test)]

@@ -200,6 +200,15 @@ impl Upstream {
         self.memory().health
     }
 
+    /// Takes over what an earlier client on the same way to the same server knew, until there is an exchange.
+    pub(crate) fn remember(&self, health: ServerHealth) {
+        let mut memory = self.memory();
+        if memory.health.checked_at.is_none() {
+            // The clock is learnt anew.
+            memory.health = ServerHealth { clock_offset: memory.health.clock_offset, ..health };
+        }
+    }
+
     /// Takes note of an exchange: why the server did not answer, or that it did.
     fn remember_health(&self, silence: Option<Code>) {
         let (now, reachable) = (self.clock.now(), silence.is_none());

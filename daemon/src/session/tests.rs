@@ -345,3 +345,20 @@ fn a_lost_connection_is_not_hidden_by_an_attempt() {
     assert!(told.summary.contains("has ended"), "{}", told.summary);
     assert!(told.summary.contains("waits for the merchant's approval"), "{}", told.summary);
 }
+
+#[test]
+fn a_disk_that_refuses_is_told_by_the_next_session_too_and_nothing_else_is() {
+    let world = World::default();
+    let mut former = session(samples::connected());
+    former.note(&passing(), &world.at(NOW));
+    assert_eq!(former.disk_refusal(), None);
+    former.could_not_save(&Trouble::of(Code::StorageFailed), NOW);
+    let refusal = former.disk_refusal();
+    assert!(refusal.is_some());
+    let mut next = session(samples::connected()).on_refusing_disk(refusal);
+    let told = status_after(&next, None, NOW + 1, &world);
+    assert_eq!(told.condition, Condition::Impaired);
+    assert_eq!(told.next_step, Code::StorageFailed.words().next_step);
+    next.saved();
+    assert_eq!(status_after(&next, None, NOW + 1, &world).next_step, NOTHING_TO_DO);
+}

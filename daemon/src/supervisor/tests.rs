@@ -126,3 +126,26 @@ async fn a_wrong_file_changes_nothing_and_is_told_until_it_is_mended() {
     assert_eq!(again, Reloaded { changed: vec![], ..expected });
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_is_known_of_the_server_outlasts_a_rebuild_but_not_another_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let gone = listener.local_addr().expect("an address");
+    drop(listener);
+    let world = World::start(gone).await;
+    let health = |situation: &Arc<Situation>| situation.working().expect("works").upstream.health();
+    let answer = timeout(LONG, connect(&world.app)).await.expect("in time").expect("an answer");
+    assert_eq!(answer, Some(Code::ServerUnreachable));
+    let before = health(&world.app.situation());
+    assert_eq!(before.reachable, Some(false));
+
+    write_store(world.dir.path(), gone, "webhook_url = \"http://127.0.0.1:8088/hook\"");
+    let after = world.reload().await;
+    assert!(after.config.webhook_url.is_some());
+    assert_eq!(health(&after), before);
+
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    write_store(world.dir.path(), other.local_addr().expect("an address"), "");
+    assert_eq!(health(&world.reload().await).reachable, None);
+    world.end().await;
+}
