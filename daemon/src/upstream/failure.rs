@@ -40,3 +40,47 @@ pub(crate) fn of(error: &reqwest::Error) -> Unanswered {
         None => "the exchange broke off".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use hyper::body::{Body, Frame};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Breaks off at once.
+    struct Broken;
+
+    impl Body for Broken {
+        type Data = bytes::Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+            Poll::Ready(Some(Err(io::Error::other("the caller went away"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_not_the_servers_fault() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let accepting = tokio::spawn(async move { listener.accept().await.expect("a call") });
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let broken = client.post(&url).body(reqwest::Body::wrap(Broken)).send().await;
+        assert!(is_of_the_body(&broken.expect_err("broken off")));
+
+        // The listener is gone with whoever accepted, and nobody answers.
+        drop(accepting.await.expect("accepted"));
+        let refused = client.post(&url).body("whole").send().await;
+        assert!(!is_of_the_body(&refused.expect_err("nobody there")));
+    }
+}
