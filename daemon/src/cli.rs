@@ -29,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(fuzzing)]
 pub(crate) use self::run::run as run_daemon;
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     places::{Places, Service, Wishes},
 };
 
@@ -88,6 +88,17 @@ struct Where {
     socket: Option<PathBuf>,
 }
 
+/// Where a daemon is looked for.
+struct Found {
+    places: Places,
+    /// What is wrong with the store's file, with its name.
+    trouble: Option<String>,
+    /// Whether the daemon is there or nowhere: false where the file that would say it cannot be used.
+    is_sure: bool,
+    /// Whether it can only be the one that is meant: a file of one store's never leads to orders for another's daemon.
+    is_meant: bool,
+}
+
 /// Parses the arguments, does what they say, and turns the outcome into an exit code.
 pub(crate) fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
@@ -120,28 +131,53 @@ impl Where {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
 
-    /// The same, whatever is wrong with the store's file: that is for somebody else to say.
-    fn look(&self) -> anyhow::Result<Places> {
-        self.find().or_else(|_| {
-            let text = std::fs::read_to_string(self.config_file()).unwrap_or_default();
-            let config = Config::parse(&text).ok();
-            let socket = config.and_then(|config| config.local.socket);
-            Places::decide(&self.wishes(), &Service::from_environment(), socket.as_deref())
-        })
+    /// Where the daemon should be that these arguments speak of; what is wrong with the store's file is said first.
+    fn find(&self) -> anyhow::Result<Found> {
+        let found = self.look()?;
+        if let Some(trouble) = &found.trouble {
+            say_error(&format!("counterfoild: {trouble}."));
+        }
+        Ok(found)
     }
 
-    /// Where the daemon should be that these arguments speak of.
-    fn find(&self) -> anyhow::Result<Places> {
-        // A file that is named must be there; the usual one is only consulted if it is.
-        let socket = match &self.config {
-            Some(file) => Config::socket_in(file)?,
-            None => Config::socket_in(&self.config_file()).ok().flatten(),
+    /// The same, and nothing is said.
+    fn look(&self) -> anyhow::Result<Found> {
+        let (socket, trouble) = match self.socket_in_file() {
+            Ok(socket) => (socket, None),
+            Err(error) => (None, Some(self.in_the_file(&error))),
         };
         let places =
             Places::decide(&self.wishes(), &Service::from_environment(), socket.as_deref())?;
         // Without a flag, the daemon's own note knows better than what it should have been told.
         let noted = Places::recorded(&places.state_dir).filter(|_| self.socket.is_none());
-        Ok(noted.unwrap_or(places))
+        let is_sure = trouble.is_none() || self.socket.is_some() || noted.is_some();
+        let is_placed = self.socket.is_some()
+            || self.state_dir.is_some()
+            || std::env::var_os("STATE_DIRECTORY").is_some();
+        let is_meant = trouble.is_none() || self.config.is_none() || is_placed;
+        Ok(Found { places: noted.unwrap_or(places), trouble, is_sure, is_meant })
+    }
+
+    fn socket_in_file(&self) -> Result<Option<PathBuf>, ConfigError> {
+        match Config::socket_in(&self.config_file()) {
+            // A file that is named must be there; the usual one is only consulted if it is.
+            Err(ConfigError::Unreadable { why, .. })
+                if self.config.is_none() && why.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            // With a flag, the file has nothing to say about where the daemon is.
+            Err(_) if self.config.is_none() && self.socket.is_some() => Ok(None),
+            read => read,
+        }
+    }
+
+    /// What is wrong with the store's file, and which file it is.
+    fn in_the_file(&self, error: &ConfigError) -> String {
+        match error {
+            ConfigError::Unreadable { .. } => error.to_string(),
+            _ => format!("{}: {error}", self.config_file().display()),
+        }
     }
 }
 
@@ -231,5 +267,49 @@ mod tests {
                 assert!(listens.ends_with(&format!("/{role}.sock")), "{name}: {listens}");
             }
         }
+    }
+    #[test]
+    fn a_file_that_cannot_be_used_is_told_and_the_daemon_is_looked_for_all_the_same() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.toml");
+        let state = dir.path().join("state");
+        fs::create_dir(&state).expect("made");
+        let socket = Path::new("/srv/shop/api.sock");
+        let text = "[local]\nsocket = \"/srv/shop/api.sock\"\n";
+        let at = |flag: Option<&Path>| Where {
+            config: Some(file.clone()),
+            state_dir: Some(state.clone()),
+            socket: flag.map(Path::to_owned),
+        };
+        let own = state.join("api.sock");
+        for (text, mode, flag, says, expected, is_sure) in [
+            (Some(text), 0o600, None, None, socket, true),
+            (Some("[local\nsocket"), 0o600, None, Some("line 1"), &own, false),
+            (Some("[local\nsocket"), 0o600, Some(socket), Some("line 1"), socket, true),
+            (Some(text), 0o602, None, Some("can be written by others"), &own, false),
+            (None, 0, None, Some("No such file"), &own, false),
+        ] {
+            let _ = fs::remove_file(&file);
+            if let Some(text) = text {
+                fs::write(&file, text).expect("written");
+                fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("set");
+            }
+            let found = at(flag).look().expect("found");
+            assert_eq!(found.places.api_socket, expected, "{says:?}");
+            assert_eq!(found.is_sure, is_sure, "{says:?}");
+            let trouble = found.trouble.as_deref().unwrap_or_default();
+            assert_eq!(trouble.is_empty(), says.is_none(), "{trouble}");
+            assert!(trouble.contains(says.unwrap_or_default()), "{trouble}");
+            let name = file.to_str().expect("a name");
+            assert!(says.is_none() || trouble.contains(name), "{trouble}");
+        }
+        let unplaced = Where { config: Some(file.clone()), state_dir: None, socket: None };
+        assert!(!unplaced.look().expect("found").is_meant);
+        assert!(at(None).look().expect("found").is_meant);
+        let noted = at(Some(socket)).look().expect("found").places;
+        noted.record().expect("noted");
+        let found = at(None).look().expect("found");
+        assert_eq!((found.places.api_socket.as_path(), found.is_sure), (socket, true), "the note");
     }
 }

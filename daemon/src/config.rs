@@ -54,12 +54,12 @@ pub(crate) enum ConfigError {
         why: String,
     },
     /// The file cannot be read.
-    #[error("cannot read the store's file {}: {source}", path.display())]
+    #[error("cannot read the store's file {}: {why}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        why: io::Error,
     },
 }
 
@@ -179,7 +179,7 @@ impl Config {
     /// Reads the file at `path`, which nobody else may be able to change.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
         files::check_trusted(path)?;
         if text.trim().is_empty() {
             return Err(ConfigError::Empty);
@@ -189,24 +189,19 @@ impl Config {
         Ok(config)
     }
 
-    /// What the file at `path` says about the plugins' socket. Whatever else is wrong with it is the daemon's to say.
+    /// What the file at `path` says about the plugins' socket. What its settings mean is the daemon's to say.
     pub(crate) fn socket_in(path: &Path) -> Result<Option<PathBuf>, ConfigError> {
         let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
         files::check_trusted(path)?;
-        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let table: toml::Table = toml::from_str(&text).map_err(|error| syntax(&text, &error))?;
         let socket = table.get("local").and_then(|local| local.get("socket"));
         Ok(socket.and_then(toml::Value::as_str).map(PathBuf::from))
     }
 
     /// Understands the text of a store's file.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let file: StoreFile = toml::from_str(text).map_err(|error| {
-            // The error's own words would show the whole line: nobody knows what stands in it.
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            ConfigError::Syntax { line, why: error.message().replace('\n', " ") }
-        })?;
+        let file: StoreFile = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         let (issuer, issuer_is_loopback) = issuer(&file.issuer)?;
         let api_base = match file.api_base {
             Some(base) => api_base(&base)?,
@@ -282,6 +277,13 @@ struct StoreFile {
     local: Local,
     #[serde(default)]
     site: SiteChecks,
+}
+
+/// Where it is wrong, and how. The error's own words would show the whole line: nobody knows what stands in it.
+fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    ConfigError::Syntax { line, why: error.message().replace('\n', " ") }
 }
 
 fn setting(name: &'static str, why: impl Into<String>) -> ConfigError {

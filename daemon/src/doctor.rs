@@ -75,7 +75,8 @@ pub(crate) async fn examine(patient: &Patient, clock: &dyn Clock) -> Vec<Finding
         findings.extend(past::judge(&records, live, now));
     }
     if let Ok(config) = &config {
-        findings.extend(sockets::examine(&api_socket, config, user));
+        let is_heard = gather::is_heard(&api_socket).await;
+        findings.extend(sockets::examine(&api_socket, is_heard, config, user));
         let seen = server::look(config, clock).await;
         findings.extend(server::judge(&seen, config, live, clock.now()));
         findings.extend(clock::judge(seen.offset(), clock::kernel(), live));

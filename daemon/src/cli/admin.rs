@@ -10,59 +10,84 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
 use serde_json::Value;
 
-use super::Where;
+use super::{Found, Where};
 
 /// How long an answer may take. The daemon answers after 25 s at the latest.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long the answer to a question may take that the daemon answers from memory.
+const BRIEF: Duration = Duration::from_secs(5);
 
 /// A running daemon's admin socket.
 pub(super) struct Admin {
     socket: PathBuf,
     client: Client,
+    /// How long the first word of an answer may take.
+    patience: Duration,
+    /// Whether the daemon is there or nowhere.
+    is_sure: bool,
 }
 
 /// Why there is no answer of use.
 pub(super) enum Unhelped {
     /// A daemon answered, and said no.
-    Refused(Error),
+    Refused(Silence),
     /// Nobody answered.
     Silent(Silence),
 }
 
 impl Unhelped {
-    fn silent(error: &reqwest::Error, socket: &Path) -> Self {
-        Self::Silent(Silence::of(error, socket))
+    /// Why, and what to do.
+    pub(super) fn words(self) -> Silence {
+        match self {
+            Self::Refused(words) | Self::Silent(words) => words,
+        }
     }
 }
 
 impl From<Unhelped> for Error {
     fn from(unhelped: Unhelped) -> Self {
-        match unhelped {
-            Unhelped::Refused(words) => words,
-            Unhelped::Silent(Silence { why, next_step }) => {
-                anyhow!("{why}\nWhat to do: {next_step}")
-            }
-        }
+        let Silence { why, next_step } = unhelped.words();
+        anyhow!("{why}\nWhat to do: {next_step}")
     }
 }
 
 impl Admin {
-    /// Finds the socket. Whether anybody answers shows with the first question.
+    /// Finds the socket, for orders as well. Whether anybody answers shows with the first question.
     pub(super) fn find(place: &Where) -> Result<Self> {
-        Self::at(&place.find()?.admin_socket)
+        let found = place.find()?;
+        anyhow::ensure!(
+            found.is_meant,
+            "nothing is asked of a daemon that may be another store's\nWhat to do: correct the store's file, or name the daemon: --socket PATH or --state-dir DIR"
+        );
+        Self::with(&found, PATIENCE)
     }
 
-    /// The daemon behind this socket.
-    pub(super) fn at(socket: &Path) -> Result<Self> {
-        let client = client(socket).timeout(PATIENCE).build()?;
-        Ok(Self { socket: socket.to_owned(), client })
+    /// Asks only what is answered at once, and does not wait long for it.
+    pub(super) fn briefly(found: &Found) -> Result<Self> {
+        Self::with(found, BRIEF)
+    }
+
+    fn with(found: &Found, patience: Duration) -> Result<Self> {
+        let socket = found.places.admin_socket.clone();
+        let client = client(&socket).timeout(patience).build()?;
+        Ok(Self { socket, client, patience, is_sure: found.is_sure })
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> Unhelped {
+        Unhelped::Silent(Silence::because(kind(error), &self.socket, self.is_sure))
     }
 
     /// Begins to read an answer that does not end.
     pub(super) async fn follow(&self, path: &str) -> Result<Response, Unhelped> {
-        let broken = |error: reqwest::Error| Unhelped::silent(&error, &self.socket);
+        let broken = |error: reqwest::Error| self.silent(&error);
         let client = client(&self.socket).build().map_err(broken)?;
-        let response = request(&client, Method::GET, path).send().await.map_err(broken)?;
+        let begun = request(&client, Method::GET, path).send();
+        let begun = tokio::time::timeout(self.patience, begun).await;
+        let late = Some(io::ErrorKind::TimedOut);
+        let response = begun
+            .map_err(|_| Unhelped::Silent(Silence::because(late, &self.socket, self.is_sure)))?
+            .map_err(broken)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -95,19 +120,22 @@ impl Admin {
             let response = request.send().await?;
             Ok((response.status(), response.text().await?))
         };
-        let (status, text) =
-            exchange.await.map_err(|error| Unhelped::silent(&error, &self.socket))?;
+        let (status, text) = exchange.await.map_err(|error| self.silent(&error))?;
         if status.is_success() { Ok(text) } else { Err(self.refused(&text)) }
     }
 
     fn refused(&self, text: &str) -> Unhelped {
         let Ok(problem) = serde_json::from_str::<Value>(text) else {
-            return Unhelped::Refused(anyhow!(self.no_counterfoild()));
+            return Unhelped::Refused(Silence {
+                why: self.no_counterfoild(),
+                next_step: "Name the daemon's socket: --socket PATH or --state-dir DIR".to_owned(),
+            });
         };
         let word = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("?");
-        let words =
-            anyhow!("{}\nWhat to do: {} ({})", word("detail"), word("next_step"), word("code"));
-        Unhelped::Refused(words)
+        Unhelped::Refused(Silence {
+            why: word("detail").to_owned(),
+            next_step: format!("{} ({})", word("next_step"), word("code")),
+        })
     }
 
     fn no_counterfoild(&self) -> String {
@@ -115,7 +143,7 @@ impl Admin {
     }
 }
 
-/// Why no daemon answers on a socket.
+/// Why there is no answer of use, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Silence {
     /// In one sentence.
@@ -125,21 +153,24 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    fn of(error: &reqwest::Error, socket: &Path) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        let mut kind = error.is_timeout().then_some(io::ErrorKind::TimedOut);
-        while let Some(it) = cause {
-            kind = it.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
-            cause = it.source();
-        }
-        Self::because(kind, socket)
-    }
-
-    /// What a kind of failure means.
-    pub(super) fn because(kind: Option<io::ErrorKind>, socket: &Path) -> Self {
+    /// What a kind of failure means. Where the daemon's place is not sure, nobody there says nothing about it.
+    fn because(kind: Option<io::ErrorKind>, socket: &Path, is_sure: bool) -> Self {
         let place = socket.display();
         let start = "Start the daemon: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50. If it runs with other places, name --socket or --state-dir.";
         let (why, next_step) = match kind {
+            kind if !is_sure
+                && !matches!(
+                    kind,
+                    Some(io::ErrorKind::PermissionDenied | io::ErrorKind::TimedOut)
+                ) =>
+            {
+                (
+                    format!(
+                        "No daemon was found at {place}. It may run elsewhere: the store's file, which may name its socket, cannot be used."
+                    ),
+                    "Correct the store's file, or name the socket or the state directory of the daemon: --socket PATH or --state-dir DIR",
+                )
+            }
             Some(io::ErrorKind::NotFound) => {
                 (format!("No daemon answers: there is no socket {place}."), start)
             }
@@ -166,6 +197,17 @@ impl Silence {
     }
 }
 
+/// The system's own word for what failed.
+fn kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut kind = error.is_timeout().then_some(io::ErrorKind::TimedOut);
+    while let Some(it) = cause {
+        kind = it.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        cause = it.source();
+    }
+    kind
+}
+
 fn request(client: &Client, method: Method, path: &str) -> RequestBuilder {
     client
         .request(method, format!("http://localhost{path}"))
@@ -183,4 +225,30 @@ fn client(socket: &Path) -> reqwest::ClientBuilder {
 /// Runs one command's questions.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_dead_whose_place_is_not_known() {
+        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied, TimedOut};
+        let socket = Path::new("/s/admin.sock");
+        for (kind, is_sure, claims_dead) in [
+            (Some(NotFound), true, true),
+            (Some(ConnectionRefused), true, true),
+            (None, true, true),
+            (Some(NotFound), false, false),
+            (Some(ConnectionRefused), false, false),
+            (None, false, false),
+            (Some(PermissionDenied), false, false),
+            (Some(TimedOut), false, false),
+        ] {
+            let silence = Silence::because(kind, socket, is_sure);
+            assert!(silence.why.contains("/s/admin.sock"), "{silence:?}");
+            assert_eq!(silence.why.starts_with("No daemon answers"), claims_dead, "{silence:?}");
+            assert_eq!(silence.next_step.starts_with("Start the daemon"), claims_dead);
+        }
+    }
 }

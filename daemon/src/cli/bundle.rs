@@ -49,7 +49,7 @@ impl SupportBundle {
             let findings = doctor::examine(&patient, &System).await;
             let state_dir = patient.state_dir();
             let query = Query { limit: RECORDS, ..Query::default() };
-            let admin = Admin::at(&patient.places.admin_socket)?;
+            let admin = Admin::briefly(&self.place.find()?)?;
             let gathered = Gathered {
                 made_at: now,
                 history: history::read(&state_dir.join(history::FILE), &query).unwrap_or_default(),

@@ -55,7 +55,7 @@ async fn wait(admin: &Admin, mut changes: Response, before: &Value) -> Result<St
             return ended;
         }
         // A line that means nothing comes every few seconds: the end of an attempt is seen by then at the latest.
-        if changes.chunk().await?.is_none() {
+        if !matches!(changes.chunk().await, Ok(Some(_))) {
             bail!("the daemon ended; start it, and look with: counterfoild status");
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Where,
-    admin::{Admin, Unhelped, block_on},
+    admin::{Admin, block_on},
     paint::{Colour, Paint},
     say,
 };
@@ -43,18 +43,20 @@ impl Doctor {
 
 /// Whom the arguments speak of, and what he says himself.
 pub(super) async fn patient(place: &Where) -> Result<Patient> {
-    let places = place.look()?;
-    let admin = Admin::at(&places.admin_socket)?;
+    let found = place.look()?;
+    let admin = Admin::briefly(&found)?;
     let live = match admin.text("/v1/admin/status").await {
         Ok(text) => {
             // The history is asked for once, so that what was only counted so far is in its file.
             let _ = admin.text("/v1/admin/events?limit=1").await;
             Ok(serde_json::from_str(&text)?)
         }
-        Err(Unhelped::Silent(silence)) => Err((silence.why, silence.next_step)),
-        Err(refused) => return Err(refused.into()),
+        Err(unhelped) => {
+            let silence = unhelped.words();
+            Err((silence.why, silence.next_step))
+        }
     };
-    Ok(Patient { places, config_file: place.config_file(), live })
+    Ok(Patient { places: found.places, config_file: place.config_file(), live })
 }
 
 /// The findings for people: a line each, what to do below it, and how it ends.

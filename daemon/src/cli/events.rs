@@ -51,8 +51,8 @@ impl Events {
             limit: self.limit,
         };
         block_on(async {
-            let places = self.place.find()?;
-            let admin = Admin::at(&places.admin_socket)?;
+            let found = self.place.find()?;
+            let (admin, places) = (Admin::briefly(&found)?, &found.places);
             // The stream is opened first, so that nothing falls between it and the past.
             let live = if self.follow {
                 let path = format!("/v1/admin/events?follow=true&{}", query_string(&query));
@@ -129,7 +129,7 @@ impl Teller {
 
     async fn tell_as_it_comes(&self, mut live: reqwest::Response, past: &[Record]) -> Result<()> {
         let mut unread = Vec::new();
-        while let Some(chunk) = live.chunk().await.context("the daemon ended")? {
+        while let Some(chunk) = live.chunk().await.map_err(|_| ended())? {
             unread.extend_from_slice(&chunk);
             while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
                 let whole: Vec<u8> = unread.drain(..=end).collect();
@@ -141,6 +141,13 @@ impl Teller {
         }
         Ok(())
     }
+}
+
+/// What the connection's own error would say in terms of bytes.
+fn ended() -> anyhow::Error {
+    anyhow::anyhow!(
+        "the daemon ended\nWhat to do: look with counterfoild status; what it said last is in: journalctl -u counterfoild -n 50"
+    )
 }
 
 fn colour(kind: Kind) -> Colour {

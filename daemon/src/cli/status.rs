@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use self::told::Told;
 use super::{
     Where,
-    admin::{Admin, Silence, Unhelped, block_on},
+    admin::{Admin, Silence, block_on},
     paint::{Colour, Paint},
     say,
 };
@@ -48,12 +48,12 @@ pub(super) struct StatusCommand {
 impl StatusCommand {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
-            let places = self.place.find()?;
-            let admin = Admin::at(&places.admin_socket)?;
+            let found = self.place.find()?;
+            let (admin, places) = (Admin::briefly(&found)?, &found.places);
             if self.watch {
-                self.watch(&admin, &places).await
+                self.watch(&admin, places).await
             } else {
-                let (text, code) = self.look(&admin, &places).await?;
+                let (text, code) = self.look(&admin, places).await?;
                 say(&text);
                 Ok(code)
             }
@@ -74,10 +74,10 @@ impl StatusCommand {
                 };
                 Ok((text, ExitCode::from(code)))
             }
-            Err(Unhelped::Silent(silence)) => {
-                Ok((self.without_daemon(&silence, places)?, ExitCode::from(SILENT)))
+            Err(unhelped) => {
+                let told = self.without_daemon(&unhelped.words(), places)?;
+                Ok((told, ExitCode::from(SILENT)))
             }
-            Err(refused) => Err(refused.into()),
         }
     }
 
@@ -160,13 +160,15 @@ impl StatusCommand {
     async fn line(&self, admin: &Admin) -> Result<String> {
         let status: Value = match admin.text("/v1/status").await {
             Ok(text) => serde_json::from_str(&text)?,
-            Err(Unhelped::Silent(silence)) => json!({
-                "state": "unknown",
-                "condition": "silent",
-                "summary": silence.why,
-                "next_step": silence.next_step,
-            }),
-            Err(refused) => return Err(refused.into()),
+            Err(unhelped) => {
+                let silence = unhelped.words();
+                json!({
+                    "state": "unknown",
+                    "condition": "silent",
+                    "summary": silence.why,
+                    "next_step": silence.next_step,
+                })
+            }
         };
         if self.json {
             return Ok(status.to_string());

@@ -1,7 +1,7 @@
 //! Facts that several groups need.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -34,10 +34,16 @@ pub(super) fn user(live: Option<&Value>, state_dir: &Path) -> u32 {
         .unwrap_or_else(|| rustix::process::geteuid().as_raw())
 }
 
+/// Whether somebody listens on a socket. It is not sure that nobody does unless the system says so.
+pub(super) async fn is_heard(socket: &Path) -> bool {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    !tokio::net::UnixStream::connect(socket).await.is_err_and(refused)
+}
+
 /// The store's file. Who may change it is judged elsewhere, and for the daemon's user.
 pub(super) fn config(path: &Path) -> Read {
     let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
     let mut config = Config::parse(&text)?;
     match config.network.load() {
         // For root, files of the daemon's user are others'; the daemon itself may well trust them.

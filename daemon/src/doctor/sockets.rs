@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Finding;
+use super::{Finding, Level};
 use crate::{config::Config, local::Guests};
 
 /// Permission bits of one class: to pass through a directory, and to open a socket.
@@ -42,7 +42,7 @@ struct Guest {
 }
 
 /// Looks at the way to `socket`, for everybody whom the store's file lets in.
-pub(super) fn examine(socket: &Path, config: &Config, user: u32) -> Vec<Finding> {
+pub(super) fn examine(socket: &Path, is_heard: bool, config: &Config, user: u32) -> Vec<Finding> {
     let Ok(guests) = Guests::accounts(&config.local) else {
         return vec![Finding::problem(
             "guests",
@@ -67,7 +67,12 @@ pub(super) fn examine(socket: &Path, config: &Config, user: u32) -> Vec<Finding>
             "Name the web server's user in allow_users, or its group in allow_groups, then run: counterfoild reload",
         ));
     }
-    findings.extend(guests.iter().map(|guest| judge(&way, &door, guest)));
+    if !is_heard {
+        findings.push(unheard(socket));
+    }
+    let judged = guests.iter().map(|guest| judge(&way, &door, guest));
+    // A way that leads to nobody is not in order.
+    findings.extend(judged.filter(|finding| is_heard || finding.level != Level::Ok));
     findings
 }
 
@@ -97,6 +102,14 @@ fn way(socket: &Path) -> Result<(Vec<Place>, Place), Finding> {
     let mut way: Vec<_> = real.ancestors().skip(1).filter_map(place).map(|(it, _)| it).collect();
     way.reverse();
     Ok((way, door))
+}
+
+fn unheard(socket: &Path) -> Finding {
+    Finding::problem(
+        "socket",
+        format!("Nobody listens on {}: plugins find no daemon.", socket.display()),
+        "Run: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50",
+    )
 }
 
 fn judge(way: &[Place], door: &Place, guest: &Guest) -> Finding {
@@ -217,7 +230,6 @@ fn read(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
 
     fn place(path: &str, uid: u32, gid: u32, mode: u32) -> Place {
         Place { path: path.into(), uid, gid, mode }
@@ -285,5 +297,25 @@ mod tests {
         fs::remove_file(&path).expect("removed");
         let _listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
         assert_eq!(way(&path).expect("a way").1.path, path);
+    }
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_is_a_problem_for_everybody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("api.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        let store = Config::parse(
+            "platform = \"medusa\"\nissuer = \"https://pay.example\"\nlocal.allow_users = [0]\n\
+             site_url = \"https://shop.example\"\nredirect_uri = \"https://shop.example/cb\"",
+        )
+        .expect("a store");
+        let look = async || {
+            let is_heard = super::super::gather::is_heard(&path).await;
+            let findings = examine(&path, is_heard, &store, 0);
+            let levels = findings.iter().filter(|it| it.check == "socket").map(|it| it.level);
+            levels.collect::<Vec<_>>()
+        };
+        assert_eq!(look().await, [Level::Ok]);
+        drop(listener);
+        assert_eq!(look().await, [Level::Problem]);
     }
 }

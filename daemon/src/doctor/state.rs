@@ -107,17 +107,22 @@ fn judge(
         }
     };
     for seen in keys {
-        if seen.mode & 0o077 != 0 {
+        if is_open(seen) {
             let place = seen.path.display();
             findings.push(Finding::problem(
                 "key_mode",
                 format!("Others can read the key {place} (mode {:o}).", seen.mode),
-                format!("Run: chmod 600 {place} && systemctl restart counterfoild; if others may have read it: counterfoild key rotate"),
+                format!("Run: chmod 600 {place} && counterfoild reload; if others may have read it: counterfoild key rotate"),
             ));
         }
     }
     findings.extend(belonging(keys, current, live));
     findings
+}
+
+/// Whether others can read it; such a file is not used.
+fn is_open(seen: &Seen) -> bool {
+    seen.mode & 0o077 != 0
 }
 
 /// Whether the journal's key is there.
@@ -147,6 +152,8 @@ fn belonging(
             ),
             "If the store's file names no [key] store, the key is gone: restore the whole state directory from a backup",
         ),
+        // It was not read for its mode, and that is said already.
+        None if keys.iter().any(|seen| seen.thumbprint.is_none() && is_open(seen)) => return None,
         None => Finding::problem(
             "key",
             format!(
@@ -209,6 +216,12 @@ mod tests {
             Some(&Ok(Some(KEY))),
             None,
             &[("journal", ok), ("key_mode", problem), ("key", ok)],
+        );
+        check(
+            &[seen(None, 0o644)],
+            Some(&Ok(Some(KEY))),
+            None,
+            &[("journal", ok), ("key_mode", problem)],
         );
         check(&[], None, None, &[("journal", ok)]);
         check(&good, None, None, &[("journal", problem)]);
