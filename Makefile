@@ -7,6 +7,8 @@ NODE_PATH_FILE := target/node-path
 DEVICES := --features counterfoild/pkcs11,counterfoild/tpm,counterfoil-tests/devices
 # What tpm2-tss says to stderr of every TPM that a test switches off.
 export TSS2_LOG := all+NONE
+# Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
+PROPERTIES := PROPTEST_RNG_SEED=20260101
 
 .PHONY: help test lint unit interop soak fuzz demo bench setup clean
 
@@ -26,7 +28,7 @@ lint: setup ## formatting, clippy, documentation, licences
 
 unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
-	$(CARGO) test --locked --workspace $(DEVICES)
+	$(PROPERTIES) $(CARGO) test --locked --workspace $(DEVICES)
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
@@ -34,6 +36,7 @@ interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 
 soak: setup ## every fault at every point, and thousands of kills: hours (make test runs a sample of it)
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
+	PROPTEST_CASES=20000 $(CARGO) test --locked --workspace $(DEVICES) -- properties paths
 	COUNTERFOIL_SOAK=1 $(CARGO) test --locked -p counterfoil-tests --test faults -- --nocapture
 
 fuzz: setup ## cargo-fuzz, a minute for each reader of foreign bytes (TARGET=…, SECONDS_EACH=…)
