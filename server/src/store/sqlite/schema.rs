@@ -4,7 +4,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Result, StoreError};
 
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001.sql")];
+const MIGRATIONS: [&str; 7] = [
+    include_str!("../../../migrations/0001_first.sql"),
+    include_str!("../../../migrations/0002_audit.sql"),
+    include_str!("../../../migrations/0003_people.sql"),
+    include_str!("../../../migrations/0004_applications.sql"),
+    include_str!("../../../migrations/0005_webhooks.sql"),
+    include_str!("../../../migrations/0006_commerce.sql"),
+    include_str!("../../../migrations/0007_connections.sql"),
+];
 
 /// Brings the database to the newest schema. A newer one is refused.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {

@@ -1,0 +1,1 @@
+-- Who did it, and a chain of hashes over the history.

@@ -1,0 +1,1 @@
+-- What people sign in with, and how they come into a company.

@@ -1,0 +1,1 @@
+-- What a company says of its applications, and their secrets.

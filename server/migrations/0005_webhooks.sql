@@ -1,0 +1,1 @@
+-- Notifications: what is to be sent, where, and what became of it.

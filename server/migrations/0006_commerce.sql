@@ -1,0 +1,1 @@
+-- Customers, subscriptions, settings and wallets.

@@ -1,0 +1,1 @@
+-- When connections were last used, and whose stores they are.
