@@ -5,21 +5,21 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::Response};
 use serde_json::json;
 
-use crate::{app::App, http::oauth::metadata::published, oauth::scopes};
+use super::table;
+use crate::{app::App, http::oauth::metadata::published};
 
 /// Where the metadata is, by the resource's identifier (RFC 9728 §3.1).
 pub(super) const PATH: &str = "/.well-known/oauth-protected-resource/api/partner/v1";
 
 /// The resource's metadata. Everything in it comes from the configuration, nothing from the request.
 pub(super) async fn resource(State(app): State<Arc<App>>) -> Response {
-    let scopes: Vec<_> = scopes::ALL.iter().map(|(name, _)| name).collect();
     published(
         300,
         Json(json!({
             "resource": app.uris.resource,
             "authorization_servers": [app.config.issuer],
             "jwks_uri": format!("{}/oauth/jwks.json", app.config.issuer),
-            "scopes_supported": scopes,
+            "scopes_supported": table::scopes(),
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": ["ES256"],
             "dpop_bound_access_tokens_required": false,
