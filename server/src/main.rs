@@ -13,6 +13,7 @@ mod limits;
 mod oauth;
 mod partner;
 mod password;
+mod people;
 mod profiles;
 mod replay;
 mod serving;

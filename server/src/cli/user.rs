@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::operator::{self, Operator};
 use crate::{
     password,
-    store::{Accounts as _, Role, User},
+    people::role::Role,
+    store::{Accounts as _, User},
 };
 
 /// The shortest password of a new person, in characters (NIST SP 800-63B §5.1.1).
@@ -32,7 +33,7 @@ pub struct Add {
     #[arg(long)]
     company: String,
     /// What the person may do.
-    #[arg(long, default_value = "member")]
+    #[arg(long, default_value = "admin")]
     role: RoleName,
     /// Reads the password from stdin. Needed for a new person; of one who is known it must be the right one.
     #[arg(long)]
@@ -41,10 +42,14 @@ pub struct Add {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
-    /// Approves, reviews and withdraws connections.
+    /// Does everything, and alone makes and removes owners.
+    Owner,
+    /// Does everything but that: approves and ends connections, manages applications and people.
     Admin,
-    /// Approves connections.
-    Member,
+    /// Looks at applications, connections and deliveries.
+    Developer,
+    /// Looks at connections and their history.
+    Support,
 }
 
 impl Command {
@@ -67,8 +72,10 @@ impl Add {
             ensure!(matches, "{} is known, with another password; nothing was changed", self.email);
         }
         let role = match self.role {
+            RoleName::Owner => Role::Owner,
             RoleName::Admin => Role::Admin,
-            RoleName::Member => Role::Member,
+            RoleName::Developer => Role::Developer,
+            RoleName::Support => Role::Support,
         };
         operator.store.add_membership(&user.id, &company.id, role).await?;
         operator.answer(

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
 use super::Result;
+use crate::people::role::Role;
 
 /// A company: whose money it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,26 +26,6 @@ pub struct User {
     pub password_hash: String,
     /// When they were shut out.
     pub disabled_at: Option<UnixTime>,
-}
-
-/// What a person may do for a company.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// Approves, reviews and withdraws connections.
-    Admin,
-    /// Approves connections.
-    Member,
-}
-
-impl Role {
-    /// The word in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Member => "member",
-        }
-    }
 }
 
 /// A person's place in a company.

@@ -56,7 +56,7 @@ macro_rules! every_story {
                 subscriptions_of_many;
             races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,
                 redemptions_of_many, registrations, resets_of_many, rotations_of_many;
-            requests: approvals_refused, approved, consents, denied, grants_of_companies, promotions,
+            requests: approvals_by_whoever_may_not, approvals_refused, approved, consents, denied, grants_of_companies, promotions,
                 promotions_of_moved_stores, pushed_requests;
         }
     };

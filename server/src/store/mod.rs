@@ -13,7 +13,7 @@ mod requests;
 mod sqlite;
 
 pub use self::{
-    accounts::{Accounts, Company, Membership, Role, Session, User},
+    accounts::{Accounts, Company, Membership, Session, User},
     clients::{
         AuditRecord, Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt,
     },

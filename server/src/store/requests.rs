@@ -86,6 +86,8 @@ pub enum ApproveOutcome {
     },
     /// The page or the request was decided before, or the page has expired, or the company was closed meanwhile.
     AlreadyDecided,
+    /// The person has no such place in the company, or not any more.
+    NotAllowed,
     /// The installation's key is no longer the one the request was made with.
     KeyGone,
 }

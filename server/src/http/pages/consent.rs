@@ -23,6 +23,7 @@ use crate::{
         request::AuthorizationRequest,
         scopes,
     },
+    people::role::Act,
     store::Company,
 };
 
@@ -91,10 +92,11 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         .memberships(user_id)
         .await?
         .into_iter()
+        .filter(|m| m.role.may(Act::Approve))
         .map(|m| Choice { connected: connected.contains(&m.company.id), company: m.company })
         .collect();
     if companies.is_empty() {
-        let sentence = "The person signed in is a member of no company.";
+        let sentence = "The person signed in may approve for no company.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "no_company", sentence));
     }
     let (asker, notices) = match shown.slot {

@@ -87,10 +87,20 @@ fn words(code: &str) -> Words {
             "A connection link works once, and only for a few minutes. Nothing was changed.",
             "Go back to your store or application and press Connect again.",
         ),
+        "not_found" => (
+            "There is nothing here",
+            "The page you asked for does not exist, or it belongs to a company that you do not act for.",
+            "Go to your companies at the start page, or check the address.",
+        ),
+        "role_not_allowed" => (
+            "Your role does not allow this",
+            "What you can do for a company depends on the role that its owner or an administrator gave you. Nothing was changed.",
+            "Ask an owner or an administrator of the company to do it, or to change your role.",
+        ),
         "no_company" => (
-            "You do not act for a company yet",
-            "You are signed in, but nobody has added you to a company, so there is nothing to connect. Nothing was changed.",
-            "Ask an administrator of your company to add you, then press Connect in your store again.",
+            "You cannot approve for a company yet",
+            "You are signed in, but in no company are you an owner or an administrator, so there is nothing that you could connect. Nothing was changed.",
+            "Ask an administrator of your company to add you or to change your role, then press Connect in your store again.",
         ),
         "temporarily_unavailable" => (
             "Please try again in a moment",

@@ -4,9 +4,12 @@ mod asset;
 mod color;
 pub mod consent;
 mod cookie;
+mod dashboard;
 pub mod error;
 pub mod form;
 pub mod frame;
+pub mod guard;
+mod home;
 mod payment;
 pub mod session;
 pub mod sign_in;
@@ -18,7 +21,14 @@ use axum::{
     routing::{get, post},
 };
 
+use self::guard::Pages;
 use crate::app::App;
+
+/// The pages of people who are signed in.
+#[must_use]
+pub fn guarded() -> Pages {
+    home::pages(Pages::default())
+}
 
 /// The routes of the pages.
 pub fn routes() -> Router<Arc<App>> {
@@ -28,6 +38,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/payment/{uid}", get(payment::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+        .merge(guarded().router())
 }
 
 #[cfg(test)]

@@ -28,24 +28,48 @@ use crate::{
 /// The longest address of ours that a form carries, in bytes.
 const MAX_DESTINATION: usize = 16 * 1024;
 
+const HOME: &str = "/";
+const AUTHORIZE: &str = "/oauth/authorize?";
+
 /// One sentence for an unknown address, a wrong password and a person who is shut out.
 const WRONG: &str = "The e-mail address or the password is not right.";
 const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.";
 const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 
-/// Where a person goes on after signing in or out: an authorization request at this very server, and nowhere else.
+/// What every page of people who are signed in begins with, beside `/` itself.
+const OWN_PAGES: [&str; 2] = ["/account", "/companies/"];
+
+/// Where a person goes on after signing in or out: an authorization request or a page at this very server, and nowhere
+/// else.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Destination(String);
 
 impl Destination {
-    /// The path and query of an authorization request; anything that a browser could read otherwise is refused.
+    /// Path and query of an authorization request or of a page; anything that a browser could read otherwise is refused.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_graphic() && !b"\\#".contains(&b);
+        let path = text.split('?').next().unwrap_or_default();
+        let is_plain_path = !path.contains("//") && !path.contains("/.") && !path.contains('%');
+        let is_page = || {
+            path == "/"
+                || OWN_PAGES.iter().any(|page| {
+                    path.strip_prefix(page).is_some_and(|rest| {
+                        page.ends_with('/') || rest.is_empty() || rest.starts_with('/')
+                    })
+                })
+        };
         let ours = text.len() <= MAX_DESTINATION
-            && text.starts_with("/oauth/authorize?")
-            && text.bytes().all(plain);
+            && text.bytes().all(plain)
+            && is_plain_path
+            && (text.starts_with(AUTHORIZE) || is_page());
         ours.then(|| Self(text.to_owned()))
+    }
+
+    /// Whether somebody waits for an approval there.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        self.0.starts_with(AUTHORIZE)
     }
 
     /// The path and query.
@@ -60,30 +84,15 @@ impl Destination {
 struct SignInPage<'a> {
     frame: Frame<'a>,
     csrf: String,
-    destination: Option<&'a str>,
+    destination: Option<&'a Destination>,
     email: &'a str,
     problem: Option<&'a str>,
 }
 
-#[derive(Template)]
-#[template(path = "signed_in.html")]
-struct SignedInPage<'a> {
-    frame: Frame<'a>,
-    csrf: String,
-    email: &'a str,
-}
-
-/// `GET /sign-in`.
+/// `GET /sign-in`. Whoever is signed in goes home.
 pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.signed_in(&headers).await {
-        Ok(Some(signed_in)) => {
-            let template = SignedInPage {
-                frame: Frame::new(&app),
-                csrf: form::token(&app, &signed_in.cookie),
-                email: &signed_in.user.email,
-            };
-            frame::page(StatusCode::OK, &template, None)
-        }
+        Ok(Some(_)) => frame::see_other(HOME),
         Ok(None) => ask(&app, &headers, None),
         Err(refusal) => in_place(&app, &headers, refusal),
     }
@@ -153,7 +162,7 @@ async fn go_on(
 ) -> Result<Response, Refusal> {
     let cookie = app.start_session(user, headers).await?;
     events::signed_in(&user.id);
-    let mut response = frame::see_other(destination.map_or("/sign-in", Destination::as_str));
+    let mut response = frame::see_other(destination.map_or(HOME, Destination::as_str));
     append_cookies(&mut response, [cookie]);
     Ok(response)
 }
@@ -187,7 +196,7 @@ fn render(
     let template = SignInPage {
         frame: Frame::new(app),
         csrf: form::token(app, &visit),
-        destination: destination.map(Destination::as_str),
+        destination,
         email,
         problem,
     };
@@ -209,14 +218,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_authorization_requests() {
-        for text in ["/oauth/authorize?a=b", "/oauth/authorize?", "/oauth/authorize?a=https://x/?y"]
-        {
-            assert!(Destination::parse(text).is_some(), "{text}");
+    fn only_our_own_authorization_requests_and_pages() {
+        for (text, is_authorization) in [
+            ("/oauth/authorize?a=b", true),
+            ("/oauth/authorize?", true),
+            ("/oauth/authorize?a=https://x/?y", true),
+            ("/", false),
+            ("/?a=b", false),
+            ("/account", false),
+            ("/account/sessions", false),
+            ("/companies/co_1/people?page=2", false),
+        ] {
+            let parsed = Destination::parse(text).expect(text);
+            assert_eq!(parsed.is_authorization(), is_authorization, "{text}");
         }
         for text in [
             "",
-            "/",
+            "/sign-in",
+            "/sign-out",
+            "/accounts",
+            "/companies",
+            "/companies/../sign-out",
+            "/companies//evil.example",
+            "/companies/%2e%2e/x",
+            "/account/..",
+            "//",
+            "///evil.example",
             "//evil.example/oauth/authorize?",
             "/oauth/authorize",
             "/oauth/authorize/decision?",

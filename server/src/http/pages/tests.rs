@@ -3,5 +3,6 @@
 mod browser;
 mod consent;
 mod errors;
+mod matrix;
 mod sign_in;
 mod world;

@@ -1,7 +1,8 @@
 use super::world::{World, app, hash, new_family, scope, user};
 use crate::{
     oauth::{client::ClientKind, grant::EndReason, installation::Slot},
-    store::{ApproveOutcome, Company, Membership, Role, Session, User, Written},
+    people::role::Role,
+    store::{ApproveOutcome, Company, Membership, Session, User, Written},
 };
 
 pub async fn companies(world: World) {
@@ -28,18 +29,20 @@ pub async fn people(world: World) {
     assert_eq!(found, Some(user("ann")));
     assert_eq!(store.user_by_email("eve@example.com").await.expect("reads"), None);
 
-    assert_eq!(store.memberships("ann").await.expect("reads"), []);
-    for (company, role) in [("bolt", Role::Admin), ("acme", Role::Admin), ("acme", Role::Member)] {
-        store.add_membership("ann", company, role).await.expect("adds");
+    assert!(store.add_user(user("ben"), world.now()).await.expect("adds"));
+    assert_eq!(store.memberships("ben").await.expect("reads"), []);
+    for (company, role) in [("bolt", Role::Admin), ("acme", Role::Admin), ("acme", Role::Developer)]
+    {
+        store.add_membership("ben", company, role).await.expect("adds");
     }
     let place = |id: &str, role| Membership {
         company: Company { id: id.to_owned(), name: format!("{id} inc.") },
         role,
     };
-    let places = store.memberships("ann").await.expect("reads");
-    assert_eq!(places, [place("acme", Role::Member), place("bolt", Role::Admin)]);
-    assert!(store.add_membership("ann", "nowhere", Role::Member).await.is_err());
-    assert!(store.add_membership("nobody", "acme", Role::Member).await.is_err());
+    let places = store.memberships("ben").await.expect("reads");
+    assert_eq!(places, [place("acme", Role::Developer), place("bolt", Role::Admin)]);
+    assert!(store.add_membership("ben", "nowhere", Role::Developer).await.is_err());
+    assert!(store.add_membership("nobody", "acme", Role::Developer).await.is_err());
 }
 
 pub async fn sessions(world: World) {
@@ -88,7 +91,8 @@ pub async fn closed_companies(world: World) {
     assert_eq!(close("acme inc.").await, Some(2));
     assert_eq!(close("acme").await, None, "once");
     assert_eq!(store.company("acme").await.expect("reads"), None);
-    assert_eq!(store.memberships("ann").await.expect("reads"), []);
+    assert!(store.add_user(user("ben"), world.now()).await.expect("adds"));
+    assert_eq!(store.memberships("ben").await.expect("reads"), []);
 
     // Nothing of it is left alive, and nothing comes back.
     assert!(!world.is_good(&acme, "family").await);

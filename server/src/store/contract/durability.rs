@@ -66,7 +66,10 @@ pub async fn errors_leave_nothing(world: World) {
     world.show("page", "shop", None).await;
     let slot = Some((Slot::Current, "key"));
     // The page is spent and the approval noted before the grant turns out to be impossible.
-    let impossible = world.approval("page", "shop", "no such company", slot);
+    world.store.add_app(app("app")).await.expect("adds");
+    let taken = world.approved("other page", "app", "acme", None).await;
+    let mut impossible = world.approval("page", "shop", "acme", slot);
+    impossible.new_grant_id = taken;
     assert!(world.store.approve(impossible).await.is_err());
     assert_eq!(world.installation("shop").await.approved_at, None);
     let good = world.approval("page", "shop", "acme", slot);

@@ -7,8 +7,10 @@ use crate::{
         grant::Grant,
         installation::{STAGED_LIFETIME, Slot},
     },
+    people::role::{Act, Role},
     store::{
-        ApproveOutcome::{self, AlreadyDecided, KeyGone},
+        Approval,
+        ApproveOutcome::{self, AlreadyDecided, Approved, KeyGone, NotAllowed},
         PushedRequest, Written,
     },
 };
@@ -103,6 +105,23 @@ pub async fn approved(world: World) {
     world.advance(5);
     world.approved("again", "shop", "acme", CURRENT).await;
     assert_eq!(world.installation("shop").await.approved_at, Some(first));
+}
+
+pub async fn approvals_by_whoever_may_not(world: World) {
+    world.register("shop", "key").await;
+    world.show("page", "shop", None).await;
+    let (store, approval) = (&world.store, || world.approval("page", "shop", "acme", CURRENT));
+    for role in Role::ALL {
+        // The page was open while the role was changed.
+        store.add_membership("ann", "acme", role).await.expect("changes");
+        if !role.may(Act::Approve) {
+            assert_eq!(world.approve(approval()).await, NotAllowed, "{role:?}");
+        }
+    }
+    let stranger = Approval { user_id: "eve".to_owned(), ..approval() };
+    assert_eq!(world.approve(stranger).await, NotAllowed);
+    store.add_membership("ann", "acme", Role::Owner).await.expect("changes");
+    assert!(matches!(world.approve(approval()).await, Approved { .. }));
 }
 
 pub async fn approvals_refused(world: World) {

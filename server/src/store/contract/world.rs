@@ -21,6 +21,7 @@ use crate::{
         installation::{Address, Change, Installation, Slot, Staged},
         request::AuthorizationRequest,
     },
+    people::role::Role,
     store::{
         AccessStanding, Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily,
         NewInstallation, Recovery, Redemption, RegisterOutcome, Registration, Reset, Rotation,
@@ -176,11 +177,12 @@ impl World {
     pub async fn new(place: Place) -> Self {
         let store = (place.open)();
         let world = Self { store, now: Arc::new(AtomicI64::new(START)), place: Arc::new(place) };
+        assert!(world.store.add_user(user("ann"), world.now()).await.expect("adds"));
         for id in ["acme", "bolt"] {
             let company = Company { id: id.to_owned(), name: format!("{id} inc.") };
             assert!(world.store.add_company(company, world.now()).await.expect("adds"));
+            world.store.add_membership("ann", id, Role::Admin).await.expect("adds");
         }
-        assert!(world.store.add_user(user("ann"), world.now()).await.expect("adds"));
         world
     }
 

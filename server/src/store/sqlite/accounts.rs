@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     oauth::grant::EndReason,
-    store::{Accounts, Company, Membership, Result, Role, Session, User},
+    people::role::Role,
+    store::{Accounts, Company, Membership, Result, Session, StoreError, User},
 };
 
 #[async_trait]
@@ -83,11 +84,15 @@ impl Accounts for Sqlite {
             let sql = "SELECT company.id, company.name, membership.role FROM membership
                        JOIN company ON company.id = membership.company_id
                        WHERE membership.user_id = ? AND company.closed_at IS NULL ORDER BY company.name";
-            let membership = |row: &Row<'_>| {
-                let role = if row.get_ref(2)?.as_str()? == Role::Admin.as_str() { Role::Admin } else { Role::Member };
-                Ok(Membership { company: Company { id: row.get(0)?, name: row.get(1)? }, role })
-            };
-            Ok(db.prepare_cached(sql)?.query_map([user_id], membership)?.collect::<rusqlite::Result<_>>()?)
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([user_id])?;
+            let mut places = Vec::new();
+            while let Some(row) = rows.next()? {
+                let role = Role::parse(&row.get::<_, String>(2)?);
+                let role = role.ok_or(StoreError::Corrupt("a role that there is not"))?;
+                places.push(Membership { company: Company { id: row.get(0)?, name: row.get(1)? }, role });
+            }
+            Ok(places)
         })
     }
 

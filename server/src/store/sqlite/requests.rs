@@ -12,6 +12,7 @@ use crate::{
         grant::EndReason,
         installation::{STAGED_LIFETIME, Slot},
     },
+    people::role::{Act, Role},
     store::{Approval, ApproveOutcome, Consent, PushedRequest, Requests, Result, StoreError},
 };
 
@@ -111,6 +112,9 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
         }
     }
     let closed = "SELECT 1 FROM company WHERE id = ? AND closed_at IS NOT NULL";
+    if !may_approve(db, user_id, company_id)? {
+        return Ok(ApproveOutcome::NotAllowed);
+    }
     if db.prepare_cached(closed)?.exists([company_id])?
         || !spend(db, &approval.consent, approval.pushed.as_ref(), *now)?
     {
@@ -157,6 +161,17 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     ])?;
     audit::of_grant(db, *now, "approved", &grant_id, user_id)?;
     Ok(ApproveOutcome::Approved { grant_id })
+}
+
+/// Whether the person may at this moment; the page may have been open for a while.
+fn may_approve(db: &Connection, user_id: &str, company_id: &str) -> Result<bool> {
+    let sql = "SELECT role FROM membership JOIN user ON user.id = user_id
+               WHERE user_id = ? AND company_id = ? AND disabled_at IS NULL";
+    let role = db
+        .prepare_cached(sql)?
+        .query_row([user_id, company_id], |row| row.get::<_, String>(0))
+        .optional()?;
+    Ok(role.and_then(|word| Role::parse(&word)).is_some_and(|role| role.may(Act::Approve)))
 }
 
 fn promote_staged_key(db: &Connection, client_id: &str) -> Result<()> {

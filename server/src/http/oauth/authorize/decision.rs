@@ -20,6 +20,7 @@ use crate::{
         pages::{error::in_place, form, session::SignedIn},
     },
     oauth::{client::Client, code, consent::judge_again, request::Fault},
+    people::role::Act,
     store::{Approval, ApproveOutcome, Consent, NewCode},
 };
 
@@ -62,11 +63,9 @@ async fn approve(
     let slot = judge_again(&request, client, now).map_err(|fault| refuse(client, fault))?;
     let named = form.require("company")?;
     let memberships = app.store.memberships(&signed_in.user.id).await?;
-    let company = memberships.into_iter().map(|m| m.company).find(|company| company.id == named);
-    let company = company.ok_or_else(|| {
-        let sentence = "You cannot approve for this company.";
-        Refusal::new(StatusCode::FORBIDDEN, "access_denied", sentence)
-    })?;
+    let place = memberships.into_iter().find(|place| place.company.id == named);
+    let place = place.filter(|place| place.role.may(Act::Approve)).ok_or_else(not_allowed)?;
+    let company = place.company;
     let challenge = Challenge::parse(&request.challenge).map_err(Refusal::server_error)?;
     let text = app.entropy.secret(code::PREFIX);
     let approval = Approval {
@@ -95,8 +94,14 @@ async fn approve(
             Ok(back(app, &request.redirect_uri, state, &[("code", &text)]))
         }
         ApproveOutcome::AlreadyDecided => Err(decided("decided meanwhile")),
+        ApproveOutcome::NotAllowed => Err(not_allowed()),
         ApproveOutcome::KeyGone => Err(refuse(client, Fault::KeyUnknown)),
     }
+}
+
+fn not_allowed() -> Refusal {
+    let sentence = "You cannot approve for this company.";
+    Refusal::new(StatusCode::FORBIDDEN, "access_denied", sentence)
 }
 
 /// A denial changes nothing, so it needs no more than a callback that still is the client's.

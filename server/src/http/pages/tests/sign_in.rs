@@ -11,9 +11,9 @@ async fn a_session_is_new_at_every_sign_in_and_dead_after_sign_out() {
     let server = world().await;
     let mut anna = Browser::new(&server);
     let answer = anna.sign_in("/sign-in", "Anna@Shop.Example ").await;
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/sign-in"));
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/"));
     let first = anna.cookies["__Host-counterfoil"].clone();
-    let page = anna.get("/sign-in").await;
+    let page = anna.get("/").await;
     assert!(page.body.contains("anna@shop.example"));
     assert!(!page.body.contains(&first));
 
@@ -44,7 +44,7 @@ async fn signing_in_again_ends_the_session_before() {
     let before = browser.cookies["__Host-counterfoil"].clone();
     let fields = [("csrf", csrf.as_str()), ("email", "ben@shop.example"), ("password", PASSWORD)];
     assert_eq!(browser.post("/sign-in", &fields).await.status, StatusCode::SEE_OTHER);
-    let page = browser.get("/sign-in").await;
+    let page = browser.get("/").await;
     assert!(page.body.contains("ben@shop.example"));
     browser.cookies.insert("__Host-counterfoil".to_owned(), before);
     assert!(browser.get("/sign-in").await.body.contains("name=\"password\""));

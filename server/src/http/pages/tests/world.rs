@@ -12,7 +12,8 @@ use crate::{
         request::AuthorizationRequest,
     },
     password,
-    store::{Company, NewInstallation, PushedRequest, Registration, Role, User},
+    people::role::Role,
+    store::{Company, NewInstallation, PushedRequest, Registration, User},
     testing::TestServer,
 };
 

@@ -22,6 +22,7 @@ use crate::{
         profile::Algorithm,
         request::AuthorizationRequest,
     },
+    people::role::Role,
     store::{
         Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily, NewInstallation,
         Redemption, Registration, User, Written,
@@ -143,6 +144,7 @@ impl<'a> Shop<'a> {
         };
         app.store.add_company(company.clone(), now).await.expect("adds");
         app.store.add_user(user, now).await.expect("adds");
+        app.store.add_membership("user", &company.id, Role::Admin).await.expect("adds");
         let challenge = Challenge::parse(&base64url(&[0; 32])).expect("a challenge");
         let request = AuthorizationRequest {
             client_id: self.claims.client_id.clone(),

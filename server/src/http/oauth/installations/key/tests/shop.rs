@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     oauth::{installation::Slot, request::AuthorizationRequest},
+    people::role::Role,
     store::{Approval, ApproveOutcome, Company, Consent, NewCode, User},
     testing::{Answer, Key, TestServer},
 };
@@ -82,6 +83,7 @@ impl<'a> Shop<'a> {
             disabled_at: None,
         };
         app.store.add_user(user, now).await.expect("adds");
+        app.store.add_membership("ann", "co", Role::Admin).await.expect("adds");
         let code = self.name();
         let consent = sha256(code.as_bytes());
         let challenge = Challenge::of(&"v".repeat(43)).expect("a verifier");

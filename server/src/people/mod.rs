@@ -1,0 +1,3 @@
+//! What people may do for their companies. Pure.
+
+pub mod role;
