@@ -10,6 +10,7 @@ use crate::{
     data::{DataDir, DataError},
     keys::SigningKeys,
     limits::Limits,
+    mail::{Mail, MailError},
     profiles::{Profiles, ProfilesError},
     replay::ReplayMemory,
     store::Store,
@@ -38,6 +39,8 @@ pub struct App {
     pub profiles: Profiles,
     /// The rate limits.
     pub limits: Limits,
+    /// Letters to people.
+    pub mail: Mail,
 }
 
 impl App {
@@ -60,6 +63,7 @@ impl App {
             vault: Vault::new(*at_rest),
             profiles: Profiles::load(config.profiles_dir.as_deref())?,
             limits: Limits::new(&config.limits, Arc::clone(&clock)),
+            mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
             config,
             clock,
             entropy,
@@ -88,6 +92,9 @@ pub enum OpenError {
     /// The integration profiles.
     #[error(transparent)]
     Profile(#[from] ProfilesError),
+    /// The outbox, or the mail server's settings.
+    #[error(transparent)]
+    Mail(#[from] MailError),
 }
 
 /// The URIs of the OAuth endpoints: the configured issuer and the route, never what a request says.

@@ -2,6 +2,7 @@
 
 mod check;
 mod load;
+mod mail;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -9,7 +10,10 @@ use counterfoil_protocol::callback::LocalHosts;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use self::load::{Overrides, load};
+pub use self::{
+    load::{Overrides, load},
+    mail::{Mail, MailTls},
+};
 
 /// Every setting, with its default in [`Config::default`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,6 +46,8 @@ pub struct Config {
     pub profiles_dir: Option<PathBuf>,
     /// The brand that people see.
     pub brand: Brand,
+    /// How mail leaves the server.
+    pub mail: Mail,
     /// How long things live, in seconds.
     pub lifetimes: Lifetimes,
     /// How much of anything is taken.
@@ -141,6 +147,7 @@ impl Default for Config {
             checkout_base: None,
             profiles_dir: None,
             brand: Brand::default(),
+            mail: Mail::default(),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             ignored_variables: Vec::new(),

@@ -95,6 +95,23 @@ pub fn sign_in_failed(from: std::net::IpAddr) {
     info!(event = "sign_in_failed", %from);
 }
 
+/// A letter was written to the outbox.
+pub fn mail_written() {
+    counter!(EVENTS, "event" => "mail_written").increment(1);
+}
+
+/// The mail server took a letter.
+pub fn mail_sent() {
+    counter!(EVENTS, "event" => "mail_sent").increment(1);
+    info!(event = "mail_sent");
+}
+
+/// A letter will not be sent.
+pub fn mail_given_up(reason: &'static str) {
+    counter!("counterfoil_mail_given_up_total", "reason" => reason).increment(1);
+    warn!(event = "mail_given_up", reason);
+}
+
 /// A rate limit was reached.
 pub fn limited(limit: &'static str) {
     counter!("counterfoil_limited_total", "limit" => limit).increment(1);

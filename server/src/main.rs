@@ -10,6 +10,7 @@ mod files;
 mod http;
 mod keys;
 mod limits;
+mod mail;
 mod oauth;
 mod partner;
 mod password;

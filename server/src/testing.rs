@@ -26,13 +26,14 @@ use tower::ServiceExt as _;
 use crate::{
     app::{App, Uris},
     clock::{
-        Clock as _,
+        Clock as _, Entropy,
         fixed::{CountingEntropy, FixedClock},
     },
     config::Config,
     http,
     keys::SigningKeys,
     limits::Limits,
+    mail::Mail,
     profiles::Profiles,
     replay::ReplayMemory,
     store::Sqlite,
@@ -121,7 +122,8 @@ impl TestServer {
         };
         change(&mut config);
         let clock = Arc::new(FixedClock::at(NOW));
-        let entropy = Arc::new(CountingEntropy::default());
+        let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
+        let mail = Mail::open(&config, (Arc::clone(&clock) as _, Arc::clone(&entropy)));
         let keys = data.path().join("keys");
         copy(SIGNING_KEYS.path(), &keys);
         let app = Arc::new(App {
@@ -132,6 +134,7 @@ impl TestServer {
             vault: Vault::new([7; 32]),
             profiles: Profiles::load(None).expect("profiles"),
             limits: Limits::new(&config.limits, Arc::clone(&clock) as _),
+            mail: mail.expect("an outbox"),
             clock: Arc::clone(&clock) as _,
             entropy,
             config,

@@ -7,6 +7,7 @@ mod company;
 mod installation;
 mod key;
 mod logging;
+mod mail;
 mod operator;
 mod profile;
 mod serve;
@@ -65,6 +66,9 @@ enum Command {
     /// Stores that registered themselves.
     #[command(subcommand)]
     Installation(installation::Command),
+    /// Letters to people.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Looks at settings, files, keys and database, and says what to do.
     Check,
 }
@@ -100,6 +104,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Profile(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Installation(command) => command.run(&operator(overrides)?)?,
+        Command::Mail(command) => command.run(&operator(overrides)?)?,
         Command::Check => return check::run(settings(overrides), cli.json),
     }
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use crate::{
     clock::{self, Entropy},
     config::Config,
     data::DataDir,
+    mail::Mail,
     replay::ReplayMemory,
     store::{Accounts as _, Company, Sqlite},
 };
@@ -27,6 +28,8 @@ pub struct Operator {
     pub store: Sqlite,
     /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Letters to people: the server sends what is written here.
+    pub mail: Mail,
     /// The time of the command.
     pub now: UnixTime,
     json: bool,
@@ -44,7 +47,9 @@ impl Operator {
             drop(ReplayMemory::open(data.path(), false, clock.now())?);
         }
         let store = data.store()?;
-        Ok(Self { config, store, entropy, now: clock.now(), json })
+        let now = clock.now();
+        let mail = Mail::open(&config, (clock, Arc::clone(&entropy)))?;
+        Ok(Self { config, store, entropy, mail, now, json })
     }
 
     /// The company with a name or id.

@@ -108,6 +108,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         reload_on_hangup(Arc::clone(tls))?;
     }
     tokio::spawn(sweep(Arc::clone(&app), metrics.clone()));
+    tokio::spawn(send_mail(Arc::clone(&app)));
     if let Some(listener) = metrics_listener {
         let stop = stop.clone();
         let routes = metrics_routes(metrics);
@@ -164,6 +165,14 @@ fn reload_on_hangup(tls: Arc<Tls>) -> anyhow::Result<()> {
 
 fn metrics_routes(metrics: PrometheusHandle) -> Router {
     Router::new().route("/metrics", get(async move || metrics.render()))
+}
+
+/// Sends the letters in the outbox, for ever.
+async fn send_mail(app: Arc<App>) {
+    if let (outbox, true) = app.mail.outbox() {
+        tracing::warn!(outbox = %outbox.display(), "no mail server is configured: letters stay in this directory");
+    }
+    app.mail.run().await;
 }
 
 /// Removes what has passed its time, for ever.

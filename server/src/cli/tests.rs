@@ -44,6 +44,7 @@ fn every_command_that_scripts_hold_on_to() {
         "installation list",
         "installation show mco_app_x",
         "installation release mco_app_x",
+        "mail test ana@shop.example",
         "check",
     ] {
         parse(&line.split(' ').collect::<Vec<_>>()).map(drop).expect(line);

@@ -10,6 +10,7 @@ impl Config {
         self.check_issuer()?;
         self.check_listeners()?;
         self.check_brand()?;
+        self.mail.check(&self.issuer)?;
         self.check_numbers()
     }
 

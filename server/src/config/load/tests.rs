@@ -164,10 +164,24 @@ fn settings_that_cannot_work() {
         ("[brand]\nname = \" \"", "brand.name"),
         ("[brand]\nprivacy_url = \"javascript:alert(1)\"", "brand.privacy_url"),
         ("checkout_base = \"https://pay.example/\"", "checkout_base"),
+        ("[mail]\nfrom = \"Pay <a@b>\"", "mail.from"),
+        ("[mail]\nuser = \"u\"", "need mail.host"),
+        ("[mail]\nhost = \"mail example\"\nfrom = \"a@b\"", "mail.host"),
+        ("[mail]\nhost = \"mail.example\"", "needs mail.from"),
+        ("[mail]\nhost = \"mail.example\"\nfrom = \"a@b\"\nuser = \"u\"", "go together"),
+        (
+            "[mail]\nhost = \"mail.example\"\nfrom = \"a@b\"\ntls = \"none\"",
+            "needs starttls or tls",
+        ),
+        ("[mail]\nhost = \"10.0.0.1\"\nfrom = \"a@b\"\ntls = \"none\"", "needs starttls or tls"),
         ("[lifetimes]\ncode = 0", "lifetimes.code is 0"),
         ("[limits]\nregistrations_per_minute = 0", "limits.registrations_per_minute is 0"),
     ] {
         refused(file, &[], words);
     }
     load_with(&format!("{https}listen = \"0.0.0.0:443\""), &[]).expect("a proxy is in front");
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        let file = format!("[mail]\nhost = {host:?}\nfrom = \"a@b\"\ntls = \"none\"");
+        load_with(&file, &[("COUNTERFOIL_MAIL_PORT", "2525")]).expect("on this machine");
+    }
 }
