@@ -11,6 +11,7 @@ use crate::{
     keys::SigningKeys,
     limits::Limits,
     mail::{Mail, MailError},
+    outbound::{self, CertificatesError, Outbound},
     profiles::{Profiles, ProfilesError},
     replay::ReplayMemory,
     store::Store,
@@ -41,6 +42,8 @@ pub struct App {
     pub limits: Limits,
     /// Letters to people.
     pub mail: Mail,
+    /// Calls to addresses that others gave us.
+    pub outbound: Outbound,
 }
 
 impl App {
@@ -64,6 +67,7 @@ impl App {
             profiles: Profiles::load(config.profiles_dir.as_deref())?,
             limits: Limits::new(&config.limits, Arc::clone(&clock)),
             mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
+            outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock))?,
             config,
             clock,
             entropy,
@@ -95,6 +99,9 @@ pub enum OpenError {
     /// The outbox, or the mail server's settings.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// The certificate authorities for calls.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
 }
 
 /// The URIs of the OAuth endpoints: the configured issuer and the route, never what a request says.

@@ -52,6 +52,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How much of anything is taken.
     pub limits: Limits,
+    /// Which addresses that others gave us are called, and how patiently.
+    pub outbound: Outbound,
     /// Variables that look like settings and set nothing: told when the server starts, never a reason not to.
     #[serde(skip)]
     pub ignored_variables: Vec<String>,
@@ -131,6 +133,26 @@ pub struct Limits {
     pub introspections_per_minute: u32,
 }
 
+/// Calls to addresses that others gave us: notifications, and whatever else goes to hosts that are not ours.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbound {
+    /// Networks that are called although they are not on the public Internet, at any port: `10.0.0.0/8`.
+    pub allow: Vec<IpNet>,
+    /// The ports that are called on the public Internet.
+    pub ports: Vec<u16>,
+    /// Certificate authorities (PEM) that are believed beside this machine's.
+    pub certificates: Option<PathBuf>,
+    /// Seconds for a name to be resolved, for an address to take the connection, and for TLS, each.
+    pub connect_seconds: u64,
+    /// Seconds for all of it, to the end of the answer.
+    pub total_seconds: u64,
+    /// Calls at a time.
+    pub connections: usize,
+    /// Calls at a time to one host.
+    pub connections_per_host: usize,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -150,6 +172,7 @@ impl Default for Config {
             mail: Mail::default(),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
+            outbound: Outbound::default(),
             ignored_variables: Vec::new(),
         }
     }
@@ -195,6 +218,20 @@ impl Default for Limits {
             token_requests_per_minute: 3_000,
             pushed_requests_per_minute: 600,
             introspections_per_minute: 6_000,
+        }
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            ports: vec![443, 8443],
+            certificates: None,
+            connect_seconds: 5,
+            total_seconds: 15,
+            connections: 64,
+            connections_per_host: 4,
         }
     }
 }

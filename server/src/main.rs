@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod mail;
 mod oauth;
+mod outbound;
 mod partner;
 mod password;
 mod people;

@@ -34,6 +34,7 @@ use crate::{
     keys::SigningKeys,
     limits::Limits,
     mail::Mail,
+    outbound::{self, Outbound},
     profiles::Profiles,
     replay::ReplayMemory,
     store::Sqlite,
@@ -135,6 +136,8 @@ impl TestServer {
             profiles: Profiles::load(None).expect("profiles"),
             limits: Limits::new(&config.limits, Arc::clone(&clock) as _),
             mail: mail.expect("an outbox"),
+            outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock) as _)
+                .expect("a client"),
             clock: Arc::clone(&clock) as _,
             entropy,
             config,

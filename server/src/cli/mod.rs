@@ -10,6 +10,7 @@ mod logging;
 mod mail;
 mod operator;
 mod profile;
+mod reach;
 mod serve;
 mod user;
 
@@ -69,6 +70,8 @@ enum Command {
     /// Letters to people.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Calls an address as notifications are sent, and says what comes of it.
+    Reach(reach::Arguments),
     /// Looks at settings, files, keys and database, and says what to do.
     Check,
 }
@@ -105,6 +108,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Installation(command) => command.run(&operator(overrides)?)?,
         Command::Mail(command) => command.run(&operator(overrides)?)?,
+        Command::Reach(arguments) => {
+            return reach::run(arguments, &settings(overrides)?, cli.json);
+        }
         Command::Check => return check::run(settings(overrides), cli.json),
     }
     Ok(ExitCode::SUCCESS)

@@ -69,7 +69,7 @@ impl Operator {
 
 /// Waits for the store.
 pub fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(work))
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
 /// The directory of the credentials that systemd hands over.

@@ -116,6 +116,10 @@ impl Config {
             ("limits.token_requests_per_minute", limits.token_requests_per_minute.into()),
             ("limits.pushed_requests_per_minute", limits.pushed_requests_per_minute.into()),
             ("limits.introspections_per_minute", limits.introspections_per_minute.into()),
+            ("outbound.connect_seconds", self.outbound.connect_seconds),
+            ("outbound.total_seconds", self.outbound.total_seconds),
+            ("outbound.connections", self.outbound.connections as u64),
+            ("outbound.connections_per_host", self.outbound.connections_per_host as u64),
         ];
         if let Some((name, _)) = not_zero.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0: nobody would get through"));

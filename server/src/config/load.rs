@@ -157,7 +157,13 @@ fn parse(kind: &Value, text: &str) -> Result<Value, String> {
         Value::Number(_) => {
             text.parse::<i64>().map_err(|_| "must be a whole number".to_owned())?.into()
         }
-        Value::Array(_) => text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
+        Value::Array(known) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            match known.first() {
+                Some(kind @ Value::Number(_)) => items.map(|item| parse(kind, item)).collect(),
+                _ => Ok(items.collect()),
+            }?
+        }
         _ if text.is_empty() => Value::Null,
         _ => text.into(),
     })

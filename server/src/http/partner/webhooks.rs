@@ -61,6 +61,8 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
     let once = call.once(Keeping::SECRETS, text.as_bytes())?;
     let request = SubscriptionRequest::parse(&text, app.config.local_hosts())
         .map_err(|fault| Refusal::bad_request(fault.code(), &fault))?;
+    let vetted = app.outbound.vet(&request.url);
+    vetted.map_err(|refusal| Refusal::bad_request("invalid_callback_url", refusal))?;
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
             return Ok(response);

@@ -1,0 +1,183 @@
+//! One request over one connection, which is made to an address that was found good and to no other.
+
+use std::{io, net::IpAddr, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::rustls::{self, CertificateError, pki_types::ServerName};
+use url::Host;
+
+use super::{Answer, Destination, Outbound, OutboundError, Request, UrlRefusal};
+
+/// The most headers of an answer, and the most bytes of its head.
+const MAX_HEADERS: usize = 64;
+const MAX_HEAD: usize = 16 * 1024;
+
+/// The most addresses of one name that are tried.
+const MAX_TRIED: usize = 4;
+
+/// Both directions of a connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Outbound {
+    pub(super) async fn exchange(
+        &self,
+        destination: &Destination,
+        request: Request,
+    ) -> Result<Answer, OutboundError> {
+        let request = written(destination, request)?;
+        let stream = self.connect(destination).await?;
+        speak(stream, request).await
+    }
+
+    async fn connect(&self, destination: &Destination) -> Result<Box<dyn Stream>, OutboundError> {
+        let addresses = timeout(self.connect_time, self.addresses(destination));
+        let addresses = addresses.await.map_err(|_| OutboundError::ConnectTimeout)??;
+        let mut failure = OutboundError::ConnectTimeout;
+        for address in addresses.into_iter().take(MAX_TRIED) {
+            let connecting = TcpStream::connect((address, destination.port));
+            match timeout(self.connect_time, connecting).await {
+                Ok(Ok(stream)) => return self.secured(destination, stream).await,
+                Ok(Err(error)) => failure = OutboundError::Unreachable(error),
+                Err(_) => failure = OutboundError::ConnectTimeout,
+            }
+        }
+        Err(failure)
+    }
+
+    /// The addresses of a host, if every one of them may be called. A name that also leads inside is a trap, or a mistake.
+    async fn addresses(&self, destination: &Destination) -> Result<Vec<IpAddr>, OutboundError> {
+        let addresses = match (&destination.host, destination.literal()) {
+            (Host::Domain(name), _) => {
+                self.resolver.resolve(name).await.map_err(OutboundError::Unresolved)?
+            }
+            (_, literal) => literal.into_iter().collect(),
+        };
+        let Destination { port, secure, .. } = *destination;
+        if let Some(bad) = addresses.iter().find(|it| !self.rules.admit(**it, port, secure)) {
+            return Err(OutboundError::Forbidden(*bad));
+        }
+        if addresses.is_empty() {
+            let nothing = io::Error::new(io::ErrorKind::NotFound, "no address");
+            return Err(OutboundError::Unresolved(nothing));
+        }
+        Ok(addresses)
+    }
+
+    async fn secured(
+        &self,
+        destination: &Destination,
+        stream: TcpStream,
+    ) -> Result<Box<dyn Stream>, OutboundError> {
+        let _ = stream.set_nodelay(true);
+        if !destination.secure {
+            return Ok(Box::new(stream));
+        }
+        let name = match &destination.host {
+            Host::Domain(name) => ServerName::try_from(name.clone())
+                .map_err(|_| OutboundError::Url(UrlRefusal::Malformed))?,
+            Host::Ipv4(address) => IpAddr::from(*address).into(),
+            Host::Ipv6(address) => IpAddr::from(*address).into(),
+        };
+        let handshake = timeout(self.connect_time, self.tls.connector().connect(name, stream));
+        match handshake.await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(OutboundError::Tls(tls_failure(&error).to_owned())),
+            Err(_) => Err(OutboundError::ConnectTimeout),
+        }
+    }
+}
+
+/// The request as it goes on the wire.
+fn written(
+    destination: &Destination,
+    request: Request,
+) -> Result<hyper::Request<Full<Bytes>>, OutboundError> {
+    let authority = HeaderValue::try_from(&destination.authority);
+    let authority = authority.map_err(|_| OutboundError::Url(UrlRefusal::Malformed))?;
+    let mut written = hyper::Request::new(Full::new(request.body));
+    *written.method_mut() = request.method;
+    *written.uri_mut() = destination.target.clone();
+    *written.headers_mut() = request.headers;
+    let headers = written.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRANSFER_ENCODING);
+    headers.insert(HOST, authority);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    written.extensions_mut().insert(Keep(request.keep));
+    Ok(written)
+}
+
+/// How much of the answer's body is kept.
+#[derive(Clone, Copy)]
+struct Keep(usize);
+
+async fn speak(
+    stream: Box<dyn Stream>,
+    mut request: hyper::Request<Full<Bytes>>,
+) -> Result<Answer, OutboundError> {
+    let keep = request.extensions_mut().remove::<Keep>().map_or(0, |Keep(keep)| keep);
+    let (mut sender, connection) = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(OutboundError::Broken)?;
+    // Ends with this function, whatever becomes of it.
+    let mut driving = JoinSet::new();
+    driving.spawn(connection);
+    let answer = sender.send_request(request).await.map_err(OutboundError::Broken)?;
+    let (head, mut body) = answer.into_parts();
+    let (body, truncated) = beginning(&mut body, keep).await?;
+    Ok(Answer { status: head.status, headers: head.headers, body, truncated, took: Duration::ZERO })
+}
+
+/// The body's beginning, and whether there was more.
+async fn beginning(body: &mut Incoming, keep: usize) -> Result<(Vec<u8>, bool), OutboundError> {
+    let mut kept = Vec::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(data) = frame.map_err(OutboundError::Broken)?.into_data() else { continue };
+        let room = keep - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok((kept, true));
+        }
+    }
+    Ok((kept, false))
+}
+
+/// What is wrong with a secure connection, in words for whoever runs the host.
+fn tls_failure(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(reason)) => match reason {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate has expired"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name"
+            }
+            CertificateError::UnknownIssuer => {
+                "the certificate, or one between it and the root, is of no known authority"
+            }
+            _ => "the certificate is not valid",
+        },
+        Some(_) => "the host does not speak TLS 1.2 or 1.3 as it should",
+        None => "the host broke off",
+    }
+}
