@@ -107,7 +107,8 @@ fn unanswered(reason: &Unanswered) -> Trouble {
 /// What a refusal means, when it means nothing more particular than `otherwise`.
 fn refused(answer: &Answer, otherwise: Code) -> Trouble {
     let code = answer.error_code();
-    tracing::warn!(status = answer.status.as_u16(), error = code, "the server refused");
+    let says = said(answer);
+    tracing::warn!(status = answer.status.as_u16(), error = code, says, "the server refused");
     if answer.error().is_some_and(|error| is_about_the_proof(&error) || error == "use_dpop_nonce") {
         return Trouble::of(Code::ProofRefused);
     }
@@ -123,6 +124,20 @@ fn refused(answer: &Answer, otherwise: Code) -> Trouble {
     }
 }
 
+/// The server's own sentence about its refusal, for the log alone.
+///
+/// It is a stranger's: short, of printable ASCII, and without words that are long enough to be a secret sent back.
+fn said(answer: &Answer) -> Option<String> {
+    const LONGEST: usize = 200;
+    const LONGEST_WORD: usize = 20;
+    let body = answer.json()?;
+    let sentence = body.get("error_description")?.as_str()?;
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let sentence: String = sentence.chars().take(LONGEST).map(printable).collect();
+    let words = sentence.split(' ').map(|word| if word.len() > LONGEST_WORD { "…" } else { word });
+    Some(words.collect::<Vec<_>>().join(" ")).filter(|sentence| !sentence.is_empty())
+}
+
 /// A failure of the server's that may pass.
 fn passing(answer: &Answer) -> Trouble {
     let trouble = Trouble::new(
@@ -133,4 +148,41 @@ fn passing(answer: &Answer) -> Trouble {
         ),
     );
     answer.retry_after().map_or(trouble.clone(), |seconds| trouble.retry_after(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn the_servers_sentence_is_bounded_and_gives_nothing_away() {
+        let long = "word ".repeat(100);
+        for (description, expected) in [
+            (
+                "redirect_uri must be on the site_url's host",
+                Some("redirect_uri must be on the site_url's host"),
+            ),
+            (
+                "the token canary-refresh-token-0123456789 is unknown",
+                Some("the token … is unknown"),
+            ),
+            ("two\\nlines \\u001b[31mred", Some("two?lines ?[31mred")),
+            (&long, Some(&long[..200])),
+            ("", None),
+        ] {
+            let body =
+                format!(r#"{{"error":"invalid_request","error_description":"{description}"}}"#);
+            let status = StatusCode::BAD_REQUEST;
+            let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
+            assert_eq!(said(&answer).as_deref(), expected, "{description}");
+        }
+        let answer = Answer {
+            status: StatusCode::BAD_GATEWAY,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(b"<html>"),
+        };
+        assert_eq!(said(&answer), None);
+    }
 }

@@ -62,6 +62,62 @@ async fn a_merchant_who_denies_changes_nothing() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_command_that_connects_ends_by_itself_however_it_ends() -> Result<()> {
+    let server = Server::start().await?;
+    let daemon = Daemon::start(&server.issuer(), SITE, "").await?;
+    let mut browser = Browser::new()?;
+    // The first connects; those after it find a store that is connected already.
+    for (decision, is_good, says) in [
+        (Decision::Deny, false, "(callback_denied)"),
+        (Decision::Approve, true, "Connected to Harbour Books."),
+        (Decision::Approve, true, "Connected to Harbour Books."),
+        (Decision::Deny, false, "(callback_denied)"),
+        (Decision::Approve, true, "Connected to Harbour Books."),
+    ] {
+        let mut asking = daemon.begin(&["connect"])?;
+        let url = asking.line("http://").await?;
+        asking.line("Waiting for the approval, until ").await?;
+        let landed = browser.decide(&url, decision).await?;
+        let query = landed.split_once('?').map_or("", |(_, query)| query);
+        let body = json!({ "query": query });
+        let answer = daemon.call(Method::POST, "/v1/callback", Some(body)).await?;
+        assert_eq!(answer.status == 200, is_good, "{answer:?}");
+        let (status, said) = asking.end().await?;
+        assert_eq!(status.success(), is_good, "{said}");
+        assert!(said.trim_end().ends_with(says), "{said}");
+    }
+    assert_eq!(daemon.state().await?, "connected");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_watched_and_followed_is_told_as_it_happens() -> Result<()> {
+    let server = Server::start().await?;
+    let mut daemon = Daemon::start(&server.issuer(), SITE, "").await?;
+    let mut watched = daemon.begin(&["status", "--watch"])?;
+    let mut followed = daemon.begin(&["events", "--follow"])?;
+    let mut read = daemon.begin(&["events", "--follow", "--json", "--kind", "connected"])?;
+    watched.line("  unregistered  ").await?;
+    followed.line("  started  ").await?;
+    let connected = daemon.connect(&mut Browser::new()?, Decision::Approve).await?;
+    assert_eq!(connected.status, 200, "{connected:?}");
+    watched.line("  awaiting_approval  ").await?;
+    watched.line("  connected  Connected to Harbour Books.").await?;
+    followed.line("  connected ").await?;
+    let record: serde_json::Value = serde_json::from_str(&read.line("{").await?)?;
+    assert_eq!(record["summary"], "Connected to Harbour Books.");
+
+    // A watch outlives the daemon; who follows its events is told that it ended.
+    daemon.stop().await?;
+    watched.line("  unknown  No daemon answers").await?;
+    let (status, said) = followed.end().await?;
+    assert!(!status.success() && said.contains("the daemon ended"), "{said}");
+    daemon.resume().await?;
+    watched.line("  connected  Connected to Harbour Books.").await?;
+    Ok(())
+}
+
 fn hyper_method(name: &str) -> Method {
     name.parse().unwrap_or(Method::GET)
 }

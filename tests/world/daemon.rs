@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::{
-    Browser, Decision, Place,
+    Browser, Decision, Place, Talk,
     process::{Process, binary, until},
 };
 
@@ -178,6 +178,14 @@ impl Daemon {
         command.args(arguments).arg("--config").arg(self.path("store.toml"));
         command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
         Ok(command.output()?)
+    }
+
+    /// Starts a command of the program that goes on, for this daemon.
+    pub fn begin(&self, arguments: &[&str]) -> Result<Talk> {
+        let mut command = tokio::process::Command::new(binary("counterfoild")?);
+        command.args(arguments).arg("--config").arg(self.path("store.toml"));
+        command.arg("--state-dir").arg(self.path("state")).arg("--socket").arg(self.socket());
+        Talk::begin(command)
     }
 
     /// Runs another command of the program, for the daemon of this state directory, wherever it listens.

@@ -10,6 +10,7 @@ mod raw;
 mod server;
 mod shim;
 mod store;
+mod talk;
 
 pub use self::{
     api::{Api, Exchange},
@@ -21,4 +22,5 @@ pub use self::{
     server::{MERCHANT_EMAIL, MERCHANT_PASSWORD, Server},
     shim::{EIO, ENOSPC, EROFS, Fault, Shim},
     store::{Key, Store, Tokens, now, random_name, read_tokens},
+    talk::Talk,
 };

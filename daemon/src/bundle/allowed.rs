@@ -39,6 +39,10 @@ pub(super) const STATUS: &[&str] = &[
     "last_error.message",
     "last_error.at",
     "last_error.next_step",
+    "webhook.state",
+    "webhook.since",
+    "webhook.last_error.code",
+    "webhook.last_error.at",
     "config.loaded_at",
     "config.needs_restart.*",
     "config.watched",
@@ -76,11 +80,13 @@ pub(super) const CONFIG: &[&str] = &[
     "local.admin_users.*",
     "local.proofs",
     "local.metrics_listen",
+    "site.check_path",
 ];
 
 /// Settings of which it is told only that they are set.
 pub(super) const NAMES_ONLY: &[&str] = &[
     "redirect_uri",
+    "webhook_url",
     "proxy",
     "proxy_credentials_file",
     "ca_file",

@@ -30,7 +30,12 @@ fn gathered() -> Gathered {
             "company": { "id": HONEST, "name": CANARY },
             "scopes": ["company:read", { "hidden": CANARY }],
             "renewals": [{ "at": 1, "code": null, "token": CANARY }],
-            "webhook": { "secret": CANARY },
+            "webhook": {
+                "state": "active",
+                "secret": CANARY,
+                "url": format!("https://shop.example/hook?k={CANARY}"),
+                "last_error": { "code": HONEST, "message": CANARY },
+            },
             "platform": { "hidden": CANARY },
             "issuer": [CANARY],
             "daemon": { "pid": 7, "environment": [CANARY], "guests": { "users": [33], "bearer": CANARY } },
@@ -58,6 +63,7 @@ fn gathered() -> Gathered {
         metrics: Some(format!("counterfoild_state 1\n{CANARY} 1\n# {CANARY}\n")),
         config: Some(format!(
             "platform = \"{HONEST}\"\nproxy = \"http://u:{CANARY}@proxy\"\n\
+             webhook_url = \"https://shop.example/hook?k={CANARY}\"\n\
              redirect_uri = \"https://shop.example/cb?k={CANARY}\"\n\"{CANARY}\" = 1\n\
              [local]\ntcp_token_file = \"/{CANARY}\"\nallow_users = [\"{HONEST}\"]\n\
              [key]\npin_file = \"/{CANARY}\"\nstore = \"file\"\n[mail]\npassword = \"{CANARY}\"\n"
@@ -69,7 +75,13 @@ fn gathered() -> Gathered {
 fn no_secret_passes_wherever_it_is_planted() {
     let bundle = make(&gathered()).to_string();
     assert!(!bundle.contains(CANARY), "{bundle}");
-    assert_eq!(bundle.matches(HONEST).count(), 7, "{bundle}");
+    assert_eq!(bundle.matches(HONEST).count(), 8, "{bundle}");
+}
+
+#[test]
+fn of_the_address_for_notifications_it_is_told_that_it_is_set() {
+    let told = config("webhook_url = \"https://shop.example/hook\"\nmystery = 1");
+    assert_eq!(told["other_settings"], json!(["(unknown)", "webhook_url"]));
 }
 
 #[test]
@@ -84,8 +96,15 @@ fn settings_that_are_not_told_are_named() {
     let others = told.get("other_settings").and_then(Value::as_array).expect("a list");
     let mut others: Vec<_> = others.iter().filter_map(Value::as_str).collect();
     others.sort_unstable();
-    let expected =
-        ["(unknown)", "(unknown)", "key.pin_file", "local.tcp_token_file", "proxy", "redirect_uri"];
+    let expected = [
+        "(unknown)",
+        "(unknown)",
+        "key.pin_file",
+        "local.tcp_token_file",
+        "proxy",
+        "redirect_uri",
+        "webhook_url",
+    ];
     assert_eq!(others, expected);
 }
 

@@ -75,5 +75,10 @@ fn write(path: &Path, bundle: &Value) -> Result<()> {
     let place = path.display();
     let mut file = open.with_context(|| format!("cannot make {place}; name another file"))?;
     let text = serde_json::to_string_pretty(&json!(bundle))?;
-    writeln!(file, "{text}").with_context(|| format!("cannot write {place}"))
+    let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a bundle would be mailed as if it were whole.
+        let _ = std::fs::remove_file(path);
+    }
+    written.with_context(|| format!("cannot write {place}; nothing is left of it"))
 }

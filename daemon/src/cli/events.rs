@@ -139,7 +139,7 @@ impl Teller {
                 }
             }
         }
-        Ok(())
+        Err(ended())
     }
 }
 

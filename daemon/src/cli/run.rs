@@ -53,7 +53,8 @@ impl Run {
         harden()?;
         let (manager, inherited) = systemd::take()?;
         let config_file = std::path::absolute(self.place.config_file())?;
-        let config = Config::read(&config_file)?;
+        let config = Config::read(&config_file)
+            .with_context(|| format!("the store's file {}", config_file.display()))?;
         let mut wishes = self.place.wishes();
         let socket = wishes.socket.as_deref().or(config.local.socket.as_deref());
         inherited.check(socket, config.local.tcp).map_err(anyhow::Error::msg)?;
