@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     data::{DataDir, DataError},
     keys::SigningKeys,
+    last_access::LastAccess,
     limits::Limits,
     mail::{Mail, MailError},
     outbound::{self, CertificatesError, Outbound},
@@ -32,6 +33,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The proofs that were seen.
     pub replay: ReplayMemory,
+    /// When connections were last used.
+    pub last_access: LastAccess,
     /// The signing keys.
     pub keys: SigningKeys,
     /// What the at-rest key protects.
@@ -62,6 +65,7 @@ impl App {
             uris: Uris::new(&config),
             store: Arc::new(data.store()?),
             replay,
+            last_access: LastAccess::default(),
             keys,
             vault: Vault::new(*at_rest),
             profiles: Profiles::load(config.profiles_dir.as_deref())?,

@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod http;
 mod keys;
+mod last_access;
 mod limits;
 mod mail;
 mod oauth;

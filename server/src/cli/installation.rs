@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     oauth::{client::Client, installation::Installation},
-    store::{AuditRecord, Clients as _, Grants as _},
+    store::{AuditRecord, Clients as _, Connections as _, Grants as _},
 };
 
 /// The most events that are shown.
@@ -68,8 +68,10 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
     let client = client.with_context(unknown)?;
     let mut value = described(&client, client.installation().with_context(unknown)?);
     if let Some(grant) = operator.store.redeemed_grant(client_id).await? {
+        let last_access = operator.store.last_access(&grant.id).await?;
         value["grant"] = json!({
             "grant_id": grant.id, "company_id": grant.company_id, "company": grant.company_name,
+            "last_access": last_access.map(moment),
         });
     }
     let mut text = lines(&value, "");

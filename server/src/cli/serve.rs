@@ -21,7 +21,7 @@ use crate::{
     serving::{self, tls::Tls},
 };
 
-/// How often what has passed its time is removed.
+/// How often what has passed its time is removed, and what was noted of accesses is written.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The bounds of the histogram of request times, in seconds.
@@ -117,7 +117,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     tracing::info!(address = %listener.local_addr()?, issuer = app.config.issuer, "listening");
+    let stopping = Arc::clone(&app);
     serving::run(listener, tls, http::router(app), limits, stopped(stop)).await;
+    note_accesses(&stopping).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -175,6 +177,13 @@ async fn send_mail(app: Arc<App>) {
     app.mail.run().await;
 }
 
+/// Writes when connections were last used.
+async fn note_accesses(app: &App) {
+    if let Err(error) = app.last_access.flush(&*app.store).await {
+        tracing::error!(%error, "last accesses were not written; they are kept for the next time");
+    }
+}
+
 /// Removes what has passed its time, for ever.
 async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
     let mut turns = interval(SWEEP_INTERVAL);
@@ -183,6 +192,7 @@ async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
         if let Err(error) = app.store.sweep(app.now()).await {
             tracing::error!(%error, "the store was not swept");
         }
+        note_accesses(&app).await;
         app.limits.sweep();
         metrics.run_upkeep();
     }

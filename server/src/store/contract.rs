@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod clients;
+pub mod connections;
 pub mod durability;
 pub mod ends;
 pub mod grants;
@@ -42,6 +43,7 @@ macro_rules! every_story {
             accounts: closed_companies, companies, people, sessions;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
+            connections: last_accesses;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod clients;
+mod connections;
 #[cfg(test)]
 mod contract;
 mod grants;
@@ -17,6 +18,7 @@ pub use self::{
     clients::{
         AuditRecord, Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt,
     },
+    connections::Connections,
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
     },
@@ -53,6 +55,6 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
-pub trait Store: Accounts + Clients + Grants + Partner + Requests {}
+pub trait Store: Accounts + Clients + Connections + Grants + Partner + Requests {}
 
-impl<T: Accounts + Clients + Grants + Partner + Requests> Store for T {}
+impl<T: Accounts + Clients + Connections + Grants + Partner + Requests> Store for T {}

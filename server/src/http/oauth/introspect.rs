@@ -99,6 +99,10 @@ async fn describe(
     {
         return Ok(None);
     }
+    // A resource server asks when the token is used there.
+    if let Some(grant_id) = claims.grant_id.as_deref().filter(|_| resource_server) {
+        app.last_access.note(grant_id, now);
+    }
     let Ok(Value::Object(mut members)) = serde_json::to_value(&claims) else { return Ok(None) };
     members.remove("family_id");
     members.insert("active".to_owned(), true.into());

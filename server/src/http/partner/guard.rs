@@ -108,6 +108,7 @@ pub(in crate::http) async fn admit(
         .ok_or_else(|| challenge::invalid_token(app, scheme, "the token was revoked"))?;
     let Some(bound_to) = bound_to else {
         scope_covers(app, &claims, scheme, scope)?;
+        app.last_access.note(&holder.grant_id, now);
         return Ok((holder, None));
     };
     let window = if claims.installation_id.is_some() { Window::NATIVE } else { Window::STRICT };
@@ -130,6 +131,7 @@ pub(in crate::http) async fn admit(
     app.remember_proof(&proof, window).map_err(|refusal| {
         challenge::invalid_proof(app, refusal.description.unwrap_or_default())
     })?;
+    app.last_access.note(&holder.grant_id, now);
     Ok((holder, Some(proof.thumbprint)))
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod clients;
 mod columns;
+mod connections;
 mod grants;
 mod integrity;
 mod key_rotation;

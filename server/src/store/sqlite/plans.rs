@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{audit, clients, grants, partner, schema};
+use super::{audit, clients, connections, grants, partner, schema};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -28,6 +28,7 @@ fn no_table_is_read_whole() {
     for sql in [
         audit::HISTORY,
         audit::OF_FAMILY,
+        connections::NOTE_ACCESS,
         grants::CODE,
         grants::END_FAMILIES_BESIDE,
         grants::END_OTHER_GRANTS,

@@ -43,13 +43,14 @@ pub(in crate::http::oauth) struct Issued {
 }
 
 impl TokenRequest<'_> {
-    /// Makes an access token and, for a family, the refresh token of `generation`.
+    /// Makes an access token and, for a family, the refresh token of `generation`. The connection was used: that is noted.
     pub(in crate::http::oauth) fn issue(
         &self,
         subject: &Subject<'_>,
         generation: Option<u32>,
     ) -> Result<Issued, Refusal> {
         let app = self.app;
+        app.last_access.note(&subject.grant.id, app.now());
         let refresh_token = subject.family.zip(generation).map(|(family, generation)| {
             let token = RefreshToken { family: *family, generation };
             token.mint(app.entropy.bytes(), app.vault.refresh_token_key())

@@ -61,6 +61,29 @@ async fn an_honest_request_passes() {
 }
 
 #[tokio::test]
+async fn what_passes_is_noted_and_what_is_refused_is_not() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
+    let grant = shop.claims.grant_id.as_deref().expect("a grant");
+    let (app, first) = (&server.app, server.app.now());
+    ok(&shop.call("GET", "payment-links", "").await, 200);
+    assert_eq!(app.last_access.newest(grant, None), Some(first));
+    server.clock.advance(5);
+    let knobs = Knobs { signer: Some(&Key::new()), ..Knobs::default() };
+    let foreign = shop.proof("GET", LINKS, &knobs);
+    refused(&with_proof(&shop, &foreign).await, 401, "invalid_token");
+    assert_eq!(app.last_access.newest(grant, None), Some(first));
+    ok(&shop.call("GET", "payment-links", "").await, 200);
+    let newest = Some(first + 5);
+    assert_eq!(app.last_access.newest(grant, None), newest);
+    // Written, it is there for whoever opens the database.
+    assert_eq!(app.store.last_access(grant).await.expect("reads"), None);
+    app.last_access.flush(&*app.store).await.expect("writes");
+    assert_eq!(app.last_access.newest(grant, None), None);
+    assert_eq!(app.store.last_access(grant).await.expect("reads"), newest);
+}
+
+#[tokio::test]
 async fn without_credentials_the_challenge_names_no_error() {
     let server = TestServer::start();
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
