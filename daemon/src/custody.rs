@@ -184,7 +184,7 @@ impl Custody {
         let Err(error) = files::write_durably(&birth, b"", 0o600) else { return Ok(()) };
         match fs::remove_file(&birth) {
             // The mark stands, and cannot be taken back: what it says will be done.
-            Err(refused) if refused.kind() != io::ErrorKind::NotFound => Ok(()),
+            Err(_) if birth.exists() => Ok(()),
             _ => Err(error),
         }
     }
@@ -229,6 +229,8 @@ impl Custody {
     ) -> Result<Estate, Damage> {
         let birth = self.dir.join(BIRTH_FILE);
         let storage = JournalError::from;
+        // A start that was cut short may have made the directory.
+        files::sync_above(&self.dir).map_err(storage)?;
         files::write_durably(&birth, b"", 0o600).map_err(storage)?;
         let key = keys.create(Slot::A, leftover, entropy)?;
         let identity = Identity { registration_id: Secret::new(entropy.base64url::<32>()) };

@@ -140,6 +140,25 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Makes sure that a directory, and those above it, are still there after a power cut, whoever made them.
+pub(crate) fn sync_above(dir: &Path) -> io::Result<()> {
+    let real = dir.canonicalize()?;
+    for place in real.ancestors().skip(1) {
+        match File::open(place).and_then(|place| place.sync_all()) {
+            // What this user may not even list, or nobody may change, it has not made.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::ReadOnlyFilesystem
+                        | io::ErrorKind::InvalidInput
+                ) => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use world::{Behaviour, Decision, Fault, LocalAnswer, Step};
+use world::{Behaviour, Decision, Fault, LocalAnswer, Loss, Step};
 
 use crate::{shop::Shop, stage::Stage};
 
@@ -20,8 +20,14 @@ pub(crate) enum Flow {
     Reconnect,
     /// A token is renewed.
     Refresh,
+    /// The tokens are lost, and the key asks for others.
+    Recovery,
     /// Another key takes the place of the one in force.
     Rotation,
+    /// The platform gives another secret for its notifications.
+    Subscription,
+    /// A copy becomes a store of its own.
+    Separation,
     /// The connection is ended.
     Disconnect,
 }
@@ -34,6 +40,8 @@ pub(crate) struct Round<'a> {
     pub(crate) spoilt: &'a [(Step, Behaviour, usize)],
     /// What the disk does, and at which operation of the flow.
     pub(crate) fault: Option<(Fault, u64)>,
+    /// What of all that was not synced is lost when the daemon is killed.
+    pub(crate) cut: Option<Loss>,
     /// What the daemon must do by itself, instead of after a restart.
     pub(crate) lives_on: bool,
 }
@@ -83,7 +91,7 @@ impl Round<'_> {
         self.judge(stage, shop, told).await?;
         let recovered = stage.front.count(Step::Recovery) > 0;
         ensure!(
-            self.lies() || !recovered,
+            self.lies() || self.flow == Flow::Recovery || !recovered,
             "tokens were lost, and only the key saved the connection"
         );
         Ok(came)
@@ -101,7 +109,20 @@ impl Round<'_> {
                 }
             }
             Flow::Refresh => told.answer = shop.call_with_refresh(stage).await,
+            Flow::Recovery => {
+                stage.front.script(Step::Refresh, &[Behaviour::LoseFamily]);
+                told.answer = shop.call_with_refresh(stage).await;
+            }
             Flow::Rotation => told.answer = crate::rotation::ask(shop).await,
+            Flow::Subscription => {
+                let path = "/v1/admin/webhook/rotate";
+                told.answer = shop.daemon.owners_call(Method::POST, path, None).await.ok();
+            }
+            Flow::Separation => {
+                let path = "/v1/admin/separate";
+                told.answer =
+                    shop.daemon.owners_call(Method::POST, path, Some(json!({}))).await.ok();
+            }
             Flow::Disconnect => {
                 let asked = shop.daemon.call(Method::POST, "/v1/disconnect", Some(json!({})));
                 told.answer = asked.await.ok();
@@ -129,7 +150,7 @@ impl Round<'_> {
         if self.lives_on {
             self.wait_for_work(stage, shop, told.query.as_deref()).await?;
         } else {
-            shop.restart(stage).await?;
+            shop.restart_after(stage, self.cut).await?;
         }
         match self.flow {
             Flow::FirstStart => was_born_once(stage, shop, told).await,
@@ -142,6 +163,9 @@ impl Round<'_> {
             Flow::Connect | Flow::Reconnect => {
                 self.connect_was_true(stage, shop, told, redeemed).await
             }
+            Flow::Recovery => crate::recovery::was_true(stage, shop, told.answer, seen).await,
+            Flow::Subscription => crate::subscription::was_true(stage, shop, told.answer).await,
+            Flow::Separation => crate::separation::was_true(stage, shop, told.answer, seen).await,
             Flow::Rotation => {
                 crate::rotation::was_true(stage, shop, told.answer, seen, self.lies()).await
             }
@@ -153,7 +177,7 @@ impl Round<'_> {
     async fn wait_for_work(&self, stage: &Stage, shop: &Shop, query: Option<&str>) -> Result<()> {
         stage.front.be_honest();
         match (self.flow, query) {
-            (Flow::Refresh, _) => shop.reach_a_fresh_token(stage).await,
+            (Flow::Refresh | Flow::Recovery, _) => shop.reach_a_fresh_token(stage).await,
             (Flow::Connect, Some(_)) => shop.reach(&["connected", "disconnected"]).await.map(drop),
             _ => Ok(()),
         }

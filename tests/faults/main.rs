@@ -8,10 +8,14 @@ mod disconnect;
 mod flight;
 mod flow;
 mod matrix;
+mod power;
+mod recovery;
 mod rotation;
+mod separation;
 mod shop;
 mod stage;
 mod storm;
+mod subscription;
 mod surface;
 
 /// Whether everything is to be run, and not a sample.

@@ -1,7 +1,7 @@
 //! Every flow, with every fault, at every operation on the disk, and with every trick of the server.
 
 use anyhow::{Result, ensure};
-use world::{Behaviour, EIO, ENOSPC, EROFS, Fault, Forgery, Step};
+use world::{Behaviour, EIO, ENOSPC, EROFS, Fault, Forgery, Loss, Step};
 
 use crate::{
     flow::{Flow, Round},
@@ -53,7 +53,7 @@ const LIES: [(Behaviour, usize); 5] = [
 ];
 
 /// The rounds of one flow, on one stage.
-struct Course {
+pub(crate) struct Course {
     stage: Stage,
     flow: Flow,
     shop: Option<Shop>,
@@ -61,46 +61,47 @@ struct Course {
 }
 
 impl Course {
-    async fn of(flow: Flow) -> Result<Self> {
+    pub(crate) async fn of(flow: Flow) -> Result<Self> {
         Ok(Self { stage: Stage::set().await?, flow, shop: None, rounds: 0 })
     }
 
     /// Plays one round: with the store of the last one if that is connected, else with a new one.
     async fn play(&mut self, round: Round<'_>) -> Result<bool> {
         let connected = self.flow.is_of_a_connected_store();
-        let mut shop = match self.shop.take() {
-            Some(shop) => shop,
-            None if connected => self.stage.connected_shop().await?,
-            None => self.stage.shop()?,
+        let mut shop = match (self.shop.take(), self.flow) {
+            (Some(shop), _) => shop,
+            (None, Flow::Separation) => self.stage.copied_shop().await?,
+            (None, Flow::Subscription) => self.stage.notified_shop().await?,
+            (None, _) if connected => self.stage.connected_shop().await?,
+            (None, _) => self.stage.shop()?,
         };
         if self.flow == Flow::Connect {
             shop.daemon.resume().await?;
         }
         let came = round.play(&mut self.stage, &mut shop).await?;
-        // The server recovers a family that was lost to a lie a few times a day, so such a store is used once.
-        self.shop = Some(shop).filter(|_| connected && !round.lies());
+        // The server recovers a family a few times a day, so a store that lost its own, or lost it to a lie, is used once.
+        let spent = round.lies() || matches!(self.flow, Flow::Recovery | Flow::Separation);
+        self.shop = Some(shop).filter(|_| connected && !spent);
         self.rounds += 1;
         Ok(came)
     }
 
     /// Lets a fault come at every operation of the flow, or in a sample at every `stride`th, until it comes no more.
-    async fn sweep(
+    pub(crate) async fn sweep(
         &mut self,
         spoilt: &[(Step, Behaviour, usize)],
         faults: &[Fault],
+        cut: Option<Loss>,
         stride: u64,
     ) -> Result<()> {
         let stride = if is_soak() { 1 } else { stride };
         for (number, fault) in (0..).zip(faults) {
             // Each kind of fault comes at other operations, so that a sample misses none for long.
             let mut at = 1 + (number + self.rounds as u64) % stride;
-            let flow = self.flow;
-            while self
-                .play(Round { flow, spoilt, fault: Some((*fault, at)), lives_on: false })
-                .await?
-            {
+            let round = Round { flow: self.flow, spoilt, fault: None, cut, lives_on: false };
+            while self.play(Round { fault: Some((*fault, at)), ..round }).await? {
                 at += stride;
-                ensure!(at < MANY, "{flow:?} has no end");
+                ensure!(at < MANY, "{:?} has no end", self.flow);
             }
         }
         Ok(())
@@ -115,19 +116,19 @@ impl Course {
     ) -> Result<()> {
         for (number, (behaviour, times)) in tricks.iter().enumerate() {
             let spoilt = &[(step, *behaviour, *times)];
-            let round = Round { flow: self.flow, spoilt, fault: None, lives_on: false };
+            let round = Round { flow: self.flow, spoilt, fault: None, cut: None, lives_on: false };
             self.play(round).await?;
             self.play(Round { lives_on: true, ..round }).await?;
             match number % 3 {
-                _ if is_soak() => self.sweep(spoilt, &FAULTS, stride).await?,
-                0 => self.sweep(spoilt, &[Fault::KillBefore], stride).await?,
+                _ if is_soak() => self.sweep(spoilt, &FAULTS, None, stride).await?,
+                0 => self.sweep(spoilt, &[Fault::KillBefore], None, stride).await?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn tell(&self, what: &str) {
+    pub(crate) fn tell(&self, what: &str) {
         crate::tell(&format!("{:?}, {what}: {} rounds", self.flow, self.rounds));
     }
 }
@@ -135,7 +136,7 @@ impl Course {
 /// A flow with every fault and an honest server.
 async fn faults(flow: Flow, stride: u64) -> Result<()> {
     let mut course = Course::of(flow).await?;
-    course.sweep(&[], &FAULTS, stride).await?;
+    course.sweep(&[], &FAULTS, None, stride).await?;
     course.tell("faults");
     Ok(())
 }
@@ -188,6 +189,31 @@ async fn a_disconnect_with_faults() -> Result<()> {
 #[tokio::test]
 async fn a_rotation_with_faults() -> Result<()> {
     faults(Flow::Rotation, 5).await
+}
+
+#[tokio::test]
+async fn a_recovery_with_faults() -> Result<()> {
+    faults(Flow::Recovery, 14).await
+}
+
+#[tokio::test]
+async fn a_subscription_with_faults() -> Result<()> {
+    faults(Flow::Subscription, 7).await
+}
+
+#[tokio::test]
+async fn a_separation_with_faults() -> Result<()> {
+    faults(Flow::Separation, 12).await
+}
+
+#[tokio::test]
+async fn a_recovery_with_a_tricky_server() -> Result<()> {
+    tricks(Flow::Recovery, &[Step::Recovery, Step::Jwks], &TRICKS, 120).await
+}
+
+#[tokio::test]
+async fn a_subscription_with_a_tricky_server() -> Result<()> {
+    tricks(Flow::Subscription, &[Step::Webhook], &TRICKS, 20).await
 }
 
 #[tokio::test]

@@ -3,8 +3,13 @@
  * Preloaded into the real daemon: LD_PRELOAD=shim.so, FAULT_DIR=<directory>, FAULT_CONTROL=<file>, FAULT_LOG=<file>
  * (the log may be absent). The control file is shared memory: the test writes into it when a fault is to come and
  * reads how many operations there were. Every wrapper goes to the kernel itself, so nothing here calls a wrapper.
+ *
+ * FAULT_PLATTER=<directory> holds what a power cut would leave of the directory, which has no directories in it: each
+ * synced file's content under the name of its inode, `names` with what the directory held when it was synced last (a
+ * line each: inode, space, name), and `standing` once the directory above was synced.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -37,10 +42,91 @@ static struct control *control;
 static char dir[4096];
 static size_t dir_length;
 static int log_fd = -1;
+static int platter = -1;
+enum whose { FOREIGN, OURS, ABOVE };
 static _Atomic unsigned char ours[MAX_FD];
+
+/* The name of an inode. Its number alone may be given again. */
+static int inode(int at, const char *path, char name[64], int *is_directory) {
+    struct statx it;
+    int flags = path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+    if (syscall(SYS_statx, at, path ? path : "", flags, STATX_BASIC_STATS | STATX_BTIME, &it)) return -1;
+    int is_born = it.stx_mask & STATX_BTIME ? 1 : 0;
+    snprintf(name, 64, "%llu-%lld.%u", (unsigned long long)it.stx_ino, is_born ? (long long)it.stx_btime.tv_sec : 0,
+             is_born ? it.stx_btime.tv_nsec : 0);
+    *is_directory = S_ISDIR(it.stx_mode);
+    return 0;
+}
+
+/* A file of the platter is there whole or not at all: it has a name of its own until it is written. */
+static int engrave(char temporary[64]) {
+    static _Atomic unsigned serial;
+    snprintf(temporary, 64, "new-%d-%u", getpid(), serial++);
+    return (int)syscall(SYS_openat, platter, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+static void engraved(int to, const char *temporary, const char *name) {
+    syscall(SYS_close, to);
+    syscall(SYS_renameat2, platter, temporary, platter, name, 0);
+}
+
+static void engrave_content(int from, const char *name) {
+    char temporary[64], part[16384];
+    int to = engrave(temporary);
+    ssize_t length;
+    for (off_t at = 0; (length = syscall(SYS_pread64, from, part, sizeof part, at)) > 0; at += length)
+        syscall(SYS_write, to, part, (size_t)length);
+    engraved(to, temporary, name);
+}
+
+/* Engraves the names in the directory; with their contents where all that is there counts as synced. */
+static void engrave_names(int with_contents) {
+    char temporary[64], name[64], line[512];
+    int to = engrave(temporary), is_directory;
+    DIR *listing = opendir(dir);
+    for (struct dirent *entry; listing && (entry = readdir(listing));) {
+        if (inode(dirfd(listing), entry->d_name, name, &is_directory) || is_directory) continue;
+        int length = snprintf(line, sizeof line, "%s %s\n", name, entry->d_name);
+        syscall(SYS_write, to, line, (size_t)length);
+        if (!with_contents) continue;
+        int from = (int)syscall(SYS_openat, dirfd(listing), entry->d_name, O_RDONLY | O_CLOEXEC, 0);
+        engrave_content(from, name);
+        syscall(SYS_close, from);
+    }
+    if (listing) closedir(listing);
+    engraved(to, temporary, "names");
+}
+
+static void engrave_standing(void) {
+    char temporary[64];
+    int to = engrave(temporary);
+    engraved(to, temporary, "standing");
+}
+
+/* What a sync that went well leaves on the platter. */
+static int synced(int fd, long result) {
+    char name[64];
+    int is_directory, before = errno;
+    if (!result && platter >= 0 && fd >= 0 && fd < MAX_FD && ours[fd]) {
+        if (ours[fd] == ABOVE) engrave_standing();
+        else if (!inode(fd, NULL, name, &is_directory) && is_directory) engrave_names(0);
+        else engrave_content(fd, name);
+    }
+    errno = before;
+    return (int)result;
+}
+
+/* The platter of a directory that was there before anybody watched it holds all of it. */
+static void lay(const char *place) {
+    platter = (int)syscall(SYS_openat, AT_FDCWD, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (platter < 0 || !syscall(SYS_faccessat, platter, "names", F_OK)) return;
+    if (!syscall(SYS_faccessat, AT_FDCWD, dir, F_OK)) engrave_standing();
+    engrave_names(1);
+}
 
 __attribute__((constructor)) static void begin(void) {
     const char *place = getenv("FAULT_DIR"), *shared = getenv("FAULT_CONTROL"), *log = getenv("FAULT_LOG");
+    const char *disk = getenv("FAULT_PLATTER");
     if (!place || !shared || strlen(place) >= sizeof dir) return;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, shared, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) return;
@@ -51,16 +137,24 @@ __attribute__((constructor)) static void begin(void) {
     memcpy(dir, place, dir_length + 1);
     if (log) log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     control = memory;
+    if (disk) lay(disk);
 }
 
 static int is_below(const char *path) {
     return control && path && strncmp(path, dir, dir_length) == 0 && (path[dir_length] == '/' || !path[dir_length]);
 }
 
-static int is_ours(int fd) { return control && fd >= 0 && fd < MAX_FD && ours[fd]; }
+/* Whether this is the directory that the one of the faults is in. */
+static int is_above(const char *path) {
+    size_t length = path ? strlen(path) : 0;
+    return control && length && length < dir_length && strncmp(path, dir, length) == 0 && dir[length] == '/' &&
+           !strchr(dir + length + 1, '/');
+}
+
+static int is_ours(int fd) { return control && fd >= 0 && fd < MAX_FD && ours[fd] == OURS; }
 
 static int keep(int fd, const char *path) {
-    if (fd >= 0 && fd < MAX_FD) ours[fd] = (unsigned char)is_below(path);
+    if (fd >= 0 && fd < MAX_FD) ours[fd] = is_below(path) ? OURS : is_above(path) ? ABOVE : FOREIGN;
     return fd;
 }
 
@@ -115,6 +209,8 @@ static int open_it(const char *name, int at, const char *path, int flags, mode_t
     enum action action = NOTHING;
     if (is_below(path) && flags & (O_CREAT | O_TRUNC)) action = count(name, path);
     if (action == FAIL_ONCE || action == FAIL_FOR_GOOD) return -1;
+    /* What is written has to be read when it is synced. */
+    if (is_below(path) && (flags & O_ACCMODE) == O_WRONLY) flags = (flags & ~O_ACCMODE) | O_RDWR;
     int fd = keep((int)syscall(SYS_openat, at, path, flags, mode), path);
     if (action == KILL_AFTER || action == TORN) die();
     return fd;
@@ -159,8 +255,8 @@ ssize_t writev(int fd, const struct iovec *parts, int number) {
         if (!is_ours(fd)) return (int)(call);                                  \
         OPERATION(name, NULL, call);                                           \
     }
-ON_FD("fsync", fsync(int fd), fd, syscall(SYS_fsync, fd))
-ON_FD("fdatasync", fdatasync(int fd), fd, syscall(SYS_fdatasync, fd))
+ON_FD("fsync", fsync(int fd), fd, synced(fd, syscall(SYS_fsync, fd)))
+ON_FD("fdatasync", fdatasync(int fd), fd, synced(fd, syscall(SYS_fdatasync, fd)))
 ON_FD("ftruncate", ftruncate(int fd, off_t length), fd, syscall(SYS_ftruncate, fd, length))
 ON_FD("ftruncate", ftruncate64(int fd, off64_t length), fd, syscall(SYS_ftruncate, fd, length))
 ON_FD("fallocate", fallocate(int fd, int mode, off_t at, off_t length), fd, syscall(SYS_fallocate, fd, mode, at, length))

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::Value;
-use world::{Behaviour, Daemon, LocalAnswer, Shim, Step, in_memory, until};
+use world::{Behaviour, Daemon, LocalAnswer, Loss, Shim, Step, in_memory, until};
 
 use crate::stage::Stage;
 
@@ -25,6 +25,10 @@ pub(crate) struct Shop {
     pub(crate) shim: Shim,
     pub(crate) site_url: String,
     pub(crate) standing: Option<Standing>,
+    /// What the platform signs its notifications with.
+    pub(crate) webhook_secret: Option<String>,
+    /// Notifications that were made up; no two are alike.
+    pub(crate) deliveries: u32,
 }
 
 impl Shop {
@@ -32,7 +36,8 @@ impl Shop {
         let mut daemon = Daemon::prepare(in_memory()?, issuer, site_url, "")?;
         let shim = Shim::below(&daemon.path("state"))?;
         daemon.environment = shim.environment();
-        Ok(Self { daemon, shim, site_url: site_url.to_owned(), standing: None })
+        let site_url = site_url.to_owned();
+        Ok(Self { daemon, shim, site_url, standing: None, webhook_secret: None, deliveries: 0 })
     }
 
     /// The end of the daemon's log.
@@ -86,7 +91,15 @@ impl Shop {
 
     /// SIGKILL, and a start without faults.
     pub(crate) async fn restart(&mut self, stage: &Stage) -> Result<()> {
+        self.restart_after(stage, None).await
+    }
+
+    /// SIGKILL, perhaps because the power went, and a start without faults.
+    pub(crate) async fn restart_after(&mut self, stage: &Stage, cut: Option<Loss>) -> Result<()> {
         self.daemon.kill()?;
+        if let Some(loss) = cut {
+            self.shim.cut_power(loss)?;
+        }
         self.shim.disarm()?;
         stage.front.be_honest();
         self.daemon.resume().await?;

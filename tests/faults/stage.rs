@@ -1,8 +1,10 @@
 //! One real server behind a front, a merchant, and as many stores as a test needs.
 
-use anyhow::{Context as _, Result};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use world::{Browser, Decision, Front, Server};
+use world::{Browser, Decision, Front, Server, until};
 
 use crate::shop::Shop;
 
@@ -19,13 +21,15 @@ pub(crate) struct Stage {
     pub(crate) front: Front,
     pub(crate) browser: Browser,
     stores: u32,
+    /// The store of which there are copies. Its daemon does not run.
+    original: Option<Shop>,
 }
 
 impl Stage {
     pub(crate) async fn set() -> Result<Self> {
         let front = Front::listen().await?;
         let server = Server::start_behind(&front, &SETTINGS).await?;
-        Ok(Self { server, front, browser: Browser::new()?, stores: 0 })
+        Ok(Self { server, front, browser: Browser::new()?, stores: 0, original: None })
     }
 
     /// A store whose daemon has never been started.
@@ -42,11 +46,44 @@ impl Stage {
         Ok(shop)
     }
 
+    /// A store that is connected, and to which the platform sends notifications.
+    pub(crate) async fn notified_shop(&mut self) -> Result<Shop> {
+        let mut shop = self.shop()?;
+        let file = shop.daemon.path("store.toml");
+        let setting = format!("webhook_url = \"{}/hook\"\n", shop.site_url);
+        std::fs::write(&file, setting + &std::fs::read_to_string(&file)?)?;
+        shop.daemon.resume().await?;
+        self.connect(&mut shop).await?;
+        until("notifications", || async {
+            (shop.status().await.ok()?["webhook"]["state"] == "active").then_some(())
+        })
+        .await?;
+        shop.webhook_secret = self.front.signing_secrets().pop();
+        Ok(shop)
+    }
+
+    /// A store whose state is a copy of a connected store's.
+    pub(crate) async fn copied_shop(&mut self) -> Result<Shop> {
+        if self.original.is_none() {
+            let mut original = self.connected_shop().await?;
+            original.daemon.stop().await?;
+            self.original = Some(original);
+        }
+        let original = self.original.as_ref().context("an original")?;
+        let mut copy = Shop::new(&self.front.issuer(), &original.site_url)?;
+        let states = [&original.daemon, &copy.daemon].map(|daemon| daemon.path("state"));
+        ensure!(Command::new("cp").arg("-a").args(states).status()?.success(), "cp -a");
+        copy.standing.clone_from(&original.standing);
+        copy.daemon.resume().await?;
+        ensure!(copy.daemon.state().await? == "safe_mode", "not known for a copy");
+        Ok(copy)
+    }
+
     /// Connects a store honestly, and notes what it then has.
     pub(crate) async fn connect(&mut self, shop: &mut Shop) -> Result<()> {
         self.front.be_honest();
         let answer = shop.daemon.connect(&mut self.browser, Decision::Approve).await?;
-        anyhow::ensure!(answer.status == 200, "an honest connect: {answer:?}");
+        ensure!(answer.status == 200, "an honest connect: {answer:?}");
         shop.note().await
     }
 

@@ -70,6 +70,7 @@ struct Memory {
     answers: VecDeque<Answer>,
     seen: Vec<Seen>,
     secrets: Secrets,
+    signing_secrets: Vec<String>,
     challenges: u64,
 }
 
@@ -146,6 +147,12 @@ impl Front {
     pub fn secrets(&self) -> Secrets {
         self.hall.memory().secrets.clone()
     }
+
+    /// The secrets that the server gave for its notifications, oldest first.
+    #[must_use]
+    pub fn signing_secrets(&self) -> Vec<String> {
+        self.hall.memory().signing_secrets.clone()
+    }
 }
 
 impl Drop for Front {
@@ -203,6 +210,9 @@ impl Hall {
             Behaviour::Refuse(status) => return Ok(plain(status, "text/plain", "not now")),
             Behaviour::Redirect => return Ok(redirect()),
             Behaviour::RejectToken => return Ok(rejected()),
+            Behaviour::LoseFamily => {
+                return Ok(plain(400, "application/json", r#"{"error":"invalid_grant"}"#));
+            }
             Behaviour::Challenge => return Ok(self.challenge(step)),
             Behaviour::OldAnswer => {
                 let old = self.memory().answers.front().cloned();
@@ -264,7 +274,10 @@ impl Hall {
         }
         let answer = Answer { status, headers, body };
         let mut memory = self.memory();
-        memory.secrets.extend(secrets_of(&answer.headers, &answer.body));
+        let secrets = secrets_of(&answer.headers, &answer.body);
+        let signing = secrets.iter().filter(|(what, _)| *what == "signingSecret");
+        memory.signing_secrets.extend(signing.map(|(_, secret)| secret.clone()));
+        memory.secrets.extend(secrets);
         if let Some(seen) = memory.seen.iter_mut().rev().find(|seen| seen.step == step) {
             seen.answered = Some(status.as_u16());
         }

@@ -20,7 +20,7 @@ pub use self::{
     process::{free_port, in_memory, until},
     raw::{Line, Place, RawAnswer},
     server::{MERCHANT_EMAIL, MERCHANT_PASSWORD, Server},
-    shim::{EIO, ENOSPC, EROFS, Fault, Shim},
+    shim::{EIO, ENOSPC, EROFS, Fault, Loss, Shim},
     store::{Key, Store, Tokens, now, random_name, read_tokens},
     talk::Talk,
 };

@@ -1,5 +1,7 @@
 //! Faults of disk and power for a real process: the C file `tests/faults/shim.c`, preloaded into it.
 
+mod platter;
+
 use std::{
     fs::File,
     os::unix::fs::FileExt as _,
@@ -11,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
+pub use self::platter::Loss;
 use crate::process::binary;
 
 /// No space left on the device.
@@ -74,6 +77,7 @@ impl Shim {
         let path = directory.path().join("control");
         let control = File::options().read(true).write(true).create_new(true).open(path)?;
         control.write_all_at(&[0; 48], 0)?;
+        std::fs::create_dir(directory.path().join("platter"))?;
         Ok(Self { library: library()?, below: below.to_owned(), control, directory })
     }
 
@@ -86,6 +90,7 @@ impl Shim {
             ("FAULT_DIR", text(&self.below)),
             ("FAULT_CONTROL", text(&self.directory.path().join("control"))),
             ("FAULT_LOG", text(&self.log_path())),
+            ("FAULT_PLATTER", text(&self.platter())),
         ];
         variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
@@ -119,9 +124,18 @@ impl Shim {
         Ok(self.get(Member::Died)? > 0)
     }
 
+    /// Takes from the directory what a power cut takes of it. No process may be using it.
+    pub fn cut_power(&self, loss: Loss) -> Result<()> {
+        platter::cut(&self.platter(), &self.below, loss)
+    }
+
     /// Every operation, a line each: its number, its name, and the path if it has one.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.log_path())?)
+    }
+
+    fn platter(&self) -> PathBuf {
+        self.directory.path().join("platter")
     }
 
     fn log_path(&self) -> PathBuf {

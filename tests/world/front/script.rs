@@ -90,6 +90,8 @@ pub enum Behaviour {
     Redirect,
     /// The connection is reset.
     Reset,
+    /// The server never sees it; it comes that the token family has ended.
+    LoseFamily,
     /// An API's refusal of the access token comes.
     RejectToken,
 }

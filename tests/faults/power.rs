@@ -1,0 +1,66 @@
+//! The power goes at every operation on the disk, and with it all or part of what was not synced.
+
+use anyhow::Result;
+use world::{Fault, Loss};
+
+use crate::{flow::Flow, matrix::Course};
+
+/// A flow that ends with the power; in a sample at every `stride`th operation.
+async fn cuts(flow: Flow, stride: u64) -> Result<()> {
+    let mut course = Course::of(flow).await?;
+    for loss in Loss::ALL {
+        course.sweep(&[], &[Fault::KillBefore], Some(loss), stride).await?;
+    }
+    course.tell("power cuts");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_first_start() -> Result<()> {
+    cuts(Flow::FirstStart, 9).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_start() -> Result<()> {
+    cuts(Flow::Start, 4).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_refresh() -> Result<()> {
+    cuts(Flow::Refresh, 6).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_connect() -> Result<()> {
+    cuts(Flow::Connect, 16).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_reconnect() -> Result<()> {
+    cuts(Flow::Reconnect, 20).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_recovery() -> Result<()> {
+    cuts(Flow::Recovery, 20).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_rotation() -> Result<()> {
+    cuts(Flow::Rotation, 9).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_subscription() -> Result<()> {
+    cuts(Flow::Subscription, 6).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_separation() -> Result<()> {
+    cuts(Flow::Separation, 16).await
+}
+
+#[tokio::test]
+async fn the_power_goes_at_a_disconnect() -> Result<()> {
+    cuts(Flow::Disconnect, 8).await
+}
