@@ -1,6 +1,7 @@
 //! The OAuth server of a payment platform: native installations, DPoP-bound tokens, the partner API.
 
 mod app;
+mod audit;
 mod cli;
 mod clock;
 mod config;

@@ -44,7 +44,8 @@ fn add(operator: &Operator, name: String) -> anyhow::Result<()> {
 
 fn close(operator: &Operator, name: &str) -> anyhow::Result<()> {
     let company = operator::wait(operator.company(name))??;
-    let ended = operator::wait(operator.store.close_company(&company.id, operator.now))??;
+    let ended =
+        operator::wait(operator.store.close_company(&company.id, &operator.actor, operator.now))??;
     let Some(ended) = ended else { bail!("{name:?} was closed meanwhile") };
     operator.answer(
         &json!({ "company_id": company.id, "name": company.name, "closed": true, "connections_ended": ended }),

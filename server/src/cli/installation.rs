@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::operator::{self, Operator, moment};
 use crate::{
+    audit::AuditRecord,
     oauth::{client::Client, installation::Installation},
-    store::{AuditRecord, Clients as _, Connections as _, Grants as _},
+    store::{Audit as _, AuditQuery, Clients as _, Connections as _, Grants as _},
 };
 
 /// The most events that are shown.
@@ -75,7 +76,7 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
         });
     }
     let mut text = lines(&value, "");
-    let history = operator.store.history(client_id, EVENTS).await?;
+    let history = operator.store.newest_audit(&AuditQuery::client(client_id), None, EVENTS).await?;
     text.extend(history.iter().map(|event| {
         let AuditRecord { at, event, detail, .. } = event;
         format!("{} {event} {detail}", moment(*at)).trim_end().to_owned()
@@ -84,7 +85,7 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
         .iter()
         .map(|event| {
             json!({
-                "at": moment(event.at), "event": event.event, "company_id": event.company_id, "detail": event.detail,
+                "at": moment(event.at), "event": event.event, "actor": event.actor, "company_id": event.company_id, "detail": event.detail,
             })
         })
         .collect();
@@ -92,7 +93,7 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
 }
 
 async fn release(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
-    let released = operator.store.release(client_id, operator.now).await?;
+    let released = operator.store.release(client_id, &operator.actor, operator.now).await?;
     ensure!(released, "there is no installation {client_id}");
     operator.answer(
         &json!({ "client_id": client_id, "released": true }),

@@ -2,6 +2,7 @@
 //! runs.
 
 mod app;
+mod audit;
 mod check;
 mod company;
 mod installation;
@@ -72,6 +73,9 @@ enum Command {
     Mail(mail::Command),
     /// Calls an address as notifications are sent, and says what comes of it.
     Reach(reach::Arguments),
+    /// The audit trail: who did what, when.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Looks at settings, files, keys and database, and says what to do.
     Check,
 }
@@ -111,6 +115,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reach(arguments) => {
             return reach::run(arguments, &settings(overrides)?, cli.json);
         }
+        Command::Audit(command) => return command.run(&operator(overrides)?),
         Command::Check => return check::run(settings(overrides), cli.json),
     }
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ use counterfoil_protocol::UnixTime;
 use serde_json::Value;
 
 use crate::{
+    audit::Actor,
     clock::{self, Entropy},
     config::Config,
     data::DataDir,
@@ -32,6 +33,8 @@ pub struct Operator {
     pub mail: Mail,
     /// The time of the command.
     pub now: UnixTime,
+    /// Who runs it, for the audit trail.
+    pub actor: Actor,
     json: bool,
 }
 
@@ -49,7 +52,7 @@ impl Operator {
         let store = data.store()?;
         let now = clock.now();
         let mail = Mail::open(&config, (clock, Arc::clone(&entropy)))?;
-        Ok(Self { config, store, entropy, mail, now, json })
+        Ok(Self { config, store, entropy, mail, now, actor: actor(), json })
     }
 
     /// The company with a name or id.
@@ -65,6 +68,19 @@ impl Operator {
     pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
         answer(self.json, value, text)
     }
+}
+
+/// Who runs the command, as the environment has it: before `sudo`, if that was used. Who may run commands on the data may
+/// say anything here; it is for those who work together.
+fn actor() -> Actor {
+    let named = |variable| std::env::var(variable).ok().filter(|name: &String| plain(name));
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
+    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    Actor::Operator(name.unwrap_or_else(uid))
+}
+
+fn plain(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// Waits for the store.

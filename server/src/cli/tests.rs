@@ -45,6 +45,9 @@ fn every_command_that_scripts_hold_on_to() {
         "installation show mco_app_x",
         "installation release mco_app_x",
         "mail test ana@shop.example",
+        "audit list --client mco_app_x --limit 10 --before 7",
+        "audit export --company Shop --since 2026-01-31 --until 2026-02-01T00:00:00Z",
+        "audit verify",
         "check",
     ] {
         parse(&line.split(' ').collect::<Vec<_>>()).map(drop).expect(line);
@@ -115,6 +118,8 @@ fn companies_applications_and_keys() {
     shell.run(&["installation", "list"]).expect("lists");
     shell.refuses(&["installation", "show", "mco_app_x"], "there is no installation");
     shell.refuses(&["installation", "release", "mco_app_x"], "there is no installation");
+    shell.run(&["audit", "verify"]).expect("whole");
+    shell.run(&["audit", "list"]).expect("lists");
     shell.run(&["check"]).expect("all is well");
     std::fs::remove_file(shell.0.path().join("data/keys/at-rest.key")).expect("removes");
     shell.refuses(&["company", "add", "Two"], "Restore the key from its backup");

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
 use super::Result;
-use crate::people::role::Role;
+use crate::{audit::Actor, people::role::Role};
 
 /// A company: whose money it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,7 +59,12 @@ pub trait Accounts: Send + Sync {
 
     /// Closes a company, by its name or id, and ends every grant of it. Answers how many; nothing when there is no such
     /// company, or it was closed before.
-    async fn close_company(&self, name_or_id: &str, now: UnixTime) -> Result<Option<usize>>;
+    async fn close_company(
+        &self,
+        name_or_id: &str,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Option<usize>>;
 
     /// Adds a person, or finds that the address is known: then false, and nothing is changed.
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool>;

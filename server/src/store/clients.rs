@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
 use super::Result;
-use crate::oauth::{
-    client::Client,
-    installation::{Address, Change},
+use crate::{
+    audit::Actor,
+    oauth::{
+        client::Client,
+        installation::{Address, Change},
+    },
 };
 
 /// A registration to be written: what was decided, on the row as it was read.
@@ -84,19 +87,6 @@ pub struct ResetReceipt {
     pub body: String,
 }
 
-/// Something that happened to a client's connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AuditRecord {
-    /// When.
-    pub at: UnixTime,
-    /// What, in one word.
-    pub event: String,
-    /// The company, when it was about one.
-    pub company_id: Option<String>,
-    /// What else is to say: who, why, which.
-    pub detail: String,
-}
-
 /// Operations on clients.
 #[async_trait]
 pub trait Clients: Send + Sync {
@@ -127,10 +117,7 @@ pub trait Clients: Send + Sync {
     async fn reset(&self, reset: Reset) -> Result<String>;
 
     /// Forgets an installation whole, with everything that was approved for it. False when there is none.
-    async fn release(&self, client_id: &str, now: UnixTime) -> Result<bool>;
-
-    /// The newest `limit` events of a client, newest first. They outlive it.
-    async fn history(&self, client_id: &str, limit: u32) -> Result<Vec<AuditRecord>>;
+    async fn release(&self, client_id: &str, actor: &Actor, now: UnixTime) -> Result<bool>;
 
     /// Removes what has passed its time: lapsed installations, old requests, codes, sessions, revocations.
     async fn sweep(&self, now: UnixTime) -> Result<()>;

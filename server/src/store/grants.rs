@@ -4,10 +4,13 @@ use async_trait::async_trait;
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint, scope::ScopeSet};
 
 use super::Result;
-use crate::oauth::{
-    code::Code,
-    grant::{EndReason, Family, Grant, Receipt},
-    recovery::RecoveryRecord,
+use crate::{
+    audit::Actor,
+    oauth::{
+        code::Code,
+        grant::{EndReason, Family, Grant, Receipt},
+        recovery::RecoveryRecord,
+    },
 };
 
 /// A family to be stored.
@@ -133,10 +136,22 @@ pub trait Grants: Send + Sync {
     async fn rotate_refresh_token(&self, rotation: Rotation) -> Result<Written>;
 
     /// Ends a family. Its access tokens die with it.
-    async fn end_family(&self, id: &[u8; 16], reason: EndReason, now: UnixTime) -> Result<()>;
+    async fn end_family(
+        &self,
+        id: &[u8; 16],
+        reason: EndReason,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<()>;
 
     /// Ends a grant with all its codes and families.
-    async fn end_grant(&self, id: &str, reason: EndReason, now: UnixTime) -> Result<()>;
+    async fn end_grant(
+        &self,
+        id: &str,
+        reason: EndReason,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<()>;
 
     /// Finds a grant, whatever became of it.
     #[cfg(test)]

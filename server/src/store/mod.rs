@@ -4,6 +4,7 @@
 //! then one write that only one racer can win; whoever loses reads again. No caller reads, checks and writes.
 
 mod accounts;
+mod audit;
 mod clients;
 mod connections;
 #[cfg(test)]
@@ -15,9 +16,8 @@ mod sqlite;
 
 pub use self::{
     accounts::{Accounts, Company, Membership, Session, User},
-    clients::{
-        AuditRecord, Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt,
-    },
+    audit::{Audit, AuditQuery},
+    clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
     connections::Connections,
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
@@ -55,6 +55,6 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
-pub trait Store: Accounts + Clients + Connections + Grants + Partner + Requests {}
+pub trait Store: Accounts + Audit + Clients + Connections + Grants + Partner + Requests {}
 
-impl<T: Accounts + Clients + Connections + Grants + Partner + Requests> Store for T {}
+impl<T: Accounts + Audit + Clients + Connections + Grants + Partner + Requests> Store for T {}

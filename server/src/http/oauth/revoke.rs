@@ -12,6 +12,7 @@ use counterfoil_protocol::access_token::Claims;
 
 use crate::{
     app::App,
+    audit::Actor,
     events,
     http::{error::Refusal, extract},
     oauth::{client::Client, grant::EndReason, refresh_token::RefreshToken},
@@ -45,10 +46,11 @@ async fn revoke_refresh_token(
         return Ok(());
     }
     events::revoked(&client.id, "refresh_token");
+    let actor = Actor::Client(client.id.clone());
     if client.installation().is_some() {
-        app.store.end_grant(&family.grant.id, EndReason::Revoked, app.now()).await?;
+        app.store.end_grant(&family.grant.id, EndReason::Revoked, &actor, app.now()).await?;
     } else {
-        app.store.end_family(&family.id, EndReason::Revoked, app.now()).await?;
+        app.store.end_family(&family.id, EndReason::Revoked, &actor, app.now()).await?;
     }
     Ok(())
 }

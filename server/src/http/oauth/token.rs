@@ -22,6 +22,7 @@ use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint, proof::Proof, toke
 use super::proofs::{Rule, counted_as};
 use crate::{
     app::App,
+    audit::Actor,
     events,
     http::{
         error::Refusal,
@@ -139,6 +140,11 @@ impl TokenRequest<'_> {
 
     pub(super) fn idempotency(&self) -> Option<[u8; 32]> {
         self.idempotency_key.map(|key| sha256(key.as_bytes()))
+    }
+
+    /// Who asks, for the audit trail.
+    fn actor(&self) -> Actor {
+        Actor::Client(self.client.id.clone())
     }
 
     fn is_native(&self) -> bool {

@@ -1,5 +1,6 @@
 use super::world::{World, app, hash, new_family, scope, user};
 use crate::{
+    audit::Actor,
     oauth::{client::ClientKind, grant::EndReason, installation::Slot},
     people::role::Role,
     store::{ApproveOutcome, Company, Membership, Session, User, Written},
@@ -86,7 +87,9 @@ pub async fn closed_companies(world: World) {
     world.approved("pending", "foreign", "acme", None).await;
     world.show("page", "shop", None).await;
 
-    let close = async |name: &str| store.close_company(name, world.now()).await.expect("closes");
+    let close = async |name: &str| {
+        store.close_company(name, &Actor::System, world.now()).await.expect("closes")
+    };
     assert_eq!(close("nowhere").await, None);
     assert_eq!(close("acme inc.").await, Some(2));
     assert_eq!(close("acme").await, None, "once");

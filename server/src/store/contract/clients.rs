@@ -2,13 +2,14 @@ use counterfoil_protocol::callback::RedirectUri;
 
 use super::world::{World, address, app, change, creation, family_id, hash, key, scope, staging};
 use crate::{
+    audit::{Actor, AuditRecord},
     oauth::{
         client::{App, Client, ClientKind},
         grant::EndReason,
         installation::{Change, Installation, Slot, Staged, UNAPPROVED_LIFETIME},
     },
     store::{
-        AuditRecord,
+        AuditQuery,
         RegisterOutcome::{Done, Raced},
         Written,
     },
@@ -204,14 +205,14 @@ pub async fn releases(world: World) {
     world.store.reset(world.reset("shop", "reset")).await.expect("resets");
     world.store.add_app(app("app")).await.expect("adds");
 
-    assert!(world.store.release("shop", world.now()).await.expect("releases"));
+    assert!(world.store.release("shop", &Actor::System, world.now()).await.expect("releases"));
     assert_eq!(world.client("shop").await, None);
     assert_eq!(world.store.installation(&hash("shop")).await.expect("reads"), None);
     assert_eq!(world.store.grant(&grant).await.expect("reads"), None);
     assert_eq!(world.store.family(&family_id("family")).await.expect("reads"), None);
     assert_eq!(world.store.reset_receipt("shop", &hash("reset")).await.expect("reads"), None);
-    assert!(!world.store.release("shop", world.now()).await.expect("finds none"));
-    assert!(!world.store.release("app", world.now()).await.expect("finds none"));
+    assert!(!world.store.release("shop", &Actor::System, world.now()).await.expect("finds none"));
+    assert!(!world.store.release("app", &Actor::System, world.now()).await.expect("finds none"));
     assert!(world.client("app").await.is_some());
 
     let mut next = creation("next", "other", world.now());
@@ -265,10 +266,14 @@ pub async fn histories(world: World) {
     for _ in 0..2 {
         world.end_grant(&grant, EndReason::Revoked).await;
     }
-    world.store.release("shop", world.now()).await.expect("releases");
-    world.store.release("unknown", world.now()).await.expect("releases nothing");
+    world.store.release("shop", &Actor::System, world.now()).await.expect("releases");
+    world.store.release("unknown", &Actor::System, world.now()).await.expect("releases nothing");
     let told = async |client: &str, limit| {
-        let history = world.store.history(client, limit).await.expect("reads");
+        let history = world
+            .store
+            .newest_audit(&AuditQuery::client(client), None, limit)
+            .await
+            .expect("reads");
         let words = |record: AuditRecord| format!("{} {}", record.event, record.detail);
         history.into_iter().map(words).collect::<Vec<_>>()
     };
@@ -286,7 +291,8 @@ pub async fn histories(world: World) {
     for silent in ["neighbour", "unknown"] {
         assert_eq!(told(silent, 100).await, [""; 0]);
     }
-    let history = world.store.history("shop", 100).await.expect("reads");
+    let history =
+        world.store.newest_audit(&AuditQuery::client("shop"), None, 100).await.expect("reads");
     let first = history.last().expect("an event");
     assert_eq!((first.at, first.company_id.as_deref()), (world.now() - 7, Some("acme")));
 }

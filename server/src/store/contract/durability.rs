@@ -1,5 +1,6 @@
 use super::world::{World, app, family_id, hash, key, race, staging};
 use crate::{
+    audit::Actor,
     oauth::{
         client::{Client, ClientKind},
         grant::EndReason,
@@ -47,7 +48,7 @@ pub async fn two_at_the_same_place(world: World) {
     command.end_grant(&grant, EndReason::Revoked).await;
     assert!(!world.is_good(&grant, "family").await);
     assert_eq!(world.rotate(world.rotation("family", 1, 2)).await, Written::Raced);
-    assert!(command.store.release("shop", world.now()).await.expect("releases"));
+    assert!(command.store.release("shop", &Actor::System, world.now()).await.expect("releases"));
     assert_eq!(world.client("shop").await, None);
 
     for round in 0..10 {

@@ -2,6 +2,7 @@
 
 use super::world::{World, app, family_id, scope, staging};
 use crate::{
+    audit::Actor,
     oauth::{grant::EndReason, installation::Slot},
     store::AccessStanding::{self, Ended, Good},
 };
@@ -55,7 +56,11 @@ pub async fn by_end_of_grant(world: World) {
         assert_eq!(code.expect("a code").revoked_at, ended_at);
     }
     assert_ne!(world.connected("next", "shop", "acme", "key").await, grant);
-    world.store.end_grant("unknown", EndReason::Revoked, world.now()).await.expect("ends nothing");
+    world
+        .store
+        .end_grant("unknown", EndReason::Revoked, &Actor::System, world.now())
+        .await
+        .expect("ends nothing");
 }
 
 pub async fn by_expiry(world: World) {
@@ -81,7 +86,7 @@ pub async fn by_promotion(world: World) {
 
 pub async fn by_release(world: World) {
     let grant = standing(&world).await;
-    world.store.release("shop", world.now()).await.expect("releases");
+    world.store.release("shop", &Actor::System, world.now()).await.expect("releases");
     check(&world, &grant, Ended).await;
     assert_eq!(world.standing(&grant, None).await, Ended);
 }

@@ -4,6 +4,7 @@ use counterfoil_protocol::callback::LocalHosts;
 
 use super::world::{RACERS, ROUNDS, World, app, count, family_id, hash, key, race};
 use crate::{
+    audit::Actor,
     oauth::grant::EndReason,
     partner::{
         access::TokenNames,
@@ -173,7 +174,7 @@ pub async fn links(world: World) {
     assert_eq!(world.change_link(foreign, None).await, PartnerWrite::Raced);
     assert_eq!(world.link("one").await, Some(second));
 
-    world.store.release("shop", world.now()).await.expect("releases");
+    world.store.release("shop", &Actor::System, world.now()).await.expect("releases");
     assert_eq!(world.link("one").await, None);
 }
 
@@ -259,7 +260,7 @@ pub async fn subscriptions(world: World) {
     assert_eq!(world.subscribe(late, None).await, PartnerWrite::Raced);
     assert_eq!(world.subscription(&grant).await, Some(second.clone()));
     assert_eq!(second.metadata, Json::parse(r#"{"n":1.50}"#.to_owned()).expect("JSON"));
-    world.store.release("shop", world.now()).await.expect("releases");
+    world.store.release("shop", &Actor::System, world.now()).await.expect("releases");
     assert_eq!(world.subscription(&grant).await, None);
 }
 

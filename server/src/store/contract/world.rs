@@ -15,6 +15,7 @@ use tokio::sync::Barrier;
 
 use super::Place;
 use crate::{
+    audit::Actor,
     oauth::{
         client::{App, Client, ClientKind},
         grant::{EndReason, Receipt},
@@ -373,11 +374,17 @@ impl World {
     }
 
     pub async fn end_family(&self, name: &str, reason: EndReason) {
-        self.store.end_family(&family_id(name), reason, self.now()).await.expect("ends");
+        self.store
+            .end_family(&family_id(name), reason, &Actor::Client("ender".to_owned()), self.now())
+            .await
+            .expect("ends");
     }
 
     pub async fn end_grant(&self, id: &str, reason: EndReason) {
-        self.store.end_grant(id, reason, self.now()).await.expect("ends");
+        self.store
+            .end_grant(id, reason, &Actor::Client("ender".to_owned()), self.now())
+            .await
+            .expect("ends");
     }
 
     /// Where an access token of the family stands that nobody revoked by itself.

@@ -1,13 +1,14 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Sqlite,
+    Sqlite, audit,
     columns::{time, time_opt},
     grants::end_grants_of,
 };
 use crate::{
+    audit::{Actor, AuditEvent},
     oauth::grant::EndReason,
     people::role::Role,
     store::{Accounts, Company, Membership, Result, Session, StoreError, User},
@@ -32,15 +33,20 @@ impl Accounts for Sqlite {
         })
     }
 
-    async fn close_company(&self, name_or_id: &str, now: UnixTime) -> Result<Option<usize>> {
-        let name_or_id = name_or_id.to_owned();
+    async fn close_company(
+        &self,
+        name_or_id: &str,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Option<usize>> {
+        let (name_or_id, actor) = (name_or_id.to_owned(), actor.clone());
         self.write(move |db| {
             let sql = "UPDATE company SET closed_at = ?1 WHERE (name = ?2 OR id = ?2) AND closed_at IS NULL RETURNING id";
             let closed = db
                 .prepare_cached(sql)?
                 .query_row(params![now.0, name_or_id], |row| row.get::<_, String>(0))
                 .optional()?;
-            closed.map(|id| end_grants_of(db, &id, EndReason::Closed, now)).transpose()
+            closed.map(|id| close(db, &id, &actor, now)).transpose()
         })
         .await
     }
@@ -130,6 +136,12 @@ impl Accounts for Sqlite {
         })
         .await
     }
+}
+
+fn close(db: &Connection, company_id: &str, actor: &Actor, now: UnixTime) -> Result<usize> {
+    let event = AuditEvent::new(now, "company_closed", actor).company(company_id);
+    audit::note(db, &event)?;
+    end_grants_of(db, company_id, EndReason::Closed, actor, now)
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -9,15 +9,13 @@ use super::{
     grants::end_everything,
 };
 use crate::{
+    audit::{Actor, AuditEvent},
     oauth::{
         client::{App, Client, ClientKind},
         grant::EndReason,
         installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
     },
-    store::{
-        AuditRecord, Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result,
-        StoreError,
-    },
+    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result, StoreError},
 };
 
 pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
@@ -129,20 +127,20 @@ impl Clients for Sqlite {
         self.write(move |db| write_reset(db, &reset)).await
     }
 
-    async fn release(&self, client_id: &str, now: UnixTime) -> Result<bool> {
-        let client_id = client_id.to_owned();
+    async fn release(&self, client_id: &str, actor: &Actor, now: UnixTime) -> Result<bool> {
+        let (client_id, actor) = (client_id.to_owned(), actor.clone());
         self.write(move |db| {
+            let site = "SELECT site_url FROM installation WHERE client_id = ?";
+            let site: Option<String> =
+                db.prepare_cached(site)?.query_row([&client_id], |row| row.get(0)).optional()?;
             let released = forget(db, &client_id)?;
             if released {
-                audit::of_client(db, now, "released", &client_id)?;
+                let event = AuditEvent::new(now, "released", &actor).client(&client_id);
+                audit::note(db, &event.subject(site.as_deref().unwrap_or_default()))?;
             }
             Ok(released)
         })
         .await
-    }
-
-    async fn history(&self, client_id: &str, limit: u32) -> Result<Vec<AuditRecord>> {
-        self.read(|db| audit::history(db, client_id, limit))
     }
 
     async fn sweep(&self, now: UnixTime) -> Result<()> {
@@ -230,7 +228,9 @@ fn register(db: &Connection, registration: &Registration) -> Result<RegisterOutc
         Change::Rekey => {
             let sql = "UPDATE installation SET key = ? WHERE client_id = ?";
             db.prepare_cached(sql)?.execute(params![installation.key.0, client_id])?;
-            audit::of_client(db, *now, "new_key_after_reset", client_id)?;
+            let actor = Actor::Client(client_id.clone());
+            let event = AuditEvent::new(*now, "new_key_after_reset", &actor).client(client_id);
+            audit::note(db, &event)?;
         }
         Change::Create | Change::Refresh => {}
     }
@@ -249,7 +249,9 @@ fn write_reset(db: &Connection, reset: &Reset) -> Result<String> {
     let sql = "UPDATE installation SET key = NULL, staged_key = NULL, staged_site_url = NULL, staged_redirect_uri = NULL, staged_at = NULL WHERE client_id = ?";
     db.prepare_cached(sql)?.execute([&reset.client_id])?;
     end_everything(db, &reset.client_id, None, EndReason::Reset, reset.now)?;
-    audit::of_client(db, reset.now, "reset", &reset.client_id)?;
+    let actor = Actor::Client(reset.client_id.clone());
+    let event = AuditEvent::new(reset.now, "reset", &actor).client(&reset.client_id);
+    audit::note(db, &event)?;
     let subscriptions = disable_subscriptions(db, &reset.client_id, reset.now)?;
     let body = json!({
         "client_id": reset.client_id,

@@ -5,13 +5,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
-    key_rotation,
+    key_rotation, recovery,
 };
 use crate::{
+    audit::{Actor, AuditEvent},
     oauth::{
         code::{Code, Redeemed},
         grant::{EndReason, Family, Grant, Receipt},
-        recovery::{PERIOD, RecoveryRecord},
+        recovery::RecoveryRecord,
     },
     store::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Result, Rotation,
@@ -109,31 +110,46 @@ impl Grants for Sqlite {
             }
             if rotation.to != rotation.from.saturating_add(1) {
                 let detail = format!("from {} to {}", rotation.from, rotation.to);
-                audit::of_family(db, rotation.now, "adopted", &rotation.family, &detail)?;
+                let family = (audit::FAMILY, &rotation.family as _);
+                audit::by_holder(db, rotation.now, "adopted", &detail, family)?;
             }
             Ok(Written::Done)
         })
         .await
     }
 
-    async fn end_family(&self, id: &[u8; 16], reason: EndReason, now: UnixTime) -> Result<()> {
-        let id = *id;
+    async fn end_family(
+        &self,
+        id: &[u8; 16],
+        reason: EndReason,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<()> {
+        let (id, actor) = (*id, actor.clone());
         self.write(move |db| {
             let sql = "UPDATE family SET revoked_at = ?, revoked_reason = ? WHERE id = ? AND revoked_at IS NULL";
             if db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])? == 1 {
-                audit::of_family(db, now, "family_ended", &id, reason.as_str())?;
+                let event = AuditEvent::new(now, "family_ended", &actor).detail(reason.as_str());
+                audit::of_family(db, event, &id)?;
             }
             Ok(())
         })
         .await
     }
 
-    async fn end_grant(&self, id: &str, reason: EndReason, now: UnixTime) -> Result<()> {
-        let id = id.to_owned();
+    async fn end_grant(
+        &self,
+        id: &str,
+        reason: EndReason,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<()> {
+        let (id, actor) = (id.to_owned(), actor.clone());
         self.write(move |db| {
             let sql = "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE id = ?3 AND revoked_at IS NULL";
             if db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])? == 1 {
-                audit::of_grant(db, now, "grant_ended", &id, reason.as_str())?;
+                let event = AuditEvent::new(now, "grant_ended", &actor).detail(reason.as_str());
+                audit::of_grant(db, event, &id)?;
             }
             for sql in [
                 "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE grant_id = ?3 AND revoked_at IS NULL",
@@ -230,8 +246,8 @@ impl Grants for Sqlite {
         })
     }
 
-    async fn recover(&self, recovery: Recovery) -> Result<Written> {
-        self.write(move |db| recover(db, &recovery)).await
+    async fn recover(&self, given: Recovery) -> Result<Written> {
+        self.write(move |db| recovery::recover(db, &given)).await
     }
 
     async fn rotate_key(&self, rotation: KeyRotation) -> Result<Written> {
@@ -269,6 +285,7 @@ pub(super) fn end_grants_of(
     db: &Connection,
     company_id: &str,
     reason: EndReason,
+    actor: &Actor,
     now: UnixTime,
 ) -> Result<usize> {
     for sql in [
@@ -277,9 +294,15 @@ pub(super) fn end_grants_of(
     ] {
         db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?;
     }
-    let noted = "INSERT INTO audit (at, event, client_id, company_id, detail)
-                 SELECT ?1, 'grant_ended', client_id, company_id, ?2 FROM grants WHERE company_id = ?3 AND revoked_at IS NULL";
-    db.prepare_cached(noted)?.execute(params![now.0, reason.as_str(), company_id])?;
+    let standing = "SELECT client_id FROM grants WHERE company_id = ? AND revoked_at IS NULL ORDER BY client_id";
+    let clients: Vec<String> = db
+        .prepare_cached(standing)?
+        .query_map([company_id], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for client_id in &clients {
+        let event = AuditEvent::new(now, "grant_ended", actor).detail(reason.as_str());
+        audit::note(db, &event.client(client_id).company(company_id))?;
+    }
     let sql = "UPDATE grants SET revoked_at = ?, revoked_reason = ? WHERE company_id = ? AND revoked_at IS NULL";
     Ok(db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), company_id])?)
 }
@@ -329,7 +352,7 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     insert_family(db, family, None, *now)?;
     let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), scope = ?2 WHERE id = ?3";
     db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
-    audit::of_grant(db, *now, "code_redeemed", &family.grant_id, "")?;
+    audit::by_holder(db, *now, "code_redeemed", "", (audit::GRANT, &family.grant_id))?;
     Ok(Written::Done)
 }
 
@@ -345,50 +368,13 @@ fn settle_reuses(db: &Connection, grant_id: &str) -> Result<()> {
 }
 
 /// Ends every family of the client that has this grant.
-fn end_families_beside(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
+pub(super) fn end_families_beside(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
     db.prepare_cached(END_FAMILIES_BESIDE)?.execute(params![
         now.0,
         EndReason::Replaced.as_str(),
         grant_id
     ])?;
     Ok(())
-}
-
-fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
-    let Recovery { client_id, family, idempotency, receipt, counted, now } = recovery;
-    let since = now.0 - PERIOD;
-    let given: i64 = db
-        .prepare_cached("SELECT count(*) FROM recovery WHERE client_id = ? AND at > ?")?
-        .query_row(params![client_id, since], |row| row.get(0))?;
-    // The key as well: it may have been rotated since the proof was judged.
-    let stands = "SELECT 1 FROM grants JOIN installation ON installation.client_id = grants.client_id
-                  WHERE grants.id = ? AND revoked_at IS NULL AND redeemed_at IS NOT NULL AND installation.key = ?";
-    let key = family.key.map(|key| key.0);
-    if usize::try_from(given) != Ok(*counted)
-        || !db.prepare_cached(stands)?.exists(params![family.grant_id, key])?
-    {
-        return Ok(Written::Raced);
-    }
-    // Families alone: an approval whose code is still on its way is not undone by a daemon that helps itself.
-    end_families_beside(db, &family.grant_id, *now)?;
-    insert_family(db, family, None, *now)?;
-    // What no longer counts goes, and its Idempotency-Key is free again.
-    db.prepare_cached("DELETE FROM recovery WHERE client_id = ? AND at <= ?")?
-        .execute(params![client_id, since])?;
-    let sql = "INSERT INTO recovery (client_id, idempotency, family, at, receipt, receipt_kid, after_reuse) VALUES (?1, ?2, ?3, ?4, ?5, ?6,
-               EXISTS (SELECT 1 FROM family JOIN grants ON grants.id = family.grant_id
-               WHERE grants.client_id = ?1 AND family.revoked_reason = ?7 AND NOT family.settled))";
-    db.prepare_cached(sql)?.execute(params![
-        client_id,
-        idempotency,
-        family.id,
-        now.0,
-        receipt.sealed,
-        receipt.kid,
-        EndReason::RefreshReuse.as_str()
-    ])?;
-    audit::of_grant(db, *now, "recovered", &family.grant_id, "")?;
-    Ok(Written::Done)
 }
 
 pub(super) fn insert_family(

@@ -41,6 +41,7 @@ pub(super) fn rotate(db: &Connection, rotation: &KeyRotation) -> Result<Written>
     db.prepare_cached(REPLACE_KEY)?.execute(params![new_key.0, client_id])?;
     db.prepare_cached(END_CODES)?.execute(params![now.0, old_key.0, client_id])?;
     insert_family(db, family, Some(receipt), *now)?;
-    audit::of_grant(db, *now, "key_rotated", &family.grant_id, &new_key.to_string())?;
+    let (detail, grant) = (new_key.to_string(), (audit::GRANT, &family.grant_id as _));
+    audit::by_holder(db, *now, "key_rotated", &detail, grant)?;
     Ok(Written::Done)
 }

@@ -14,6 +14,7 @@ mod key_rotation;
 mod partner;
 #[cfg(test)]
 mod plans;
+mod recovery;
 mod requests;
 mod schema;
 mod writer;

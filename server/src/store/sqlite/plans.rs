@@ -25,9 +25,14 @@ fn check(db: &Connection, sql: &str) {
 fn no_table_is_read_whole() {
     let mut db = Connection::open_in_memory().expect("memory");
     schema::migrate(&mut db).expect("migrates");
+    for (client, company) in [(false, false), (true, false), (false, true), (true, true)] {
+        for newest_first in [true, false] {
+            check(&db, &audit::statement(client, company, newest_first));
+        }
+    }
     for sql in [
-        audit::HISTORY,
-        audit::OF_FAMILY,
+        audit::FAMILY,
+        audit::GRANT,
         connections::NOTE_ACCESS,
         grants::CODE,
         grants::END_FAMILIES_BESIDE,

@@ -8,6 +8,7 @@ use super::{
     grants::end_everything,
 };
 use crate::{
+    audit::{Actor, AuditEvent},
     oauth::{
         grant::EndReason,
         installation::{STAGED_LIFETIME, Slot},
@@ -93,6 +94,7 @@ impl Requests for Sqlite {
 
 fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     let Approval { client_id, company_id, user_id, code, now, .. } = approval;
+    let actor = Actor::User(user_id.clone());
     // The slot is looked at first, so that a refusal spends nothing: nobody else writes meanwhile.
     if let Some((slot, key)) = &approval.slot {
         let sql = match slot {
@@ -123,7 +125,12 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     if let Some((slot, _)) = &approval.slot {
         if *slot == Slot::Staged {
             promote_staged_key(db, client_id)?;
-            audit::of_client(db, *now, "key_promoted", client_id)?;
+            audit::note(
+                db,
+                &AuditEvent::new(*now, "key_promoted", &actor)
+                    .client(client_id)
+                    .company(company_id),
+            )?;
             end_everything(db, client_id, Some(company_id), EndReason::Replaced, *now)?;
         }
         let sql =
@@ -159,7 +166,8 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
         code.key.map(|key| key.0),
         code.expires_at.0
     ])?;
-    audit::of_grant(db, *now, "approved", &grant_id, user_id)?;
+    let event = AuditEvent::new(*now, "approved", &actor).detail(user_id);
+    audit::of_grant(db, event, &grant_id)?;
     Ok(ApproveOutcome::Approved { grant_id })
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, audit};
 
 const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/0001_first.sql"),
@@ -13,6 +13,9 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/0006_commerce.sql"),
     include_str!("../../../migrations/0007_connections.sql"),
 ];
+
+/// The migration after which the records of before are chained: SQL has no SHA-256.
+const AUDIT: usize = 1;
 
 /// Brings the database to the newest schema. A newer one is refused.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
@@ -29,11 +32,25 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for migration in &MIGRATIONS[usize::try_from(found).unwrap_or_default()..] {
+    for (at, migration) in
+        MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or_default())
+    {
         transaction.execute_batch(migration)?;
+        if at == AUDIT {
+            audit::take_over(&transaction)?;
+        }
     }
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
+}
+
+/// An empty database of an older schema.
+#[cfg(test)]
+pub(super) fn migrate_to(connection: &Connection, version: u8) {
+    for migration in &MIGRATIONS[..usize::from(version)] {
+        connection.execute_batch(migration).expect("migrates");
+    }
+    connection.pragma_update(None, "user_version", version).expect("sets");
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use counterfoil_protocol::{proof::Proof, secret::Secret};
 
 use crate::{
     app::App,
+    audit::Actor,
     events,
     http::{
         error::Refusal,
@@ -144,7 +145,8 @@ impl KeyRequest<'_> {
                 }
                 Decision::EndFamily => {
                     let reason = EndReason::RefreshReuse;
-                    app.store.end_family(&family.id, reason, presented.now).await?;
+                    let actor = Actor::Client(client.id.clone());
+                    app.store.end_family(&family.id, reason, &actor, presented.now).await?;
                     events::family_ended(&client.id, &family.grant.id, reason);
                     return Err(self
                         .request

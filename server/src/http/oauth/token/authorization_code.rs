@@ -57,7 +57,8 @@ impl TokenRequest<'_> {
                     return Ok(answer(body, true));
                 }
                 Decision::EndFamily(family) => {
-                    self.app.store.end_family(&family, EndReason::CodeReuse, presented.now).await?;
+                    let (reason, actor) = (EndReason::CodeReuse, self.actor());
+                    self.app.store.end_family(&family, reason, &actor, presented.now).await?;
                     events::family_ended(&self.client.id, &code.grant.id, EndReason::CodeReuse);
                     return Err(Refusal::invalid_grant(
                         "the code was used before: what it gave has ended",

@@ -68,10 +68,8 @@ impl TokenRequest<'_> {
                     return Ok(answer(body, true));
                 }
                 Decision::EndFamily => {
-                    self.app
-                        .store
-                        .end_family(&family.id, EndReason::RefreshReuse, presented.now)
-                        .await?;
+                    let (reason, actor) = (EndReason::RefreshReuse, self.actor());
+                    self.app.store.end_family(&family.id, reason, &actor, presented.now).await?;
                     events::family_ended(
                         &self.client.id,
                         &family.grant.id,

@@ -5,6 +5,7 @@ use counterfoil_protocol::{UnixTime, encoding::base64url, scope::ScopeSet};
 
 use super::shop::{API, Ath, ISSUER, Key, Knobs, Shop, json, ok, refused};
 use crate::{
+    audit::Actor,
     oauth::{grant::EndReason, installation::UNAPPROVED_LIFETIME},
     testing::{Answer, TestServer},
 };
@@ -380,15 +381,18 @@ async fn what_a_token_rests_on() {
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
     let family = shop.claims.family_id.as_deref().expect("a family");
     let family = counterfoil_protocol::encoding::from_base64url_exact(family).expect("16 bytes");
-    store.end_family(&family, EndReason::Revoked, now).await.expect("ends");
+    store.end_family(&family, EndReason::Revoked, &Actor::System, now).await.expect("ends");
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
-    store.end_grant(shop.grant_id(), EndReason::Revoked, now).await.expect("ends");
+    store.end_grant(shop.grant_id(), EndReason::Revoked, &Actor::System, now).await.expect("ends");
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
-    store.release(&shop.claims.client_id, server.app.now()).await.expect("releases");
+    store
+        .release(&shop.claims.client_id, &Actor::System, server.app.now())
+        .await
+        .expect("releases");
     challenged(&shop.call("GET", "payment-links", "").await, "invalid_token");
 }
 

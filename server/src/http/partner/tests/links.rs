@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::shop::{Shop, json as body_of, ok, refused};
 use crate::{
+    audit::Actor,
     oauth::grant::EndReason,
     testing::{Answer, TestServer},
 };
@@ -275,7 +276,12 @@ async fn a_grant_that_ends_takes_no_more() {
     let server = TestServer::start();
     let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
     let now = server.app.now();
-    server.app.store.end_grant(shop.grant_id(), EndReason::Revoked, now).await.expect("ends");
+    server
+        .app
+        .store
+        .end_grant(shop.grant_id(), EndReason::Revoked, &Actor::System, now)
+        .await
+        .expect("ends");
     refused(&shop.call("POST", "payment-links", ORDER).await, 401, "invalid_token");
     let links = server.app.store.payment_links(shop.grant_id(), 100).await.expect("reads");
     assert!(links.is_empty());
