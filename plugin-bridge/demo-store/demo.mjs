@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Browser } from '../../tests/interop/lib/browser.mjs';
-import { call } from './daemon.mjs';
+import { Client } from '../node/src/index.mjs';
 import { startStore } from './store.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -59,7 +59,7 @@ async function connectAsMerchant(storeUrl) {
   await browser.visit(landed.callback);
 }
 
-const connected = async (socket) => (await call(socket, 'GET', '/v1/status')).state === 'connected';
+const connected = async (daemon) => (await daemon.status()).state === 'connected';
 
 async function main() {
   const [serverPort, storePort] = [await freePort(), await freePort()];
@@ -85,7 +85,8 @@ platform_version = "6.8"
 issuer = "${issuer}"
 `);
   const run = ['run', '--config', config, '--state-dir', join(directory, 'state'), '--socket', socket];
-  await start('counterfoild', run, () => call(socket, 'GET', '/v1/status'));
+  const daemon = new Client({ plugin: 'demo/1.0', socket });
+  await start('counterfoild', run, () => daemon.status());
   const store = await startStore(storePort, socket);
   show(daemonCommand('status'));
 
@@ -93,14 +94,14 @@ issuer = "${issuer}"
   if (interactive) {
     show(`Open ${storeUrl} and press Connect. Sign in as ${MERCHANT.email} with the password ${MERCHANT.password}`);
     show('Waiting for your approval; Ctrl-C ends everything.');
-    while (!await connected(socket)) await new Promise((resolve) => { setTimeout(resolve, 500); });
+    while (!await connected(daemon)) await new Promise((resolve) => { setTimeout(resolve, 500); });
   } else {
     await connectAsMerchant(storeUrl);
   }
 
   step('The plugin creates a payment link; daemon and server do the rest');
   const payload = { amount: '19.90', fiatCurrency: 'EUR', orderId: 'DEMO-1' };
-  const { paymentLink } = await call(socket, 'POST', '/v1/api/makepay/payment-links', { payload });
+  const { json: { paymentLink } } = await daemon.request('POST', 'makepay/payment-links', { json: { payload }, idempotencyKey: 'order-DEMO-1' });
   show(`${paymentLink.fiatAmount} ${paymentLink.fiatCurrency}, ${paymentLink.status}: ${paymentLink.publicUrl}`);
   const checkout = await fetch(paymentLink.publicUrl);
   if (!checkout.ok) throw new Error(`the payment page answered ${checkout.status}`);

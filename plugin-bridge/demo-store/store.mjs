@@ -1,7 +1,7 @@
 // A tiny store: one page with a Connect button, the registered callback, and a button that makes a payment link.
 import { createServer } from 'node:http';
 
-import { call } from './daemon.mjs';
+import { Client } from '../node/src/index.mjs';
 
 const CALLBACK = '/wp-admin/admin-post.php';
 
@@ -30,27 +30,28 @@ function front(status, message, link) {
 
 /** Starts the store on `port`, beside the daemon at `socket`. */
 export function startStore(port, socket) {
+  const daemon = new Client({ plugin: 'demo-store/1.0', socket });
   let notice = {};
   const routes = {
     'GET /': async () => {
       const { message, link } = notice;
       notice = {};
-      return { html: front(await call(socket, 'GET', '/v1/status'), message, link) };
+      return { html: front(await daemon.status(), message, link) };
     },
-    'POST /connect': async () => ({ location: (await call(socket, 'POST', '/v1/connect', {})).authorization_url }),
+    'POST /connect': async () => ({ location: (await daemon.connect()).authorization_url }),
     [`GET ${CALLBACK}`]: async ({ search }) => {
-      const connection = await call(socket, 'POST', '/v1/callback', { query: search.slice(1) });
+      const connection = await daemon.callback({ query: search.slice(1) });
       notice = { message: connection.summary };
       return { location: '/' };
     },
     'POST /pay': async () => {
       const payload = { amount: '19.90', fiatCurrency: 'EUR', orderId: 'DEMO-1' };
-      const answer = await call(socket, 'POST', '/v1/api/makepay/payment-links', { payload });
-      notice = { link: answer.paymentLink.publicUrl };
+      const { json } = await daemon.request('POST', 'makepay/payment-links', { json: { payload }, idempotencyKey: 'order-DEMO-1' });
+      notice = { link: json.paymentLink.publicUrl };
       return { location: '/' };
     },
     'POST /disconnect': async () => {
-      await call(socket, 'POST', '/v1/disconnect', {});
+      await daemon.disconnect();
       return { location: '/' };
     },
   };
