@@ -11,6 +11,7 @@ mod documented;
 mod events;
 mod key;
 mod log;
+mod meant;
 mod paint;
 mod reload;
 mod run;
@@ -22,13 +23,16 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
     process::ExitCode,
+    sync::OnceLock,
 };
 
 use clap::{Args, Parser, Subcommand};
 
+use self::meant::Meant;
 #[cfg(fuzzing)]
 pub(crate) use self::run::run as run_daemon;
 use crate::{
+    advice::{quoted, with_place},
     config::{Config, ConfigError},
     places::{Places, Service, Wishes},
 };
@@ -127,12 +131,38 @@ impl Where {
         Wishes { state_dir: self.state_dir.clone(), socket: self.socket.clone() }
     }
 
+    /// The flags that lead to the same daemon from anywhere; none, where none were needed.
+    fn flags(&self) -> String {
+        let config = self.config.as_ref().filter(|file| file.as_os_str() != DEFAULT_CONFIG);
+        let flags = [
+            ("--config", config),
+            ("--state-dir", self.state_dir.as_ref()),
+            ("--socket", self.socket.as_ref()),
+        ];
+        let given = flags.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        let whole = given.map(|(flag, path)| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            format!("{flag} {}", quoted(&path.to_string_lossy()))
+        });
+        whole.collect::<Vec<_>>().join(" ")
+    }
+
     fn config_file(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
 
+    /// What these arguments say of the daemon besides its socket.
+    ///
+    /// The usual store's file counts where it is what leads to the daemon.
+    fn meant(&self) -> Meant {
+        let leads = self.socket.is_none() && self.state_dir.is_none();
+        let usual = Some(PathBuf::from(DEFAULT_CONFIG)).filter(|file| leads && file.exists());
+        Meant { state_dir: self.state_dir.clone(), config: self.config.clone().or(usual) }
+    }
+
     /// Where the daemon should be that these arguments speak of; what is wrong with the store's file is said first.
     fn find(&self) -> anyhow::Result<Found> {
+        let _ = PLACE.set(self.flags());
         let found = self.look()?;
         if let Some(trouble) = &found.trouble {
             say_error(&format!("counterfoild: {trouble}."));
@@ -181,9 +211,22 @@ impl Where {
     }
 }
 
-/// Says something to whoever reads; nobody has to.
+/// Flags that were given to find the daemon: commands that people are told to run carry them as well.
+static PLACE: OnceLock<String> = OnceLock::new();
+
+/// Says something to people; nobody has to read it.
 fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{}", placed(text));
+}
+
+/// Says something to programs, as it is.
+fn say_json(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// A text whose commands find the same daemon.
+fn placed(text: &str) -> String {
+    with_place(text, PLACE.get().map(String::as_str).unwrap_or_default())
 }
 
 /// Asks whether to go on. Without a terminal nobody can be asked, so `yes` must have been said before.
@@ -202,7 +245,7 @@ fn agreed(question: &str, yes: bool) -> anyhow::Result<bool> {
 }
 
 fn say_error(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", placed(text));
 }
 
 #[cfg(test)]

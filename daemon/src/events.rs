@@ -203,6 +203,15 @@ pub(crate) fn moved(from: &str, to: &str) {
     happened(Kind::Moved, None, json!({ "from": from, "to": to }));
 }
 
+/// The state is where it was, in another file: a backup of it was put back, or its file system is another.
+pub(crate) fn restored(to: &str) {
+    info!(
+        event = "restored",
+        to, "the state was put back in its place; it is bound to where it is"
+    );
+    happened(Kind::Restored, None, json!({ "to": to }));
+}
+
 /// The owner said that this place is the store now.
 pub(crate) fn adopted() {
     warn!(event = "adopted", "this place took the connection over");

@@ -4,6 +4,7 @@
 //! what is said to the server, [`local`] what plugins and people see.
 
 mod actor;
+mod advice;
 mod bundle;
 mod cli;
 mod clock;

@@ -19,7 +19,8 @@ use crate::{
 /// What status says about the store's file.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub(crate) struct FileReport {
-    /// The file.
+    /// The file; for its owner alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) file: String,
     /// When what is gone by was read.
     pub(crate) loaded_at: UnixTime,
@@ -32,6 +33,12 @@ pub(crate) struct FileReport {
 }
 
 impl FileReport {
+    /// The same for plugins: no path, and of an error only that there is one.
+    pub(crate) fn for_guests(self) -> Self {
+        let says = "the owner's counterfoild status says what is wrong with it";
+        Self { file: String::new(), error: self.error.map(|_| says.to_owned()), ..self }
+    }
+
     /// What a person has to do so that all that stands in the file is gone by; `None` where it is.
     pub(crate) fn next_step(&self) -> Option<String> {
         if let Some(error) = &self.error {
@@ -54,6 +61,8 @@ pub(crate) struct Reloaded {
     pub(crate) needs_restart: Vec<&'static str>,
     /// Whether the connection's inner part was built anew.
     pub(crate) rebuilt: bool,
+    /// When the settings were loaded that this load was compared with.
+    pub(crate) loaded_before: UnixTime,
 }
 
 /// Why the store's file is not taken over.

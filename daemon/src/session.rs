@@ -74,6 +74,8 @@ struct Running {
     /// The next key is being made.
     staging: bool,
     rotating: bool,
+    /// The key was changed, and a renewal is to prove it.
+    proving: bool,
     /// The key before this one is being removed.
     destroying: bool,
     /// A recovery was refused since the start, so it is not begun again.
@@ -190,7 +192,12 @@ impl Session {
         let renewal = facts.connection.as_ref().filter(|connection| connection.is_alive());
         let renewal = renewal.filter(|_| facts.recovery.is_none() && !self.rotation_is_open());
         let dues = [
-            renewal.map(|connection| self.running.refresh_backoff.due(connection.tokens.renews_at)),
+            renewal.map(|connection| {
+                let unproven = self.facts.keys.former.as_ref().filter(|it| !it.surpassed);
+                let renews_at = connection.tokens.renews_at;
+                let at = unproven.map_or(renews_at, |former| former.replaced_at.min(renews_at));
+                self.running.refresh_backoff.due(at)
+            }),
             self.recovery_due(),
             self.rotation_due(),
             facts.exchange.as_ref().map(|it| self.running.redeem_backoff.due(it.since)),

@@ -12,7 +12,7 @@ use crate::{
     local::Guests,
     reload::FileReport,
     session::{Context, Session, State},
-    trouble::{Code, Trouble},
+    trouble::{Code, Trouble, Words},
     upstream::Upstream,
 };
 
@@ -86,6 +86,19 @@ pub(crate) struct Told {
     pub(crate) next_step: String,
 }
 
+impl Told {
+    /// The same for plugins: what may name files of this machine is in the owner's status alone.
+    pub(crate) fn for_guests(self) -> Self {
+        let code = match self.state {
+            State::Degraded => Code::Degraded,
+            State::SafeMode => Code::SafeMode,
+            _ => return self,
+        };
+        let Words { message, next_step, .. } = code.words();
+        Self { summary: message.to_owned(), next_step: next_step.to_owned(), ..self }
+    }
+}
+
 /// Follows the situation and the session in it, whichever it is.
 pub(crate) struct Follower {
     situations: Situations,
@@ -113,7 +126,8 @@ impl Follower {
                 let session = Arc::clone(&session.borrow_and_update());
                 let cx = situation.context(&*self.clock, &*self.entropy);
                 let state = session.state(&cx);
-                let (summary, next_step) = session.words(state, &cx);
+                let health = working.upstream.health();
+                let (summary, next_step) = session.words_with(state, &health, &cx);
                 Told { state, summary, next_step }
             }
             Life::Degraded { why, next_step } => {

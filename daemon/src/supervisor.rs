@@ -247,7 +247,7 @@ impl Supervisor {
         self.situations.send_replace(Arc::new(Situation { config, guests, file, life }));
         self.manager.notifier.ready();
         events::reloaded(&changed, &needs_restart, rebuilt);
-        Reloaded { changed, needs_restart, rebuilt }
+        Reloaded { changed, needs_restart, rebuilt, loaded_before: before.file.loaded_at }
     }
 
     /// Takes the inside down and builds it anew.

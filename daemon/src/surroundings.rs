@@ -47,7 +47,11 @@ pub(crate) fn stand(directory: &Path, facts: &mut Facts) -> Standing {
             }
             verdict => {
                 if verdict == Verdict::Moved {
-                    events::moved(&bound.directory, &seen.directory);
+                    if bound.directory == seen.directory {
+                        events::restored(&seen.directory);
+                    } else {
+                        events::moved(&bound.directory, &seen.directory);
+                    }
                 }
                 facts.place = Some(seen.clone().bound_after(bound));
                 Vec::new()

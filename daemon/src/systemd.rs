@@ -7,7 +7,7 @@ mod notify;
 use std::{ffi::OsString, time::Duration};
 
 use anyhow::Result;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 pub(crate) use self::{
     inherited::{Inherited, Socket, admin_beside},
@@ -30,6 +30,9 @@ const VARIABLES: [&str; 6] = [
 
 /// Where TLS libraries look for other certificates than the system's. Nothing of the kind is taken over silently.
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_DIR", "SSL_CERT_FILE"];
+
+/// How often it is looked whether the server is silent.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// The service manager, if there is one.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +112,8 @@ impl Manager {
                 self.notifier.status(&summary);
                 told = summary;
             }
-            if !follower.changed().await {
+            // That the server is silent shows in calls as well, which change nothing else.
+            if let Ok(false) = timeout(LOOK, follower.changed()).await {
                 return;
             }
         }

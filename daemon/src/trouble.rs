@@ -28,6 +28,16 @@ impl Trouble {
         Self { code, message: message.into(), retry_after: None }
     }
 
+    /// The same for plugins: what may name files of this machine is in the owner's status alone.
+    pub(crate) fn for_guests(self) -> Self {
+        match self.code {
+            Code::Degraded | Code::SafeMode => {
+                Self { message: self.code.words().message.to_owned(), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The same, with the time after which asking again makes sense.
     pub(crate) fn retry_after(self, seconds: i64) -> Self {
         Self { retry_after: Some(seconds.max(1)), ..self }
@@ -208,7 +218,7 @@ codes! {
     /// The key was changed a moment ago.
     KeyUnproven = 409 "key_unproven"
         "The key was changed a moment ago, and the former one is kept until the new one has renewed the tokens once."
-        "Wait for the next renewal (counterfoild status names its time), then run counterfoild key rotate again.";
+        "Wait until counterfoild key show names no former key (the tokens are renewed as soon as the platform answers), then run counterfoild key rotate again.";
     /// The server saw the key's tokens used in two places.
     KeyInTwoPlaces = 409 "key_in_two_places"
         "This store's key is in use in two places, so the payment platform will not renew the connection by itself."

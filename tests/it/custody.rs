@@ -44,7 +44,7 @@ async fn home(daemon: &Daemon) -> Result<(String, Option<bool>)> {
 
 /// The daemon cannot work, and says why in words that contain `words`.
 async fn assert_degraded(daemon: &Daemon, words: &str) -> Result<()> {
-    let status = daemon.call(Method::GET, "/v1/status", None).await?.body;
+    let status = daemon.owners_call(Method::GET, "/v1/admin/status", None).await?.body;
     assert_eq!(status["state"], "degraded", "{status}");
     let summary = status["summary"].as_str().unwrap_or_default();
     assert!(summary.contains(words), "{summary}");

@@ -8,6 +8,7 @@ mod forward;
 mod gate;
 mod key;
 mod life;
+mod meant;
 mod recovery;
 mod secrets;
 mod server;

@@ -180,6 +180,11 @@ impl Daemon {
         Ok(command.output()?)
     }
 
+    /// Runs the program with these arguments alone.
+    pub fn bare(arguments: &[&str]) -> Result<Output> {
+        Ok(Command::new(binary("counterfoild")?).args(arguments).output()?)
+    }
+
     /// Starts a command of the program that goes on, for this daemon.
     pub fn begin(&self, arguments: &[&str]) -> Result<Talk> {
         let mut command = tokio::process::Command::new(binary("counterfoild")?);

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Found, Where};
 
@@ -31,7 +31,12 @@ pub(super) struct Admin {
 /// Why there is no answer of use.
 pub(super) enum Unhelped {
     /// A daemon answered, and said no.
-    Refused(Silence),
+    Refused {
+        /// In words.
+        words: Silence,
+        /// Its answer, as it came.
+        problem: Option<Value>,
+    },
     /// Nobody answered.
     Silent(Silence),
 }
@@ -40,7 +45,18 @@ impl Unhelped {
     /// Why, and what to do.
     pub(super) fn words(self) -> Silence {
         match self {
-            Self::Refused(words) | Self::Silent(words) => words,
+            Self::Refused { words, .. } | Self::Silent(words) => words,
+        }
+    }
+
+    /// The same for programs: the daemon's own answer, or one that says that there is none.
+    pub(super) fn json(self) -> Value {
+        match self {
+            Self::Refused { problem: Some(problem), .. } => problem,
+            other => {
+                let Silence { why, next_step } = other.words();
+                json!({ "code": "silent", "detail": why, "next_step": next_step })
+            }
         }
     }
 }
@@ -53,7 +69,15 @@ impl From<Unhelped> for Error {
 }
 
 impl Admin {
-    /// Finds the socket, for orders as well. Whether anybody answers shows with the first question.
+    /// Finds the daemon for an order: refuses one that is not the one that the arguments speak of.
+    pub(super) async fn order(place: &Where) -> Result<Self> {
+        let admin = Self::find(place)?;
+        let status = admin.ask(Method::GET, "/v1/admin/status", None).await?;
+        place.meant().check(&status, &admin.socket)?;
+        Ok(admin)
+    }
+
+    /// Finds the socket, for what is only asked. Whether anybody answers shows with the first question.
     pub(super) fn find(place: &Where) -> Result<Self> {
         let found = place.find()?;
         anyhow::ensure!(
@@ -102,12 +126,22 @@ impl Admin {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value> {
+        Ok(self.exchange(method, path, body).await?)
+    }
+
+    /// The same, and a refusal stays what it is.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Unhelped> {
         let mut request = request(&self.client, method, path);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         let text = self.send(request).await?;
-        serde_json::from_str(&text).with_context(|| self.no_counterfoild())
+        serde_json::from_str(&text).map_err(|_| self.refused(""))
     }
 
     /// Reads what is at `path`.
@@ -126,16 +160,16 @@ impl Admin {
 
     fn refused(&self, text: &str) -> Unhelped {
         let Ok(problem) = serde_json::from_str::<Value>(text) else {
-            return Unhelped::Refused(Silence {
-                why: self.no_counterfoild(),
-                next_step: "Name the daemon's socket: --socket PATH or --state-dir DIR".to_owned(),
-            });
+            let next_step = "Name the daemon's socket: --socket PATH or --state-dir DIR";
+            let words = Silence { why: self.no_counterfoild(), next_step: next_step.to_owned() };
+            return Unhelped::Refused { words, problem: None };
         };
         let word = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("?");
-        Unhelped::Refused(Silence {
+        let words = Silence {
             why: word("detail").to_owned(),
             next_step: format!("{} ({})", word("next_step"), word("code")),
-        })
+        };
+        Unhelped::Refused { words, problem: Some(problem) }
     }
 
     fn no_counterfoild(&self) -> String {

@@ -28,8 +28,8 @@ pub(super) struct Adopt {
 impl Adopt {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
-            let admin = Admin::find(&self.place)?;
-            let status = admin.ask(Method::GET, "/v1/status", None).await?;
+            let admin = Admin::order(&self.place).await?;
+            let status = admin.ask(Method::GET, "/v1/admin/status", None).await?;
             let in_doubt = status.get("safe_mode").is_some_and(|it| !it.is_null());
             anyhow::ensure!(
                 in_doubt || self.site.is_some(),

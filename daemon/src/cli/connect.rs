@@ -38,7 +38,7 @@ const ENDS: [Kind; 2] = [Kind::Connected, Kind::ConnectFailed];
 impl Connect {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
-            let admin = Admin::find(&self.place)?;
+            let admin = Admin::order(&self.place).await?;
             let body =
                 if self.scope.is_empty() { json!({}) } else { json!({ "scopes": self.scope }) };
             let answer = admin.ask(Method::POST, "/v1/connect", Some(body)).await?;

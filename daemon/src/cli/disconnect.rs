@@ -26,7 +26,7 @@ impl Disconnect {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
             let body = json!({ "forget": self.forget });
-            let admin = Admin::find(&self.place)?;
+            let admin = Admin::order(&self.place).await?;
             let answer = admin.ask(Method::POST, "/v1/disconnect", Some(body)).await?;
             let word =
                 |path: &str| answer.pointer(path).and_then(Value::as_str).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::{
     Where,
     admin::{Admin, Unhelped, block_on},
     paint::{Colour, Paint},
-    say,
+    say, say_json,
 };
 use crate::{
     clock::{Clock as _, System},
@@ -112,7 +112,11 @@ impl Teller {
     }
 
     fn tell(&self, record: &Record) -> Result<()> {
-        say(&if self.json { serde_json::to_string(record)? } else { self.line(record) });
+        if self.json {
+            say_json(&serde_json::to_string(record)?);
+        } else {
+            say(&self.line(record));
+        }
         Ok(())
     }
 

@@ -45,7 +45,7 @@ impl Key {
 }
 
 async fn rotate(place: &Where) -> Result<ExitCode> {
-    let admin = Admin::find(place)?;
+    let admin = Admin::order(place).await?;
     let answer = admin.ask(Method::POST, "/v1/admin/key/rotate", Some(json!({}))).await?;
     for member in ["summary", "next_step"] {
         say(answer.get(member).and_then(Value::as_str).unwrap_or_default());

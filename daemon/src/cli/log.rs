@@ -41,7 +41,10 @@ impl LogCommand {
                 Some(level) => json!({ "level": level, "for_seconds": self.time }),
                 None => json!({}),
             };
-            let admin = Admin::find(&self.place)?;
+            let admin = match self.level {
+                Some(_) => Admin::order(&self.place).await?,
+                None => Admin::find(&self.place)?,
+            };
             let answer = admin.ask(Method::POST, "/v1/admin/log", Some(body)).await?;
             let level = answer.get("level").and_then(Value::as_str).context("no level")?;
             let until = answer.get("until").and_then(Value::as_i64).map(UnixTime);

@@ -37,8 +37,8 @@ pub(super) struct Separate {
 impl Separate {
     pub(super) fn main(self) -> Result<ExitCode> {
         block_on(async {
-            let admin = Admin::find(&self.place)?;
-            let status = admin.ask(Method::GET, "/v1/status", None).await?;
+            let admin = Admin::order(&self.place).await?;
+            let status = admin.ask(Method::GET, "/v1/admin/status", None).await?;
             let is_copy = status.get("safe_mode").is_some_and(|it| !it.is_null());
             if is_copy || self.abandon {
                 say(if is_copy { COPY } else { NO_COPY });

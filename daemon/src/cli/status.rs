@@ -13,7 +13,7 @@ use super::{
     Where,
     admin::{Admin, Silence, block_on},
     paint::{Colour, Paint},
-    say,
+    say, say_json,
 };
 use crate::{
     clock::{Clock as _, System},
@@ -54,10 +54,15 @@ impl StatusCommand {
                 self.watch(&admin, places).await
             } else {
                 let (text, code) = self.look(&admin, places).await?;
-                say(&text);
+                self.tell(&text);
                 Ok(code)
             }
         })
+    }
+
+    /// Says it to whom it is for.
+    fn tell(&self, text: &str) {
+        if self.json { say_json(text) } else { say(text) }
     }
 
     /// How it is now, in words, and the exit code that says the same.
@@ -146,11 +151,8 @@ impl StatusCommand {
         }
         let line = self.line(admin).await?;
         if before.as_ref() != Some(&line) {
-            say(&if self.json {
-                line.clone()
-            } else {
-                format!("{}  {line}", Moments::new(self.utc).exact(System.now()))
-            });
+            let at = Moments::new(self.utc).exact(System.now());
+            self.tell(&if self.json { line.clone() } else { format!("{at}  {line}") });
             *before = Some(line);
         }
         Ok(())
@@ -158,7 +160,7 @@ impl StatusCommand {
 
     /// Status in one line.
     async fn line(&self, admin: &Admin) -> Result<String> {
-        let status: Value = match admin.text("/v1/status").await {
+        let status: Value = match admin.text("/v1/admin/status").await {
             Ok(text) => serde_json::from_str(&text)?,
             Err(unhelped) => {
                 let silence = unhelped.words();

@@ -41,10 +41,14 @@ impl WebhookCommand {
             let view = match self.command {
                 Verb::Rotate(Place { place }) => {
                     let path = "/v1/admin/webhook/rotate";
-                    Admin::find(&place)?.ask(Method::POST, path, None).await?
+                    Admin::order(&place).await?.ask(Method::POST, path, None).await?
                 }
                 Verb::Show(Place { place }) => {
-                    let status = Admin::find(&place)?.ask(Method::GET, "/v1/status", None).await?;
+                    let status =
+                        Admin::find(&place)?.ask(Method::GET, "/v1/admin/status", None).await?;
+                    if status.get("state").and_then(Value::as_str) == Some("reconnect_required") {
+                        return Ok(ended(&status));
+                    }
                     status
                         .get("webhook")
                         .cloned()
@@ -57,6 +61,17 @@ impl WebhookCommand {
             Ok(if active { ExitCode::SUCCESS } else { ExitCode::from(2) })
         })
     }
+}
+
+/// Says that nothing is known of notifications any more, and what to do: they may come as long as the approval stands.
+fn ended(status: &Value) -> ExitCode {
+    let word = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or_default();
+    say(&format!(
+        "Whether the platform's notifications come is not known. {}\nWhat to do: {}",
+        word("summary"),
+        word("next_step")
+    ));
+    ExitCode::from(2)
 }
 
 /// The state of notifications for people.

@@ -5,6 +5,7 @@ use std::{fs::File, io, io::Write as _, path::Path};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, open, statvfs};
 
 use super::Finding;
+use crate::advice::quoted;
 
 /// Free space below which nothing can be promised, and below which it is time to act, in bytes.
 const NONE_LEFT: u64 = 4 * 1_024 * 1_024;
@@ -40,8 +41,9 @@ pub(super) fn examine(dir: &Path) -> Vec<Finding> {
 impl Disk {
     fn judge(&self, dir: &Path) -> Vec<Finding> {
         let place = dir.display();
+        let path = quoted(&dir.to_string_lossy());
         let df = format!(
-            "Make room: df -h {place} shows the disk, du -xh / | sort -h | tail what fills it"
+            "Make room: df -h {path} shows the file system, du -xh \"$(findmnt -no TARGET -T {path})\" | sort -h | tail what fills it"
         );
         let mib = self.free_bytes / 1_024 / 1_024;
         if self.read_only {
@@ -49,7 +51,7 @@ impl Disk {
                 "disk",
                 format!("{place} is on a disk that is mounted read-only: nothing can be saved."),
                 format!(
-                    "Find out why (dmesg | tail), then run: mount -o remount,rw $(findmnt -no TARGET -T {place})"
+                    "Find out why (dmesg | tail), then run: mount -o remount,rw \"$(findmnt -no TARGET -T {path})\""
                 ),
             )];
         }
@@ -69,7 +71,7 @@ impl Disk {
         let mut findings = vec![space];
         if self.free_files == Some(0) {
             let says = format!("The file system under {place} can hold no more files.");
-            findings.push(Finding::problem("disk", says, format!("Remove files: df -i {place}")));
+            findings.push(Finding::problem("disk", says, format!("Remove files: df -i {path}")));
         }
         match self.written {
             Some(Ok(())) => findings.push(Finding::ok("disk_write", "What is written there reaches the disk.")),

@@ -112,7 +112,7 @@ fn judge(
             findings.push(Finding::problem(
                 "key_mode",
                 format!("Others can read the key {place} (mode {:o}).", seen.mode),
-                format!("Run: chmod 600 {place} && counterfoild reload; if others may have read it: counterfoild key rotate"),
+                format!("Run: chmod 600 {place} && counterfoild reload; if others may have read it, then also: counterfoild key rotate"),
             ));
         }
     }

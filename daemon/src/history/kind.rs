@@ -81,6 +81,8 @@ kinds! {
     RecoveryFailed = "recovery_failed" "The recovery failed and will be tried again: {code}";
     /// The server did not recover the connection.
     RecoveryRefused = "recovery_refused" "The platform did not recover the connection: {code}";
+    /// The state was put back in its place.
+    Restored = "restored" "The state in {to} was put back there from a copy, or its file system is another one.";
     /// This state seems to be a copy, or to belong to another store.
     SafeMode = "safe_mode" "Safe mode: {why}";
     /// A copy became a store of its own.

@@ -96,7 +96,7 @@ impl KeyError {
     pub(crate) fn next_step(&self) -> &'static str {
         match self {
             Self::Exposed { .. } => {
-                "Run the command above, then restart the daemon; if others may have read the key, start anew with an empty state directory."
+                "Run that command, then: counterfoild reload; if others may have read the key, then also: counterfoild key rotate"
             }
             Self::Credential { .. } => {
                 "Give the daemon its credential again (LoadCredential=state-key:… in its unit, or key.seal_file in the store's file) and restart it; the state is untouched."

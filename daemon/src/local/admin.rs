@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     events, log,
+    reload::Reloaded,
     session::{Done, Event, Leftover, State, Status},
     trouble::{Code, Trouble},
 };
@@ -45,6 +46,16 @@ struct Decided {
     next_step: String,
     /// What stands at the platform and is not known here any more.
     leftover: Option<Leftover>,
+}
+
+/// What a reload has done, and how it is after it.
+#[derive(Serialize)]
+struct AfterReload {
+    #[serde(flatten)]
+    reloaded: Reloaded,
+    state: State,
+    summary: String,
+    next_step: String,
 }
 
 /// `POST /v1/admin/adopt`: this place, and the address in the store's file, are the store's; or a site that called is.
@@ -85,7 +96,11 @@ fn decided(app: &App, leftover: Option<Leftover>) -> Response {
 pub(super) async fn reload(app: &App, request: Request<Incoming>) -> Result<Response, Trouble> {
     let NoBody {} = control_body(request).await?;
     match app.supervisor.reload().await {
-        Ok(reloaded) => Ok(json(StatusCode::OK, &reloaded)),
+        Ok(reloaded) => {
+            let Status { state, summary, next_step, .. } = control::status_of(app);
+            let told = AfterReload { reloaded, state, summary, next_step };
+            Ok(json(StatusCode::OK, &told))
+        }
         Err(error) => {
             let said = format!("The store's file is not taken over: {error}.");
             Err(Trouble::new(Code::ConfigRefused, said))

@@ -67,13 +67,14 @@ impl Listener {
             match tokio::time::timeout(KEEP_ALIVE, changed).await {
                 Ok(true) => {}
                 Ok(false) => return None,
+                // What the server is silent about is seen by then at the latest.
                 Err(_) => return Some(Bytes::from_static(b":\n\n")),
             }
         }
     }
 
     fn describe(&mut self) -> String {
-        let Told { state, summary, next_step } = self.follower.describe();
+        let Told { state, summary, next_step } = self.follower.describe().for_guests();
         let data = json!({ "state": state, "summary": summary, "next_step": next_step });
         format!("event: state\ndata: {data}\n\n")
     }

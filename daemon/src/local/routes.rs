@@ -111,7 +111,9 @@ pub(super) async fn answer(
         Verb::WebhookRotate => webhooks::rotate(app).await,
         Verb::WebhookVerify => webhooks::verify(app, request).await,
     };
-    answer.unwrap_or_else(|trouble| problem(&trouble))
+    answer.unwrap_or_else(|trouble| {
+        problem(&if verb.is_the_owners() { trouble } else { trouble.for_guests() })
+    })
 }
 
 /// What a request asks for, in words that are ours: its method, and its route or the pattern of the forwarded path.

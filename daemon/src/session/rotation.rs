@@ -18,6 +18,10 @@ const FORMER_LIFETIME: i64 = 24 * 3_600;
 impl Session {
     /// Somebody wants another key. A key that waits already is used.
     pub(super) fn rotation_asked(&mut self, cx: &Context<'_>) -> Vec<Action> {
+        if self.running.proving {
+            // The change before is in force and about to be done: it is what both asked for.
+            return Vec::new();
+        }
         if let Err(trouble) = self.may_rotate(cx) {
             return vec![Action::Reply(Err(trouble))];
         }
@@ -170,15 +174,29 @@ impl Session {
         }
     }
 
-    /// New tokens and the key that they are bound to, in one step.
+    /// New tokens and the key that they are bound to, in one step. A renewal at once then proves the key; who asked
+    /// for it hears of it when that is done, so that another one may be asked for.
     fn key_changed(&mut self, grant: Grant, cx: &Context<'_>) -> Vec<Action> {
         self.promote(cx);
         let renewed = self.begin_family(grant, cx);
         let work = self.due_work(cx);
-        let mut actions = vec![settle(Ok(Done::KeyRotated(self.facts.keys.current)))];
+        self.running.proving = true;
+        let mut actions = if self.running.refreshing { Vec::new() } else { self.proof_ended() };
         actions.extend(self.settle_token(renewed, cx));
         actions.extend(work);
         actions
+    }
+
+    /// Whether the key in force has taken the place of another and has not renewed any tokens yet.
+    pub(super) fn key_is_unproven(&self) -> bool {
+        self.facts.keys.former.as_ref().is_some_and(|former| !former.surpassed)
+    }
+
+    /// Answers who asked for the key in force, if they were to hear when it is proved: it is, or cannot be for now.
+    pub(super) fn proof_ended(&mut self) -> Vec<Action> {
+        let proving = std::mem::take(&mut self.running.proving);
+        let rotated = Done::KeyRotated(self.facts.keys.current);
+        if proving { vec![settle(Ok(rotated))] } else { Vec::new() }
     }
 
     /// The staged key is in force. The one before stays on the disk until this one has renewed tokens.
@@ -256,7 +274,7 @@ impl Session {
             }
             Err(trouble) => self.running.destroy_backoff.fail(trouble.retry_after, cx),
         }
-        Vec::new()
+        self.proof_ended()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Action, Context, Done, Event, Reply, Session, facts::Binding};
 use crate::{
+    advice::quoted,
     config::Config,
     evidence::Evidence,
     trouble::{Code, Trouble},
@@ -44,6 +45,25 @@ impl SafeMode {
     pub(crate) fn new(evidence: &[Evidence], choices: Vec<Choice>) -> Self {
         let sign = |it: &Evidence| Sign { code: it.code(), message: it.sentence() };
         Self { evidence: evidence.iter().map(sign).collect(), choices }
+    }
+
+    /// The same for plugins: signs that name directories keep their code, commands name no place.
+    pub(crate) fn for_guests(self) -> Self {
+        const WITH_PATHS: [&str; 4] =
+            ["former_taken", "former_unseen", "original_there", "other_directory"];
+        let sign = |sign: Sign| {
+            let hides = WITH_PATHS.contains(&sign.code);
+            let message = "counterfoild status on the store's machine says where.".to_owned();
+            if hides { Sign { message, ..sign } } else { sign }
+        };
+        let choice = |choice: Choice| {
+            let command = choice.command.is_some().then(|| format!("counterfoild {}", choice.name));
+            Choice { command, ..choice }
+        };
+        Self {
+            evidence: self.evidence.into_iter().map(sign).collect(),
+            choices: self.choices.into_iter().map(choice).collect(),
+        }
     }
 }
 
@@ -187,26 +207,4 @@ fn adopts(evidence: &[Evidence]) -> bool {
     !evidence
         .iter()
         .any(|it| matches!(it, Evidence::OtherIssuer { .. } | Evidence::OtherPlatform { .. }))
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+:@".contains(&b);
-    if path.bytes().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_can_be_pasted() {
-        assert_eq!(quoted("/var/lib/counterfoil-2"), "/var/lib/counterfoil-2");
-        assert_eq!(quoted("/srv/my shop"), "'/srv/my shop'");
-        assert_eq!(quoted("/srv/it's; rm"), r"'/srv/it'\''s; rm'");
-    }
 }

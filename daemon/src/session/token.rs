@@ -114,12 +114,14 @@ impl Session {
         }
         self.facts.receipt =
             Some(Receipt { query_hash: exchange.query_hash.clone(), answer: Ok(answer.clone()) });
+        let heard = self.proof_ended();
         self.running = Running { connecting: self.running.connecting.take(), ..Running::default() };
         self.webhook_connected(cx);
         let renewed = self.renewed(cx);
         let mut work = self.refresh_if_due(cx);
         work.extend(self.subscribe_if_due(cx));
         let mut actions = vec![Action::Settle(Waiting::Callback, Ok(Done::Connected(answer)))];
+        actions.extend(heard);
         actions.extend(self.settle_token(renewed, cx));
         actions.extend(work);
         actions
@@ -166,7 +168,9 @@ impl Session {
         let due = if ending {
             self.running.reset_needs_token
         } else {
-            self.facts.refresh.is_some() || connection.tokens.are_due(cx.now)
+            self.facts.refresh.is_some()
+                || connection.tokens.are_due(cx.now)
+                || self.key_is_unproven()
         };
         let free = !self.is_asking() && self.facts.recovery.is_none() && !self.rotation_is_open();
         if due && free && connection.is_alive() && self.running.refresh_backoff.is_over(cx.now) {
@@ -235,11 +239,19 @@ impl Session {
                 self.running.stale = false;
                 Err(self.refresh_later(trouble, cx))
             }
-            Err(Failure::Final(trouble)) => return self.family_lost(trouble, cx),
+            Err(Failure::Final(trouble)) => {
+                let mut actions = self.proof_ended();
+                actions.extend(self.family_lost(trouble, cx));
+                return actions;
+            }
         };
         let work = self.due_work(cx);
         let mut actions = Vec::from_iter(self.settle_token(renewed, cx));
         actions.extend(work);
+        // Where the key before is being removed, its end is waited for.
+        if !self.running.destroying {
+            actions.extend(self.proof_ended());
+        }
         actions
     }
 

@@ -14,6 +14,7 @@ use crate::{
     local::Stranger,
     reload::FileReport,
     site::Site,
+    situation::Told,
     trouble::{Code, Happened, Trouble, Words},
 };
 
@@ -299,7 +300,7 @@ impl Session {
     }
 
     /// The same, with what the last exchanges showed.
-    fn words_with(
+    pub(crate) fn words_with(
         &self,
         state: State,
         server: &ServerHealth,
@@ -433,6 +434,18 @@ impl Status {
             config: FileReport::default(),
             version: crate::VERSION,
         }
+    }
+}
+
+impl Status {
+    /// The same for plugins: what names files of this machine is in the owner's status alone.
+    pub(crate) fn for_guests(self) -> Self {
+        let Told { state, summary, next_step } =
+            Told { state: self.state, summary: self.summary, next_step: self.next_step }
+                .for_guests();
+        let config = self.config.for_guests();
+        let safe_mode = self.safe_mode.map(SafeMode::for_guests);
+        Self { state, summary, next_step, safe_mode, config, ..self }
     }
 }
 

@@ -116,14 +116,19 @@ async fn a_wrong_file_changes_nothing_and_is_told_until_it_is_mended() {
     write_store(world.dir.path(), issuer, "local.tcp = \"127.0.0.1:8787\"");
     let reloaded = world.supervisor.reload().await.expect("good");
     let names = vec!["local.tcp"];
-    let expected =
-        Reloaded { changed: names.clone(), needs_restart: names.clone(), rebuilt: false };
+    let expected = Reloaded {
+        changed: names.clone(),
+        needs_restart: names.clone(),
+        rebuilt: false,
+        loaded_before: before.file.loaded_at,
+    };
     assert_eq!(reloaded, expected);
     let now = world.app.situation();
     assert_eq!((&now.file.error, &now.file.needs_restart), (&None, &names));
     // It waits for the restart, though nothing has changed since.
     let again = world.supervisor.reload().await.expect("good");
-    assert_eq!(again, Reloaded { changed: vec![], ..expected });
+    let loaded_before = now.file.loaded_at;
+    assert_eq!(again, Reloaded { changed: vec![], loaded_before, ..expected });
     world.end().await;
 }
 

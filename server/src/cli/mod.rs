@@ -77,7 +77,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     /// Looks at settings, files, keys and database, and says what to do.
-    Check,
+    Check(serve::Arguments),
 }
 
 /// Runs the command. 0: done. 1: not done, and stderr says why. 2: the arguments are wrong.
@@ -116,7 +116,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             return reach::run(arguments, &settings(overrides)?, cli.json);
         }
         Command::Audit(command) => return command.run(&operator(overrides)?),
-        Command::Check => return check::run(settings(overrides), cli.json),
+        Command::Check(arguments) => {
+            arguments.give(&mut overrides);
+            return check::run(settings(overrides), cli.json);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

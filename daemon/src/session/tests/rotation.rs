@@ -47,23 +47,51 @@ fn the_new_key_is_in_force_when_the_server_has_taken_it() {
     assert_eq!((order.current, order.next), (samples::KEY, NEXT));
     assert_eq!(session.facts.keys.current, samples::KEY, "not before");
     let actions = finish(&mut session, Ok(samples::grant(2, cx.now)), &cx);
-    assert!(actions.contains(&Action::Settle(Waiting::Rotation, Ok(Done::KeyRotated(NEXT)))));
     let keys = &session.facts.keys;
     assert_eq!((keys.current, &keys.staged, &session.facts.rotation), (NEXT, &None, &None));
     let connection = session.facts.connection.as_ref().expect("connected");
     assert_eq!((connection.family, &*connection.grant_id), (2, "grant_abc"));
-    let again = session.apply(Event::RotationAsked, &cx);
-    assert_eq!(refusal(&again), Some(Code::KeyUnproven));
 
-    // The former key goes when the new one has renewed the tokens.
-    let due = world.at(session.next_due().expect("a renewal"));
-    let order = refresh_order(&session.apply(Event::Tick, &due)).expect("begun").clone();
-    assert_eq!(order.key, NEXT);
-    let outcome = Ok(samples::grant(3, due.now));
-    let actions = session.apply(Event::Refreshed { family: 2, outcome }, &due);
+    // It proves itself at once: the former key goes when the new one has renewed the tokens.
+    let heard = |actions: &[Action]| actions.contains(&settled(NEXT));
+    let order = refresh_order(&actions).expect("begun").clone();
+    assert_eq!((order.key, heard(&actions)), (NEXT, false));
+    assert_eq!(session.apply(Event::RotationAsked, &cx), [], "both hear of the one");
+    let outcome = Ok(samples::grant(3, cx.now));
+    let actions = session.apply(Event::Refreshed { family: 2, outcome }, &cx);
     assert!(actions.contains(&Action::DestroyKey(samples::KEY)), "{actions:?}");
-    session.apply(Event::KeyDestroyed { key: samples::KEY, outcome: Ok(()) }, &due);
+    assert!(!heard(&actions), "{actions:?}");
+    let destroyed = Event::KeyDestroyed { key: samples::KEY, outcome: Ok(()) };
+    assert_eq!(session.apply(destroyed, &cx), [settled(NEXT)]);
     assert_eq!(session.facts.keys, Keys { since: Some(cx.now), ..Keys::of(NEXT) });
+    assert_eq!(session.apply(Event::RotationAsked, &cx), [Action::StageKey], "and once more");
+}
+
+/// Those who asked for another key hear that it is in force.
+fn settled(key: Thumbprint) -> Action {
+    Action::Settle(Waiting::Rotation, Ok(Done::KeyRotated(key)))
+}
+
+#[test]
+fn a_key_that_cannot_prove_itself_at_once_is_in_force_all_the_same() {
+    let world = World::default();
+    let cx = world.at(NOW + 60);
+    for failure in [Failure::Passing(passing()), Failure::Final(passing())] {
+        let (mut session, _) = begun(samples::connected(), &cx);
+        finish(&mut session, Ok(samples::grant(2, cx.now)), &cx);
+        let actions = session.apply(Event::Refreshed { family: 2, outcome: Err(failure) }, &cx);
+        assert!(actions.contains(&settled(NEXT)), "{actions:?}");
+        let again = session.apply(Event::RotationAsked, &cx);
+        assert!(refusal(&again).is_some(), "{again:?}");
+        assert!(session.facts.keys.former.is_some(), "kept until the next proof");
+    }
+    // Killed meanwhile, it is proved after the start.
+    let (mut killed, _) = begun(samples::connected(), &cx);
+    finish(&mut killed, Ok(samples::grant(2, cx.now)), &cx);
+    killed.facts.refresh = None;
+    let mut resumed = session(killed.facts.clone());
+    assert!(resumed.next_due().is_some_and(|due| due <= cx.now));
+    assert_eq!(refresh_order(&resumed.apply(Event::Tick, &cx)).map(|it| it.key), Some(NEXT));
 }
 
 #[test]
