@@ -9,6 +9,7 @@ mod data;
 mod events;
 mod files;
 mod http;
+mod icon;
 mod keys;
 mod last_access;
 mod limits;

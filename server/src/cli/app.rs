@@ -1,108 +1,168 @@
-//! `app add`.
+//! `app add`, `list`, `show`, `rotate-secret`, `end-former-secret` and `remove`.
 
-use std::collections::BTreeSet;
+mod add;
+mod secret;
 
-use anyhow::{bail, ensure};
-use counterfoil_protocol::{callback::RedirectUri, scope::ScopeSet, secret::Secret};
-use serde_json::json;
+use anyhow::{Context as _, bail};
+use counterfoil_protocol::callback::RedirectUri;
+use serde_json::{Value, json};
 
-use super::operator::{self, Operator};
+use super::operator::{self, Operator, moment};
 use crate::{
-    oauth::client::{self, Client, ClientKind},
-    profiles::Profiles,
-    store::Clients as _,
+    oauth::client::{App, Client},
+    store::{Applications as _, Changed, Clients as _, Edit},
 };
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Registers a partner application. Its secret is printed once and cannot be read again.
-    Add(Add),
-}
-
-#[derive(clap::Args)]
-pub struct Add {
-    /// The name that merchants are shown.
-    #[arg(long, value_parser = operator::name)]
-    name: String,
-    /// The company it belongs to, by name or id.
-    #[arg(long)]
-    company: String,
-    /// A callback, compared byte by byte. Repeatable.
-    #[arg(long, value_name = "URI", value_parser = redirect_uri)]
-    redirect_uri: Vec<RedirectUri>,
-    /// Scopes it may ask for, with spaces or commas between. Repeatable.
-    #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
-    /// It has no secret: an application on people's own devices.
-    #[arg(long)]
-    public: bool,
-    /// It may introspect the tokens of the partner API.
-    #[arg(long, conflicts_with = "public")]
-    resource_server: bool,
+    Add(add::Add),
+    /// Lists partner applications.
+    List {
+        /// Only those of this company, by name or id.
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Shows a partner application.
+    Show {
+        /// The application, `mco_app_…`.
+        client_id: String,
+    },
+    /// Gives an application another secret, printed once.
+    RotateSecret(secret::Rotate),
+    /// Ends the secret before, which a rotation left working for a time.
+    EndFormerSecret {
+        /// The application, `mco_app_…`.
+        client_id: String,
+    },
+    /// Deletes an application: every connection of it ends, and its tokens stop working.
+    Remove {
+        /// The application, `mco_app_…`.
+        client_id: String,
+    },
 }
 
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let Self::Add(add) = self;
-        operator::wait(add.run(operator))?
+        operator::wait(async {
+            match self {
+                Self::Add(add) => add.run(operator).await,
+                Self::List { company } => list(operator, company.as_deref()).await,
+                Self::Show { client_id } => show(operator, &client_id).await,
+                Self::RotateSecret(rotate) => rotate.run(operator).await,
+                Self::EndFormerSecret { client_id } => {
+                    secret::end_former(operator, &client_id).await
+                }
+                Self::Remove { client_id } => remove(operator, &client_id).await,
+            }
+        })?
     }
 }
 
-impl Add {
-    async fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let profiles = Profiles::load(operator.config.profiles_dir.as_deref())?;
-        let scopes = known_scopes(&self.scope, &profiles.scopes())?;
-        if scopes.is_empty() && !self.resource_server {
-            bail!("an application needs at least one --scope");
-        }
-        ensure!(
-            !self.public || !self.redirect_uri.is_empty(),
-            "a public application needs at least one --redirect-uri"
-        );
-        let company = operator.company(&self.company).await?;
-        let secret = (!self.public).then(|| Secret::new(operator.entropy.secret("mco_sec_")));
-        let app = Client {
-            id: operator.entropy.id("mco_app_"),
-            name: self.name,
-            kind: ClientKind::App(client::App {
-                company_id: company.id,
-                secret_hash: secret.as_ref().map(Secret::sha256),
-                redirect_uris: self.redirect_uri.clone(),
-                resource_server: self.resource_server,
-            }),
-            scopes,
-            require_nonce: false,
-            created_at: operator.now,
-        };
-        operator.store.add_app(app.clone()).await?;
-        let mut value = json!({
-            "client_id": app.id, "name": app.name, "company": company.name, "scope": app.scopes.to_string(),
-            "redirect_uris": self.redirect_uri.iter().map(RedirectUri::as_str).collect::<Vec<_>>(),
-            "resource_server": self.resource_server,
-        });
-        let mut text = format!("client_id:     {}", app.id);
-        if let Some(secret) = &secret {
-            value["client_secret"] = secret.expose().into();
-            let shown = secret.expose();
-            text.push_str("\nclient_secret: ");
-            text.push_str(shown);
-            text.push_str("\nThe secret is shown this once; only its hash is kept.");
-        }
-        operator.answer(&value, &text)
+async fn list(operator: &Operator, company: Option<&str>) -> anyhow::Result<()> {
+    let company = match company {
+        Some(name) => Some(operator.company(name).await?.id),
+        None => None,
+    };
+    let (mut values, mut lines) = (Vec::new(), Vec::new());
+    for client in operator.store.apps(company.as_deref()).await? {
+        let app = client.app().context("an application")?;
+        let value = describe(operator, &client, app).await?;
+        lines.push(format!(
+            "{}  {}  by {}, {} connected",
+            client.id,
+            client.name,
+            value["company"].as_str().unwrap_or_default(),
+            value["connected_companies"]
+        ));
+        values.push(value);
+    }
+    let text = if lines.is_empty() { "no applications".to_owned() } else { lines.join("\n") };
+    operator.answer(&json!({ "applications": values }), &text)
+}
+
+async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
+    let (client, app) = find(operator, client_id).await?;
+    let value = describe(operator, &client, &app).await?;
+    let member = |name: &str| match &value[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    };
+    let mut lines = vec![format!("{}: {}", client.id, client.name)];
+    for (label, name) in [
+        ("company", "company"),
+        ("kind", "kind"),
+        ("scopes", "scope"),
+        ("support contact", "support"),
+        ("privacy policy", "privacy_url"),
+        ("terms", "terms_url"),
+        ("connected companies", "connected_companies"),
+        ("registered", "created_at"),
+    ] {
+        lines.push(format!("  {label}: {}", member(name)));
+    }
+    lines.extend(app.redirect_uris.iter().map(|uri| format!("  redirect URI: {}", uri.as_str())));
+    if let Some(former) = app.former_secret_at(operator.now) {
+        lines.push(format!("  the secret before works until {}", moment(former.ends_at)));
+    }
+    operator.answer(&value, &lines.join("\n"))
+}
+
+async fn remove(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
+    let (client, app) = find(operator, client_id).await?;
+    let removed =
+        operator.store.delete_app(&client.id, &app.company_id, &operator.actor, operator.now);
+    let Some(ended) = removed.await? else { bail!("{client_id} was deleted meanwhile") };
+    operator.answer(
+        &json!({ "client_id": client.id, "name": client.name, "deleted": true, "connections_ended": ended }),
+        &format!("{} deleted; connections ended: {ended}", client.name),
+    )
+}
+
+/// An application that was not deleted, of a company that is open.
+async fn find(operator: &Operator, client_id: &str) -> anyhow::Result<(Client, App)> {
+    let client = operator.store.client(client_id, operator.now).await?;
+    let found = client.and_then(|client| {
+        let app = client.app()?.clone();
+        Some((client, app))
+    });
+    found.with_context(|| format!("there is no application {client_id:?}; see: app list"))
+}
+
+async fn describe(operator: &Operator, client: &Client, app: &App) -> anyhow::Result<Value> {
+    let company = operator.company(&app.company_id).await?;
+    let connected = operator.store.connected_to(&client.id).await?;
+    let former = app.former_secret_at(operator.now);
+    Ok(json!({
+        "client_id": client.id, "name": client.name, "company": company.name, "company_id": company.id,
+        "kind": if client.is_confidential() { "confidential" } else { "public" },
+        "scope": client.scopes.to_string(),
+        "redirect_uris": app.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>(),
+        "resource_server": app.resource_server,
+        "support": app.about.support, "privacy_url": app.about.privacy_url, "terms_url": app.about.terms_url,
+        "icon": app.about.icon, "created_at": moment(client.created_at),
+        "former_secret_ends_at": former.map(|former| moment(former.ends_at)),
+        "connected_companies": connected,
+    }))
+}
+
+/// A change by the operator, to the application as it was read.
+fn edit(operator: &Operator, client: &Client, app: &App) -> Edit {
+    Edit {
+        client_id: client.id.clone(),
+        company_id: app.company_id.clone(),
+        version: app.version,
+        by: operator.actor.clone(),
+        now: operator.now,
     }
 }
 
-/// The scopes of all arguments together; each must be one that there is.
-fn known_scopes(arguments: &[String], known: &BTreeSet<&str>) -> anyhow::Result<ScopeSet> {
-    let names = arguments.iter().flat_map(|text| text.split([' ', ','])).filter(|n| !n.is_empty());
-    let set = ScopeSet::from_names(names)?;
-    if let Some(unknown) = set.iter().find(|name| !known.contains(name)) {
-        let known: Vec<_> = known.iter().copied().collect();
-        bail!("there is no scope {unknown:?}; there are: {}", known.join(", "));
+/// An error when a change was not made.
+fn must_be_done(changed: Changed, client_id: &str) -> anyhow::Result<()> {
+    match changed {
+        Changed::Done => Ok(()),
+        Changed::Raced => bail!("{client_id} was changed meanwhile; run the command again"),
+        Changed::Unknown => bail!("{client_id} was deleted meanwhile"),
     }
-    Ok(set)
-}
-
-fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
-    RedirectUri::parse(text).map_err(|error| error.to_string())
 }

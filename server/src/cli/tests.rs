@@ -37,6 +37,14 @@ fn every_command_that_scripts_hold_on_to() {
         "app add --name N --company Shop --redirect-uri https://a.example/cb --scope x,y --scope z",
         "app add --name N --company Shop --redirect-uri http://127.0.0.1/cb --scope x --public",
         "app add --name N --company Shop --resource-server",
+        "app add --name N --company Shop --support a@b.c --privacy-url https://a.b --terms-url https://a.b --icon i.png",
+        "app list",
+        "app list --company Shop",
+        "app show mco_app_x",
+        "app rotate-secret mco_app_x",
+        "app rotate-secret mco_app_x --overlap-hours 24",
+        "app end-former-secret mco_app_x",
+        "app remove mco_app_x",
         "profile list",
         "profile check file.toml",
         "key rotate",
@@ -61,6 +69,7 @@ fn no_command_takes_a_secret_as_an_argument() {
         "user add --email a@b --company Shop --password-stdin=secret",
         "app add --name N --company Shop --client-secret secret",
         "app add --name N --company Shop --public --resource-server",
+        "app rotate-secret mco_app_x --client-secret secret",
         "key rotate --algorithm none",
     ] {
         assert!(parse(&line.split(' ').collect::<Vec<_>>()).is_err(), "{line}");
@@ -102,13 +111,20 @@ fn companies_applications_and_keys() {
         .run(&with(&["--redirect-uri", "https://a.example/cb", "--scope", "company:read"]))
         .expect("adds");
     shell.run(&with(&["--resource-server"])).expect("adds");
-    shell.refuses(&with(&["--scope", "company:reed"]), "there is no scope \"company:reed\"");
+    shell.refuses(&with(&["--scope", "company:reed"]), "There is no scope \"company:reed\"");
     shell.refuses(
         &with(&["--scope", "company:read", "--public"]),
         "needs at least one --redirect-uri",
     );
     shell.refuses(&with(&[]), "needs at least one --scope");
-    shell.refuses(&with(&["--redirect-uri", "http://a.example/cb"]), "invalid value");
+    shell.refuses(&with(&["--redirect-uri", "http://a.example/cb"]), "scheme is not accepted");
+    shell.refuses(&with(&["--scope", "company:read", "--support", "me"]), "an e-mail address or");
+    shell.refuses(&with(&["--scope", "company:read", "--icon", "/none"]), "/none");
+    shell.run(&["app", "list", "--company", "Shop"]).expect("lists");
+    shell.refuses(&["app", "list", "--company", "None"], "there is no company");
+    for command in ["show", "rotate-secret", "end-former-secret", "remove"] {
+        shell.refuses(&["app", command, "mco_app_x"], "there is no application \"mco_app_x\"");
+    }
     shell.refuses(
         &["app", "add", "--name", "Till", "--company", "None", "--scope", "company:read"],
         "there is no company",

@@ -31,16 +31,52 @@ pub enum ClientKind {
 }
 
 /// A partner application.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct App {
     /// The company it belongs to.
     pub company_id: String,
     /// SHA-256 of the client secret; a public application has none.
     pub secret_hash: Option<[u8; 32]>,
+    /// The secret before, kept for a time when it was replaced.
+    pub former_secret: Option<FormerSecret>,
     /// The callbacks it may name.
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it may introspect tokens of the partner API (RFC 7662).
     pub resource_server: bool,
+    /// What merchants are shown of it.
+    pub about: About,
+    /// Counts its changes.
+    pub version: i64,
+}
+
+/// A secret that was replaced, and still opens for a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FormerSecret {
+    /// Its SHA-256.
+    pub hash: [u8; 32],
+    /// From then on it opens nothing.
+    pub ends_at: UnixTime,
+}
+
+/// What merchants are shown of an application, beside its name and its company's.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct About {
+    /// Whom to ask for help: an e-mail address or an https link.
+    pub support: Option<String>,
+    /// Its privacy policy.
+    pub privacy_url: Option<String>,
+    /// Its terms.
+    pub terms_url: Option<String>,
+    /// The name of its picture, a hash.
+    pub icon: Option<String>,
+}
+
+impl App {
+    /// The secret before, if it still opens at `now`.
+    #[must_use]
+    pub fn former_secret_at(&self, now: UnixTime) -> Option<&FormerSecret> {
+        self.former_secret.as_ref().filter(|former| now < former.ends_at)
+    }
 }
 
 impl Client {

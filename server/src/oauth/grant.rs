@@ -67,6 +67,8 @@ pub enum EndReason {
     Closed,
     /// A code was used twice.
     CodeReuse,
+    /// The application was deleted.
+    Deleted,
     /// The key was rotated, and a family bound to the new one took its place.
     KeyRotated,
     /// Another approval took its place.
@@ -86,6 +88,7 @@ impl EndReason {
         match self {
             Self::Closed => "company_closed",
             Self::CodeReuse => "code_reuse",
+            Self::Deleted => "application_deleted",
             Self::KeyRotated => "key_rotated",
             Self::Replaced => "replaced",
             Self::RefreshReuse => "refresh_reuse",

@@ -1,6 +1,7 @@
 //! The rules, as pure functions of values: what a client may do, what a registration changes, what a code or a
 //! refresh token is worth. Nothing here does I/O, asks the time, or draws a random number.
 
+pub mod application;
 pub mod client;
 pub mod code;
 pub mod consent;

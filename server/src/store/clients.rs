@@ -90,7 +90,8 @@ pub struct ResetReceipt {
 /// Operations on clients.
 #[async_trait]
 pub trait Clients: Send + Sync {
-    /// Finds a client. An installation that has lapsed is not found, nor is an application of a closed company.
+    /// Finds a client. An installation that has lapsed is not found, nor is an application that was deleted or whose
+    /// company was closed.
     async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>>;
 
     /// Finds a native installation by its identity, lapsed or not.
@@ -98,9 +99,6 @@ pub trait Clients: Send + Sync {
 
     /// All native installations that have not lapsed, by site.
     async fn installations(&self, now: UnixTime) -> Result<Vec<Client>>;
-
-    /// Adds a partner application.
-    async fn add_app(&self, app: Client) -> Result<()>;
 
     /// Writes a registration, if the installation is still as it was read.
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome>;

@@ -3,6 +3,7 @@
 //! A store takes part with one line, `every_story!(super::fresh)`, where `fresh` makes an empty [`Place`].
 
 pub mod accounts;
+pub mod applications;
 pub mod audit;
 pub mod clients;
 pub mod connections;
@@ -42,6 +43,7 @@ macro_rules! every_story {
         $crate::store::contract::every_story! {
             $fresh;
             accounts: closed_companies, companies, people, sessions;
+            applications: changes, changes_of_many, deletions, deletions_against_approvals, limits, lists, pictures, secrets;
             audit: actors, audit_of_two_writers, audit_of_what_failed, audit_pages;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;

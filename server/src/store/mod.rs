@@ -4,6 +4,7 @@
 //! then one write that only one racer can win; whoever loses reads again. No caller reads, checks and writes.
 
 mod accounts;
+mod applications;
 mod audit;
 mod clients;
 mod connections;
@@ -16,6 +17,7 @@ mod sqlite;
 
 pub use self::{
     accounts::{Accounts, Company, Membership, Session, User},
+    applications::{AddedApp, AppChange, Applications, Changed, Edit, Picture},
     audit::{Audit, AuditQuery},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
     connections::Connections,
@@ -55,6 +57,12 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
-pub trait Store: Accounts + Audit + Clients + Connections + Grants + Partner + Requests {}
+pub trait Store:
+    Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests
+{
+}
 
-impl<T: Accounts + Audit + Clients + Connections + Grants + Partner + Requests> Store for T {}
+impl<T: Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests> Store
+    for T
+{
+}

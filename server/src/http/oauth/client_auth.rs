@@ -43,12 +43,15 @@ impl App {
         }
         let presented = presented(headers, form)?;
         let client = self.store.client(&presented.client_id, self.now()).await?;
-        let expected = client.as_ref().and_then(Client::app).and_then(|app| app.secret_hash);
+        let app = client.as_ref().and_then(Client::app);
+        let expected = app.and_then(|app| app.secret_hash);
+        let former = app.and_then(|app| app.former_secret_at(self.now())).map(|it| it.hash);
         let matches = presented.secret.as_ref().map(|secret| {
-            equal_in_constant_time(
-                &sha256(secret.expose().as_bytes()),
-                &expected.unwrap_or(NO_SECRET),
-            )
+            let hash = sha256(secret.expose().as_bytes());
+            // Both are always compared, so that the time tells nothing.
+            let is_current = equal_in_constant_time(&hash, &expected.unwrap_or(NO_SECRET));
+            let is_former = equal_in_constant_time(&hash, &former.unwrap_or(NO_SECRET));
+            is_current | is_former
         });
         match (client, expected, matches) {
             (Some(client), Some(_), Some(true)) | (Some(client), None, None) => Ok(client),

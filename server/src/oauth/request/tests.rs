@@ -47,12 +47,8 @@ fn store(moved_to: Option<Address>, staged_at: UnixTime) -> Client {
 fn app(secret_hash: Option<[u8; 32]>, redirect_uris: &[&str]) -> Client {
     let redirect_uris =
         redirect_uris.iter().map(|uri| RedirectUri::parse(uri).expect("a callback")).collect();
-    let app = App {
-        company_id: "company".to_owned(),
-        secret_hash,
-        redirect_uris,
-        resource_server: false,
-    };
+    let app =
+        App { company_id: "company".to_owned(), secret_hash, redirect_uris, ..App::default() };
     client("mco_app_partner", ClientKind::App(app))
 }
 

@@ -80,8 +80,8 @@ pub async fn closed_companies(world: World) {
     if let ClientKind::App(app) = &mut foreign.kind {
         app.company_id = "bolt".to_owned();
     }
-    store.add_app(app("own")).await.expect("adds");
-    store.add_app(foreign).await.expect("adds");
+    world.add_app(app("own")).await;
+    world.add_app(foreign).await;
     let acme = world.connected("family", "shop", "acme", "key").await;
     let bolt = world.connected("other", "neighbour", "bolt", "key").await;
     world.approved("pending", "foreign", "acme", None).await;

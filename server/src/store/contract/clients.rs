@@ -4,7 +4,7 @@ use super::world::{World, address, app, change, creation, family_id, hash, key, 
 use crate::{
     audit::{Actor, AuditRecord},
     oauth::{
-        client::{App, Client, ClientKind},
+        client::{About, App, Client, ClientKind},
         grant::EndReason,
         installation::{Change, Installation, Slot, Staged, UNAPPROVED_LIFETIME},
     },
@@ -19,18 +19,24 @@ pub async fn apps(world: World) {
     let callbacks = ["https://app.example/callback?a=b", "http://127.0.0.1/callback"];
     let details = App {
         company_id: "acme".to_owned(),
-        secret_hash: None,
         redirect_uris: callbacks.map(|uri| RedirectUri::parse(uri).expect("a callback")).to_vec(),
         resource_server: true,
+        about: About {
+            support: Some("help@app.example".to_owned()),
+            privacy_url: Some("https://app.example/privacy".to_owned()),
+            terms_url: Some("https://app.example/terms".to_owned()),
+            icon: None,
+        },
+        version: 1,
+        ..App::default()
     };
     let public =
         Client { kind: ClientKind::App(details), require_nonce: true, ..app("mco_app_public") };
     for app in [public, app("mco_app_confidential")] {
-        world.store.add_app(app.clone()).await.expect("adds");
+        world.add_app(app.clone()).await;
         assert_eq!(world.client(&app.id).await, Some(app));
     }
     assert_eq!(world.client("mco_app_unknown").await, None);
-    assert!(world.store.add_app(app("mco_app_public")).await.is_err());
     assert_eq!(world.store.installations(world.now()).await.expect("reads"), []);
 }
 
@@ -203,7 +209,7 @@ pub async fn releases(world: World) {
     world.register("shop", "key").await;
     let grant = world.connected("family", "shop", "acme", "key").await;
     world.store.reset(world.reset("shop", "reset")).await.expect("resets");
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
 
     assert!(world.store.release("shop", &Actor::System, world.now()).await.expect("releases"));
     assert_eq!(world.client("shop").await, None);
@@ -225,7 +231,7 @@ pub async fn sweeps(world: World) {
     world.register("squatter", "key").await;
     world.register("shop", "key").await;
     let native = world.connected("native", "shop", "acme", "key").await;
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     world.authorized("idle", "app", "acme").await;
     world.store.revoke_access("jti", world.now() + 3600).await.expect("revokes");
 

@@ -1,12 +1,8 @@
-use super::world::{World, app, family_id, hash, key, race, staging};
+use super::world::{World, app, count, family_id, hash, key, race, staging};
 use crate::{
     audit::Actor,
-    oauth::{
-        client::{Client, ClientKind},
-        grant::EndReason,
-        installation::Slot,
-    },
-    store::{ApproveOutcome, Written},
+    oauth::{grant::EndReason, installation::Slot},
+    store::{AddedApp, ApproveOutcome, Session, Written},
 };
 
 pub async fn everything_is_there_again(world: World) {
@@ -17,7 +13,7 @@ pub async fn everything_is_there_again(world: World) {
     world.show("page", "shop", None).await;
     world.approved("code", "shop", "acme", Some((Slot::Current, "key"))).await;
     world.store.revoke_access("revoked", world.now() + 3600).await.expect("revokes");
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
 
     let client = world.client("shop").await;
     let family = world.store.family(&family_id("family")).await.expect("reads");
@@ -55,10 +51,11 @@ pub async fn two_at_the_same_place(world: World) {
         let name = format!("app {round}");
         let both = [world.clone(), command.clone()].map(|world| {
             let app = app(&name);
-            async move { world.store.add_app(app).await.is_ok() }
+            async move { world.store.add_app(app, &Actor::System, 100).await.expect("decides") }
         });
         let outcomes = race(both).await;
-        assert_eq!(outcomes.iter().filter(|added| **added).count(), 1);
+        assert_eq!(count(&outcomes, &AddedApp::Added), 1);
+        assert_eq!(count(&outcomes, &AddedApp::Known), 1);
     }
 }
 
@@ -67,7 +64,7 @@ pub async fn errors_leave_nothing(world: World) {
     world.show("page", "shop", None).await;
     let slot = Some((Slot::Current, "key"));
     // The page is spent and the approval noted before the grant turns out to be impossible.
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let taken = world.approved("other page", "app", "acme", None).await;
     let mut impossible = world.approval("page", "shop", "acme", slot);
     impossible.new_grant_id = taken;
@@ -80,17 +77,20 @@ pub async fn errors_leave_nothing(world: World) {
 }
 
 pub async fn one_error_among_many(world: World) {
-    let companies = ["acme", "no such company", "acme", "no such company", "acme", "bolt"];
-    let adding = companies.into_iter().enumerate().map(|(at, company)| {
-        let (store, mut app) = (world.store.clone(), app(&format!("app {at}")));
-        if let Client { kind: ClientKind::App(details), .. } = &mut app {
-            company.clone_into(&mut details.company_id);
-        }
-        async move { store.add_app(app).await.is_ok() }
+    let people = ["ann", "nobody", "ann", "nobody", "ann", "ann"];
+    let starting = people.into_iter().enumerate().map(|(at, person)| {
+        let (store, now) = (world.store.clone(), world.now());
+        let session = Session {
+            hash: hash(&format!("session {at}")),
+            user_id: person.to_owned(),
+            expires_at: now + 100,
+        };
+        async move { store.start_session(session, now).await.is_ok() }
     });
-    let outcomes = race(adding).await;
+    let outcomes = race(starting).await;
     assert_eq!(outcomes, [true, false, true, false, true, true]);
-    for (at, added) in outcomes.into_iter().enumerate() {
-        assert_eq!(world.client(&format!("app {at}")).await.is_some(), added);
+    for (at, started) in outcomes.into_iter().enumerate() {
+        let found = world.store.session(&hash(&format!("session {at}")), world.now()).await;
+        assert_eq!(found.expect("reads").is_some(), started);
     }
 }

@@ -65,7 +65,7 @@ pub async fn by_end_of_grant(world: World) {
 
 pub async fn by_expiry(world: World) {
     const LIFETIME: i64 = 90 * 24 * 3600;
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let grant = world.authorized("family", "app", "acme").await;
     world.advance(LIFETIME - 1);
     check(&world, &grant, Good).await;
@@ -124,7 +124,7 @@ pub async fn of_another_grant(world: World) {
 }
 
 pub async fn of_own_grants(world: World) {
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let scope = scope();
     let own = world.store.own_grant("app", "acme", "own", &scope, world.now());
     let own = own.await.expect("makes").id;

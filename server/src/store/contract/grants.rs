@@ -61,7 +61,7 @@ pub async fn redemptions(world: World) {
     assert_eq!(world.store.family(&family_id("unknown")).await.expect("reads"), None);
 
     // An answer that is not kept.
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let grant_id = world.approved("bearer code", "app", "acme", None).await;
     let expires_at = Some(world.now() + 90);
     let new = NewFamily { expires_at, ..new_family("bearer", &grant_id, None) };
@@ -113,7 +113,7 @@ pub async fn sole_clients_have_one_family(world: World) {
     assert_eq!(standing.map(|grant| grant.id), Some(bolt));
     assert!(world.is_good(&neighbours, "neighbour").await);
 
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let acme = world.authorized("one", "app", "acme").await;
     assert_eq!(world.authorized("two", "app", "acme").await, acme);
     let bolt = world.authorized("three", "app", "bolt").await;
@@ -123,8 +123,8 @@ pub async fn sole_clients_have_one_family(world: World) {
 }
 
 pub async fn connected_companies(world: World) {
-    world.store.add_app(app("app")).await.expect("adds");
-    world.store.add_app(app("other")).await.expect("adds");
+    world.add_app(app("app")).await;
+    world.add_app(app("other")).await;
     assert!(world.store.add_user(user("ben"), world.now()).await.expect("adds"));
     world.store.add_membership("ben", "acme", Role::Support).await.expect("adds");
     let check = async |client: &str, user: &str, expected: &[&str]| {
@@ -204,8 +204,8 @@ pub async fn untouched_until_used(world: World) {
 }
 
 pub async fn own_grants(world: World) {
-    world.store.add_app(app("app")).await.expect("adds");
-    world.store.add_app(app("other")).await.expect("adds");
+    world.add_app(app("app")).await;
+    world.add_app(app("other")).await;
     let own = |client: &'static str, id: &'static str| {
         let (store, now) = (world.store.clone(), world.now());
         async move {

@@ -144,7 +144,7 @@ pub async fn holders(world: World) {
     world.end_grant(&other, EndReason::Revoked).await;
     assert_eq!(world.holder("jti", "other", &other, "family other").await, None);
 
-    world.store.add_app(app("partner")).await.expect("adds");
+    world.add_app(app("partner")).await;
     let own = world.authorized("page", "partner", "bolt").await;
     let holder = world.holder("jti", "partner", &own, "page").await.expect("a holder");
     assert_eq!((holder.platform, holder.company.id.as_str()), (None, "bolt"));

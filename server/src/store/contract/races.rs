@@ -132,7 +132,7 @@ pub async fn decisions(world: World) {
 pub async fn own_grants_of_many(world: World) {
     for round in 0..ROUNDS {
         let client = name("app", round, 0);
-        world.store.add_app(app(&client)).await.expect("adds");
+        world.add_app(app(&client)).await;
         let grants = race((0..RACERS).map(|racer| {
             let (world, client) = (world.clone(), client.clone());
             async move {

@@ -198,7 +198,7 @@ pub async fn grants_of_companies(world: World) {
     // The key did not change, so the first family lives until a code is redeemed.
     assert!(world.is_good(&acme, "first").await);
 
-    world.store.add_app(app("app")).await.expect("adds");
+    world.add_app(app("app")).await;
     let acme = world.authorized("app acme", "app", "acme").await;
     let bolt = world.authorized("app bolt", "app", "bolt").await;
     assert!(world.is_good(&acme, "app acme").await);

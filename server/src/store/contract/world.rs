@@ -24,7 +24,7 @@ use crate::{
     },
     people::role::Role,
     store::{
-        AccessStanding, Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily,
+        AccessStanding, AddedApp, Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily,
         NewInstallation, Recovery, Redemption, RegisterOutcome, Registration, Reset, Rotation,
         Store, User, Written,
     },
@@ -98,8 +98,8 @@ pub fn app(id: &str) -> Client {
     let app = App {
         company_id: "acme".to_owned(),
         secret_hash: Some(hash("secret")),
-        redirect_uris: Vec::new(),
-        resource_server: false,
+        version: 1,
+        ..App::default()
     };
     Client {
         id: id.to_owned(),
@@ -220,6 +220,12 @@ impl World {
         let registration = change(client_id, had, what, self.now());
         let outcome = self.store.register(registration).await.expect("registers");
         assert_eq!(outcome, RegisterOutcome::Done);
+    }
+
+    /// Adds an application.
+    pub async fn add_app(&self, app: Client) {
+        let added = self.store.add_app(app, &Actor::System, 100).await.expect("adds");
+        assert_eq!(added, AddedApp::Added);
     }
 
     pub async fn client(&self, id: &str) -> Option<Client> {

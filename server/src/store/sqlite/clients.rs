@@ -11,19 +11,20 @@ use super::{
 use crate::{
     audit::{Actor, AuditEvent},
     oauth::{
-        client::{App, Client, ClientKind},
+        client::{About, App, Client, ClientKind, FormerSecret},
         grant::EndReason,
         installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
     },
-    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result, StoreError},
+    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result},
 };
 
 pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
     client.company_id, client.secret_hash, client.redirect_uris, client.resource_server,
     installation.platform, installation.site_url, installation.redirect_uri, installation.plugin_version,
     installation.platform_version, installation.key, installation.staged_key, installation.staged_site_url,
-    installation.staged_redirect_uri, installation.staged_at, installation.registered_at, installation.approved_at
-    FROM client LEFT JOIN installation ON installation.client_id = client.id";
+    installation.staged_redirect_uri, installation.staged_at, installation.registered_at, installation.approved_at,
+    client.former_secret_hash, client.former_secret_ends_at, client.support, client.privacy_url, client.terms_url, client.icon,
+    client.version FROM client LEFT JOIN installation ON installation.client_id = client.id";
 
 /// The most rows that one write of a sweep removes.
 const PORTION: u16 = 500;
@@ -63,7 +64,7 @@ impl Clients for Sqlite {
     async fn client(&self, id: &str, now: UnixTime) -> Result<Option<Client>> {
         let found = self.read(|db| {
             let sql = const_format(
-                " WHERE client.id = ?
+                " WHERE client.id = ? AND client.deleted_at IS NULL
                  AND NOT EXISTS (SELECT 1 FROM company WHERE company.id = client.company_id AND closed_at IS NOT NULL)",
             );
             Ok(db.prepare_cached(&sql)?.query_row([id], client).optional()?)
@@ -87,21 +88,6 @@ impl Clients for Sqlite {
             let rows = db.prepare_cached(&sql)?.query_map([now.0 - UNAPPROVED_LIFETIME], client)?.collect::<rusqlite::Result<_>>()?;
             Ok(rows)
         })
-    }
-
-    async fn add_app(&self, app: Client) -> Result<()> {
-        self.write(move |db| {
-            let Some(details) = app.app() else { return Err(StoreError::Corrupt("an installation is no application")) };
-            let redirect_uris = json!(details.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>()).to_string();
-            let sql = "INSERT INTO client (id, kind, name, scopes, require_nonce, created_at, company_id, secret_hash, redirect_uris, resource_server)
-                       VALUES (?, 'app', ?, ?, ?, ?, ?, ?, ?, ?)";
-            db.prepare_cached(sql)?.execute(params![
-                app.id, app.name, app.scopes.to_string(), app.require_nonce, app.created_at.0, details.company_id,
-                details.secret_hash, redirect_uris, details.resource_server
-            ])?;
-            Ok(())
-        })
-        .await
     }
 
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome> {
@@ -308,7 +294,7 @@ fn forget(db: &Connection, client_id: &str) -> Result<bool> {
     Ok(removed == 1)
 }
 
-fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
+pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
     let kind = match row.get_ref(5)?.as_str()? {
         "native" => ClientKind::Native(installation(row)?),
         _ => ClientKind::App(app(row)?),
@@ -330,11 +316,23 @@ fn app(row: &Row<'_>) -> rusqlite::Result<App> {
         .iter()
         .map(|uri| RedirectUri::parse(uri))
         .collect::<std::result::Result<_, _>>();
+    let former_secret = match (row.get(22)?, time_opt(row, 23)?) {
+        (Some(hash), Some(ends_at)) => Some(FormerSecret { hash, ends_at }),
+        _ => None,
+    };
     Ok(App {
         company_id: row.get(6)?,
         secret_hash: row.get(7)?,
+        former_secret,
         redirect_uris: redirect_uris.map_err(unreadable)?,
         resource_server: row.get(9)?,
+        about: About {
+            support: row.get(24)?,
+            privacy_url: row.get(25)?,
+            terms_url: row.get(26)?,
+            icon: row.get(27)?,
+        },
+        version: row.get(28)?,
     })
 }
 

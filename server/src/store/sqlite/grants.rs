@@ -212,7 +212,8 @@ impl Grants for Sqlite {
         }
         let (new_id, scope) = (new_id.to_owned(), scope.to_string());
         self.write(move |db| {
-            let insert = "INSERT INTO grants (id, client_id, company_id, scope, created_at, redeemed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+            let insert = "INSERT INTO grants (id, client_id, company_id, scope, created_at, redeemed_at)
+                          SELECT ?1, ?2, ?3, ?4, ?5, ?5 FROM client WHERE id = ?2 AND deleted_at IS NULL
                           ON CONFLICT DO NOTHING";
             db.prepare_cached(insert)?.execute(params![new_id, keys[0], keys[1], scope, now.0])?;
             Ok(db.prepare_cached(&sql)?.query_row([&keys[0], &keys[1]], grant)?)

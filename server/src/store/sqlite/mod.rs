@@ -4,6 +4,7 @@
 //! sync; each request waits for that commit. Readers stand beside it and see the last commit.
 
 mod accounts;
+mod applications;
 mod audit;
 mod clients;
 mod columns;

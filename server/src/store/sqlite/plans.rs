@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{audit, clients, connections, grants, partner, schema};
+use super::{applications, audit, clients, connections, grants, partner, schema};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -31,6 +31,9 @@ fn no_table_is_read_whole() {
         }
     }
     for sql in [
+        applications::CONNECTED,
+        applications::FORGET_PICTURE,
+        &format!("{} {}", clients::SELECT, applications::OF_COMPANY),
         audit::FAMILY,
         audit::GRANT,
         connections::NOTE_ACCESS,

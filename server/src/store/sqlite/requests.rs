@@ -117,7 +117,9 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     if !may_approve(db, user_id, company_id)? {
         return Ok(ApproveOutcome::NotAllowed);
     }
+    let deleted = "SELECT 1 FROM client WHERE id = ? AND deleted_at IS NOT NULL";
     if db.prepare_cached(closed)?.exists([company_id])?
+        || db.prepare_cached(deleted)?.exists([client_id])?
         || !spend(db, &approval.consent, approval.pushed.as_ref(), *now)?
     {
         return Ok(ApproveOutcome::AlreadyDecided);

@@ -6,6 +6,7 @@ use counterfoil_protocol::{
 };
 
 use crate::{
+    audit::Actor,
     oauth::{
         client::{App, Client, ClientKind},
         installation::{Address, Change, Staged},
@@ -60,15 +61,15 @@ pub async fn world() -> TestServer {
         name: "Ledger <b>Sync</b>".to_owned(),
         kind: ClientKind::App(App {
             company_id: "co_b".to_owned(),
-            secret_hash: None,
             redirect_uris: vec![RedirectUri::parse(PARTNER_CALLBACK).expect("a callback")],
-            resource_server: false,
+            version: 1,
+            ..App::default()
         }),
         scopes: ScopeSet::parse(SCOPES).expect("scopes"),
         require_nonce: false,
         created_at: now,
     };
-    store.add_app(partner).await.expect("writes");
+    store.add_app(partner, &Actor::System, 100).await.expect("writes");
     register(&server, Change::Create, SITE, KEY).await;
     server
 }

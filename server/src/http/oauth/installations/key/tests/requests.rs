@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::shop::{Ask, PATH, Shop, refused};
 use crate::{
+    audit::Actor,
     oauth::client::{App, Client, ClientKind},
     testing::{Key, TestServer},
 };
@@ -69,16 +70,11 @@ async fn the_body_has_two_strings_and_nothing_else() {
 async fn applications_have_no_key_to_change() {
     let server = TestServer::start();
     let shop = Shop::connect(&server, "wordpress").await;
-    let app = App {
-        company_id: "co".to_owned(),
-        secret_hash: None,
-        redirect_uris: Vec::new(),
-        resource_server: false,
-    };
+    let app = App { company_id: "co".to_owned(), ..App::default() };
     let client = server.app.store.client(&shop.client_id, server.app.now()).await;
     let client = client.expect("reads").expect("a client");
     let app = Client { id: "mco_app_till".to_owned(), kind: ClientKind::App(app), ..client };
-    server.app.store.add_app(app).await.expect("adds");
+    server.app.store.add_app(app, &Actor::System, 100).await.expect("adds");
     let new = Key::new();
     let ask = Ask { client_id: "mco_app_till".to_owned(), ..shop.ask(&new) };
     refused(&shop.rotate(&ask).await, 400, "unauthorized_client");
