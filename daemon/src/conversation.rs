@@ -86,17 +86,10 @@ fn accept_json() -> HeaderMap {
 
 /// Nothing came back, or nothing that we read.
 fn unanswered(reason: &Unanswered) -> Trouble {
-    let code = match reason {
-        Unanswered::Network(_) => Code::ServerUnreachable,
-        Unanswered::Proxy(_) => Code::ProxyRefused,
-        Unanswered::TooLong => Code::ServerUnacceptable,
-        Unanswered::Untrusted(_) => Code::ServerUntrusted,
-        Unanswered::KeySilent => Code::KeyUnavailable,
-        Unanswered::Unsigned => Code::Internal,
-    };
+    let code = reason.code(Code::ServerUnacceptable);
     tracing::warn!(%reason, "no usable answer from the server");
     match reason {
-        Unanswered::Proxy(why) | Unanswered::Untrusted(why) => {
+        Unanswered::Proxy(why) | Unanswered::Untrusted(_, why) => {
             let said = code.words().message.trim_end_matches('.');
             Trouble::new(code, format!("{said}: {why}."))
         }

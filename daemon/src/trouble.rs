@@ -94,6 +94,22 @@ macro_rules! codes {
     };
 }
 
+impl Code {
+    /// Those that say of the server, or of the way to it, that no answer came.
+    pub(crate) const SILENCES: [Self; 10] = [
+        Self::ProxyRefused,
+        Self::ServerAnswerTimeout,
+        Self::ServerCertificateExpired,
+        Self::ServerCertificateMisnamed,
+        Self::ServerCertificateUnknown,
+        Self::ServerConnectionRefused,
+        Self::ServerConnectTimeout,
+        Self::ServerNameUnresolved,
+        Self::ServerUnreachable,
+        Self::ServerUntrusted,
+    ];
+}
+
 codes! {
     /// The verb belongs to the owner's socket.
     AdminOnly = 403 "admin_only"
@@ -295,15 +311,43 @@ codes! {
     SeparateRefused = 409 "separate_refused"
         "The key lies in a token that the original may use as well, so no other can be put in its place."
         "Stop the daemon, name another key.label in the store's file, move the state directory away, start the daemon and connect.";
+    /// The server took the call and said nothing for too long.
+    ServerAnswerTimeout = 503 "server_answer_timeout"
+        "The payment platform took the call and gave no answer in time."
+        "Wait; the daemon tries again by itself. If it lasts, tell the platform's support since when.";
+    /// The certificate's time is over, or has not begun.
+    ServerCertificateExpired = 503 "server_certificate_expired"
+        "The payment platform shows a certificate that is not valid at this time."
+        "Compare the machine's clock with another one (timedatectl status shows it); if it is right, tell the platform's support.";
+    /// The certificate is for other names.
+    ServerCertificateMisnamed = 503 "server_certificate_misnamed"
+        "The payment platform's address is answered with a certificate for another name."
+        "Check issuer and api_base in the store's file; if they are right, something on the way answers in the platform's place: ask who runs this network.";
+    /// Nobody known has signed the certificate.
+    ServerCertificateUnknown = 503 "server_certificate_unknown"
+        "The payment platform shows a certificate that is signed by itself, or by an authority that this machine does not know."
+        "Where a private authority or a proxy of this network signs, name its certificate as ca_file in the store's file; else run: apt install --reinstall ca-certificates";
+    /// Nothing listens at the server's address, or a firewall refuses.
+    ServerConnectionRefused = 503 "server_connection_refused"
+        "The payment platform's address, or the proxy's, refuses connections."
+        "Wait; the daemon tries again by itself. If it lasts, look for a firewall, and check issuer and proxy in the store's file.";
+    /// No connection came about in time.
+    ServerConnectTimeout = 503 "server_connect_timeout"
+        "No connection to the payment platform came about in time."
+        "Check the machine's network (ip route) and any firewall between it and the platform; the daemon tries again by itself.";
+    /// The server's name has no address that can be found.
+    ServerNameUnresolved = 503 "server_name_unresolved"
+        "The name of the payment platform, or of the proxy, cannot be resolved."
+        "Run getent ahosts with the host of issuer; the name servers are in /etc/resolv.conf. The daemon tries again by itself.";
     /// The metadata is not what the contract wants.
     ServerUnacceptable = 502 "server_unacceptable"
         "The payment platform's description of itself is not acceptable."
         "Check issuer in the store's file: the exact address, with or without www, and no final slash.";
-    /// No answer, or a passing failure.
+    /// The exchange broke off, or a passing failure.
     ServerUnreachable = 503 "server_unreachable"
         "The payment platform cannot be reached at the moment."
         "Wait; the daemon tries again by itself. If it lasts, check the machine's network and name resolution.";
-    /// The server shows a certificate that cannot be trusted.
+    /// The server shows a certificate that cannot be trusted for another reason than the above.
     ServerUntrusted = 503 "server_untrusted"
         "The payment platform shows a certificate that this machine does not trust."
         "Check the machine's clock; where a proxy or a private authority signs, name its certificate as ca_file in the store's file.";

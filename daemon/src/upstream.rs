@@ -53,15 +53,15 @@ pub(crate) const NONCE: &str = "dpop-nonce";
 /// There is no answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unanswered {
-    /// Nothing came back, or not all of it.
-    #[error("the server cannot be reached: {0}")]
-    Network(String),
+    /// Nothing came back, or not all of it: which trouble of the way that is, and why.
+    #[error("the server cannot be reached: {1}")]
+    Network(Code, String),
     /// The answer is longer than one of ours can be.
     #[error("the server's answer is too long")]
     TooLong,
     /// The server's certificate is not one that can be trusted.
-    #[error("the server's certificate is not trusted: {0}")]
-    Untrusted(String),
+    #[error("the server's certificate is not trusted: {1}")]
+    Untrusted(Code, String),
     /// The proxy did not let the call through.
     #[error("the proxy did not let the call through: {0}")]
     Proxy(String),
@@ -76,17 +76,23 @@ pub(crate) enum Unanswered {
 impl Unanswered {
     /// Nothing came for too long.
     pub(crate) fn late() -> Self {
-        Self::Network("no answer in time".to_owned())
+        Self::Network(Code::ServerAnswerTimeout, "no answer in time".to_owned())
+    }
+
+    /// What it is called; an answer that is too long has a name by whose answer it is.
+    pub(crate) fn code(&self, too_long: Code) -> Code {
+        match self {
+            Self::Network(code, _) | Self::Untrusted(code, _) => *code,
+            Self::Proxy(_) => Code::ProxyRefused,
+            Self::TooLong => too_long,
+            Self::KeySilent => Code::KeyUnavailable,
+            Self::Unsigned => Code::Internal,
+        }
     }
 
     /// What it is called where the server, or the way to it, is to blame; `None` where it did answer.
     fn silence(&self) -> Option<Code> {
-        match self {
-            Self::Network(_) => Some(Code::ServerUnreachable),
-            Self::Proxy(_) => Some(Code::ProxyRefused),
-            Self::Untrusted(_) => Some(Code::ServerUntrusted),
-            Self::TooLong | Self::KeySilent | Self::Unsigned => None,
-        }
+        Some(self.code(Code::ServerUnacceptable)).filter(|code| Code::SILENCES.contains(code))
     }
 }
 

@@ -55,7 +55,7 @@ impl Conversation {
         key: &str,
     ) -> Result<Answer, Unanswered> {
         let first = match self.delete(url, order, key).await {
-            Err(Unanswered::Network(_)) => self.delete(url, order, key).await?,
+            Err(Unanswered::Network(..)) => self.delete(url, order, key).await?,
             first => first?,
         };
         if first.status.is_server_error() && first.status != StatusCode::NOT_IMPLEMENTED {

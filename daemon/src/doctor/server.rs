@@ -160,7 +160,7 @@ fn unreachable(why: &Unanswered, config: &Config, proxy: Option<&str>) -> Findin
     let says = format!("{issuer} gives no answer of use: {why}.");
     let uses_none = config.network.proxy == Proxy::None;
     let (check, next_step) = match (why, proxy) {
-        (Unanswered::Untrusted(_), _) => ("tls", "If a proxy of this network presents certificates of its own, name its authority's file as ca_file in the store's file, then run: counterfoild reload; otherwise: apt install --reinstall ca-certificates && timedatectl status".to_owned()),
+        (Unanswered::Untrusted(..), _) => ("tls", "If a proxy of this network presents certificates of its own, name its authority's file as ca_file in the store's file, then run: counterfoild reload; otherwise: apt install --reinstall ca-certificates && timedatectl status".to_owned()),
         (Unanswered::Proxy(_), _) => ("proxy", "Compare proxy and proxy_credentials_file in the store's file with what the network's administrator gave you, then run: counterfoild reload".to_owned()),
         (_, Some(name)) if uses_none => ("platform", format!("The environment names a proxy ({name}), which the daemon does not take over: set proxy in the store's file, then run: counterfoild reload. Look with: curl -I {issuer}")),
         _ => ("platform", format!("Look at network and firewall with: curl -I {issuer} (as the daemon's user); if this network needs a proxy, set proxy in the store's file")),

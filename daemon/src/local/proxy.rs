@@ -185,12 +185,5 @@ async fn patience_with(fate: &Fate) {
 
 fn unanswered(reason: &Unanswered) -> Trouble {
     tracing::warn!(%reason, "a forwarded call has no answer");
-    Trouble::of(match reason {
-        Unanswered::Network(_) => Code::ServerUnreachable,
-        Unanswered::Proxy(_) => Code::ProxyRefused,
-        Unanswered::TooLong => Code::UpstreamTooLarge,
-        Unanswered::Untrusted(_) => Code::ServerUntrusted,
-        Unanswered::KeySilent => Code::KeyUnavailable,
-        Unanswered::Unsigned => Code::Internal,
-    })
+    Trouble::of(reason.code(Code::UpstreamTooLarge))
 }

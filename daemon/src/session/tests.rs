@@ -284,7 +284,7 @@ fn status_after(session: &Session, silence: Option<Code>, at: UnixTime, world: &
 fn a_server_that_does_not_answer_is_told_until_it_does() {
     let world = World::default();
     let session = session(samples::connected());
-    for code in [Code::ServerUnreachable, Code::ServerUntrusted, Code::ProxyRefused] {
+    for code in Code::SILENCES {
         let down = status_after(&session, Some(code), NOW, &world);
         assert_eq!((down.state, down.condition), (State::Connected, Condition::Impaired));
         assert!(down.summary.ends_with(code.words().message), "{}", down.summary);

@@ -52,9 +52,8 @@ impl Session {
 
     /// Whether a trouble was only that the server did not answer, and it has answered since.
     pub(super) fn is_over(&self, happened: &Happened, server: &ServerHealth) -> bool {
-        let silence = [Code::ServerUnreachable, Code::ServerUntrusted, Code::ProxyRefused];
         let answered = server.reachable == Some(true)
             && server.checked_at.is_some_and(|checked_at| checked_at > happened.at);
-        answered && silence.contains(&happened.trouble.code) && !self.endangers(happened)
+        answered && Code::SILENCES.contains(&happened.trouble.code) && !self.endangers(happened)
     }
 }

@@ -38,7 +38,7 @@ async fn a_caller_never_sees_the_inside_swapped() {
     drop(gone);
     let after = world.reload().await;
     let answer = timeout(LONG, caller).await.expect("in time").expect("an answer");
-    assert_eq!(answer, Some(Code::ServerUnreachable));
+    assert_eq!(answer, Some(Code::ServerConnectionRefused));
     let thumbprint = |situation: &Situation| {
         situation.working().expect("works").actor.session().facts.keys.current
     };
@@ -140,7 +140,7 @@ async fn what_is_known_of_the_server_outlasts_a_rebuild_but_not_another_server()
     let world = World::start(gone).await;
     let health = |situation: &Arc<Situation>| situation.working().expect("works").upstream.health();
     let answer = timeout(LONG, connect(&world.app)).await.expect("in time").expect("an answer");
-    assert_eq!(answer, Some(Code::ServerUnreachable));
+    assert_eq!(answer, Some(Code::ServerConnectionRefused));
     let before = health(&world.app.situation());
     assert_eq!(before.reachable, Some(false));
 

@@ -35,7 +35,7 @@ async fn every_class_of_callers_has_its_verbs() -> Result<()> {
     let me = String::from_utf8(Command::new("id").arg("-u").output()?.stdout)?;
     ensure!(me.trim() == "0", "run as root: this test becomes other users");
     for (local, guests_connect) in [
-        (format!("allow_users = [{GUEST}, {STEWARD}]"), (503, "server_unreachable")),
+        (format!("allow_users = [{GUEST}, {STEWARD}]"), (503, "server_connection_refused")),
         (format!("allow_users = [{GUEST}]\nadmin_users = [{STEWARD}]"), (403, "steward_only")),
     ] {
         let daemon = Daemon::start(NOWHERE, SITE, &local).await?;
@@ -52,9 +52,9 @@ async fn every_class_of_callers_has_its_verbs() -> Result<()> {
             (GUEST, "POST", "/v1/admin/adopt", (403, "admin_only")),
             (GUEST, "GET", "/v1/admin/there-is-none", (403, "admin_only")),
             (STEWARD, "GET", "/v1/status", (200, "")),
-            (STEWARD, "POST", "/v1/connect", (503, "server_unreachable")),
+            (STEWARD, "POST", "/v1/connect", (503, "server_connection_refused")),
             (STEWARD, "POST", "/v1/admin/adopt", (403, "admin_only")),
-            (0, "POST", "/v1/connect", (503, "server_unreachable")),
+            (0, "POST", "/v1/connect", (503, "server_connection_refused")),
             (0, "POST", "/v1/admin/adopt", (403, "admin_only")),
             (STRANGER, "GET", "/v1/status", (403, "caller_refused")),
             (STRANGER, "GET", "/healthz", (403, "caller_refused")),

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::doctor::Level;
+use crate::{doctor::Level, trouble::Code};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const ISSUER: &str = "https://pay.example";
@@ -123,8 +123,8 @@ fn names_and_silence_are_told_with_a_command() {
     assert_eq!(judge_name(&name(Ok((1, 1)), 5)).level, Level::Ok);
     assert_eq!(judge_name(&name(Ok((1, 0)), 2_000)).level, Level::Warning);
     assert_eq!(judge_name(&name(Err("no such name".to_owned()), 5)).level, Level::Problem);
-    let untrusted = Unanswered::Untrusted("it has expired".to_owned());
-    let network = Unanswered::Network("connection refused".to_owned());
+    let untrusted = Unanswered::Untrusted(Code::ServerCertificateUnknown, "by nobody".to_owned());
+    let network = Unanswered::Network(Code::ServerConnectionRefused, "refused".to_owned());
     let refused = Unanswered::Proxy("407".to_owned());
     for (why, proxy, check, step) in [
         (&network, None, "platform", "curl -I https://pay.example"),

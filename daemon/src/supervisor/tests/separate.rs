@@ -64,7 +64,7 @@ async fn an_original_is_given_up_only_when_that_is_said() {
     assert_ne!(thumbprint(&world), before);
     drop((open, silent));
     let answer = timeout(LONG, caller).await.expect("in time").expect("an answer");
-    assert_eq!(answer, Some(Code::ServerUnreachable));
+    assert_eq!(answer, Some(Code::ServerConnectionRefused));
     world.end().await;
 }
 

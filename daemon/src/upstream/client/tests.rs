@@ -1,5 +1,6 @@
 //! Against real servers of this process: plain, TLS and a proxy.
 
+mod lost;
 mod proxied;
 mod servers;
 mod trusted;

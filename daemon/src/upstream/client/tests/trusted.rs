@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::{super::super::failure, servers::serve_tls, *};
-use crate::upstream::Unanswered;
+use crate::{trouble::Code, upstream::Unanswered};
 
 /// An authority of our own.
 pub(super) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -35,7 +35,11 @@ pub(super) async fn start(
     authority: &CertifiedIssuer<'static, KeyPair>,
 ) -> String {
     let key = KeyPair::generate().expect("a key");
-    let certificate: Made = params.signed_by(&key, authority).expect("a certificate");
+    serve(params.signed_by(&key, authority).expect("a certificate"), &key).await
+}
+
+/// Starts a server with a certificate that is there; answers its URL.
+async fn serve(certificate: Made, key: &KeyPair) -> String {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -61,8 +65,8 @@ async fn ask(config: &Config) -> Result<u16, Unanswered> {
     answer.map(|answer| answer.status().as_u16()).map_err(|error| failure::of(&error))
 }
 
-fn untrusted(why: &str) -> Result<u16, Unanswered> {
-    Err(Unanswered::Untrusted(why.to_owned()))
+fn untrusted(code: Code, why: &str) -> Result<u16, Unanswered> {
+    Err(Unanswered::Untrusted(code, why.to_owned()))
 }
 
 #[tokio::test]
@@ -77,10 +81,10 @@ async fn a_private_authority_is_known_when_it_is_named() {
         let both = format!("{}{}", other.pem(), ours.pem());
         assert_eq!(ask(&read(dir.path(), &url, &both, more)).await, Ok(200), "{more}");
         let refused = ask(&read(dir.path(), &url, &other.pem(), more)).await;
-        assert_eq!(refused, untrusted(UNKNOWN), "{more}");
+        assert_eq!(refused, untrusted(Code::ServerCertificateUnknown, UNKNOWN), "{more}");
     }
     let without = Config::parse(&store(&url, "")).expect("a store");
-    assert_eq!(ask(&without).await, untrusted(UNKNOWN));
+    assert_eq!(ask(&without).await, untrusted(Code::ServerCertificateUnknown, UNKNOWN));
 }
 
 #[tokio::test]
@@ -92,13 +96,31 @@ async fn a_certificate_that_is_not_good_is_refused_with_words() {
         (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
     let mut early = for_name("localhost");
     (early.not_before, early.not_after) = (date_time_ymd(2090, 1, 1), date_time_ymd(2091, 1, 1));
-    for (params, why) in [
-        (expired, "it has expired, or this machine's clock is wrong"),
-        (early, "it is not valid yet, or this machine's clock is wrong"),
-        (for_name("other.example"), "it is for another name"),
+    let at_another_time = Code::ServerCertificateExpired;
+    for (params, code, why) in [
+        (expired, at_another_time, "it has expired, or this machine's clock is wrong"),
+        (early, at_another_time, "it is not valid yet, or this machine's clock is wrong"),
+        (for_name("other.example"), Code::ServerCertificateMisnamed, "it is for another name"),
     ] {
         let url = start(params, &ours).await;
         let config = read(dir.path(), &url, &ours.pem(), "");
-        assert_eq!(ask(&config).await, untrusted(why));
+        assert_eq!(ask(&config).await, untrusted(code, why));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_known_by_nobody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ours = authority("ours");
+    // As `rcgen` makes them, and as `openssl req -x509` does.
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        let mut params = for_name("localhost");
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let url = serve(certificate, &key).await;
+        let refused = ask(&read(dir.path(), &url, &ours.pem(), "")).await;
+        let Err(Unanswered::Untrusted(code, _)) = refused else { panic!("{refused:?}") };
+        assert_eq!(code, Code::ServerCertificateUnknown);
     }
 }
