@@ -10,12 +10,12 @@ export TSS2_LOG := all+NONE
 # Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
 PROPERTIES := PROPTEST_RNG_SEED=20260101
 
-.PHONY: help test lint unit interop soak fuzz demo bench setup clean
+.PHONY: help test lint unit plugins interop soak fuzz demo bench setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
 
-test: setup lint unit interop ## everything CI runs: lints, Rust tests, clients from outside
+test: setup lint unit plugins interop ## everything CI runs: lints, Rust tests, plugin clients, clients from outside
 
 setup: ## install what the build and the tests need and this machine lacks
 	@scripts/setup
@@ -29,6 +29,10 @@ lint: setup ## formatting, clippy, documentation, licences
 unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	$(PROPERTIES) $(CARGO) test --locked --workspace $(DEVICES)
+
+plugins: setup ## the clients that plugins are written with, against a daemon that is played
+	cd plugin-bridge/php && phpunit
+	node --test --test-timeout=60000 plugin-bridge/node/test/*.test.mjs
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
