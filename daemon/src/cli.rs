@@ -162,7 +162,6 @@ impl Where {
 
     /// Where the daemon should be that these arguments speak of; what is wrong with the store's file is said first.
     fn find(&self) -> anyhow::Result<Found> {
-        let _ = PLACE.set(self.flags());
         let found = self.look()?;
         if let Some(trouble) = &found.trouble {
             say_error(&format!("counterfoild: {trouble}."));
@@ -172,6 +171,7 @@ impl Where {
 
     /// The same, and nothing is said.
     fn look(&self) -> anyhow::Result<Found> {
+        let _ = PLACE.set(self.flags());
         let (socket, trouble) = match self.socket_in_file() {
             Ok(socket) => (socket, None),
             Err(error) => (None, Some(self.in_the_file(&error))),

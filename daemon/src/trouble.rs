@@ -370,7 +370,7 @@ codes! {
     /// The state could not be written.
     StorageFailed = 503 "storage_failed"
         "The daemon cannot write its state; nothing was begun."
-        "Make room on the disk and check that the state directory can be written.";
+        "Make room on the disk and check that the state directory can be written; it is tried again with the next change, at the next renewal at the latest.";
     /// One token after the other has ended before it could be used; usually a clock.
     TokenExpired = 503 "token_expired"
         "The payment platform's tokens have ended by the time they arrive; usually the machine's clock is wrong."

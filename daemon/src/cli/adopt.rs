@@ -33,7 +33,7 @@ impl Adopt {
             let in_doubt = status.get("safe_mode").is_some_and(|it| !it.is_null());
             anyhow::ensure!(
                 in_doubt || self.site.is_some(),
-                "nothing says that this store is a copy, so there is nothing to adopt"
+                "nothing says that this store is a copy, so there is nothing to adopt\nWhat to do: Run counterfoild status: it says how the connection is"
             );
             say(&match &self.site {
                 Some(home) => format!(

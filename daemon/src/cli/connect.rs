@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use clap::Args;
 use counterfoil_protocol::UnixTime;
 use reqwest::{Method, Response};
@@ -41,7 +41,8 @@ impl Connect {
             let admin = Admin::order(&self.place).await?;
             let body =
                 if self.scope.is_empty() { json!({}) } else { json!({ "scopes": self.scope }) };
-            let answer = admin.ask(Method::POST, "/v1/connect", Some(body)).await?;
+            let answer = admin.exchange(Method::POST, "/v1/connect", Some(body)).await;
+            let answer = answer.map_err(|unhelped| over(&unhelped.into()))?;
             // Listened for before anybody has the address, so that no end is missed.
             let ends = if self.no_wait { None } else { Some(listen(&admin).await) };
             say(&asked(&answer, System.now(), &Moments::new(false)));
@@ -56,6 +57,13 @@ impl Connect {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// An attempt that was not begun: the daemon repeats what it has to do, and not what a person asked for.
+fn over(error: &Error) -> Error {
+    anyhow!(
+        "{error:#}\nThe attempt to connect is over; when that is mended, run counterfoild connect again."
+    )
 }
 
 /// The address and what to do with it. It is opened by its own time; the approval may take longer.

@@ -10,7 +10,7 @@ use super::{
     Where,
     admin::{Admin, block_on},
     paint::{Colour, Paint},
-    say,
+    say, say_json,
 };
 use crate::{
     clock::System,
@@ -31,11 +31,11 @@ impl Doctor {
         block_on(async {
             let patient = patient(&self.place).await?;
             let findings = doctor::examine(&patient, &System).await;
-            say(&if self.json {
-                serde_json::to_string_pretty(&json!({ "findings": findings }))?
+            if self.json {
+                say_json(&serde_json::to_string_pretty(&json!({ "findings": findings }))?);
             } else {
-                told(&findings, Paint::for_stdout())
-            });
+                say(&told(&findings, Paint::for_stdout()));
+            }
             Ok(ExitCode::from(doctor::exit_code(&findings)))
         })
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, System},
-    moment::Moments,
+    moment::{Moments, relative},
 };
 
 /// The exit code when some settings wait for a restart.
@@ -62,8 +62,9 @@ fn told(answer: &Value, now: UnixTime, moments: &Moments) -> String {
     let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
     let (changed, waiting) = (names(answer, "changed"), names(answer, "needs_restart"));
     let before = answer.get("loaded_before").and_then(Value::as_i64).map(UnixTime);
-    let before = before
-        .map_or(String::new(), |at| format!(" since it was loaded {}", moments.both(at, now)));
+    let before = before.map_or(String::new(), |at| {
+        format!(" since it was loaded at {} ({})", moments.exact(at), relative(at, now))
+    });
     let mut told = match changed.as_slice() {
         [] => format!("The store's file is read; no setting has changed{before}."),
         changed => format!("The store's file is read. Changed: {}.", changed.join(", ")),
@@ -94,7 +95,7 @@ mod tests {
                 json!([]),
                 json!([]),
                 "connected",
-                "The store's file is read; no setting has changed since it was loaded 3 s ago (2027-01-15 07:59:57Z). All \
+                "The store's file is read; no setting has changed since it was loaded at 2027-01-15 07:59:57Z (3 s ago). All \
                  that stands in it is in force.",
             ),
             (

@@ -1,8 +1,13 @@
 //! `counterfoild run`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, anyhow};
 use clap::Args;
 use rustix::{
     fs::Mode,
@@ -19,7 +24,7 @@ use tokio::{
 use super::Where;
 use crate::{
     clock::{Clock as _, System},
-    config::{Config, MetricsListen},
+    config::{Config, ConfigError, MetricsListen},
     custody::Custody,
     deliveries::Deliveries,
     events,
@@ -53,8 +58,7 @@ impl Run {
         harden()?;
         let (manager, inherited) = systemd::take()?;
         let config_file = std::path::absolute(self.place.config_file())?;
-        let config = Config::read(&config_file)
-            .with_context(|| format!("the store's file {}", config_file.display()))?;
+        let config = Config::read(&config_file).map_err(|error| unusable(&config_file, &error))?;
         let mut wishes = self.place.wishes();
         let socket = wishes.socket.as_deref().or(config.local.socket.as_deref());
         inherited.check(socket, config.local.tcp).map_err(anyhow::Error::msg)?;
@@ -74,6 +78,26 @@ impl Run {
         ))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Why there is nothing to go by, in which file, and what to do.
+fn unusable(file: &Path, error: &ConfigError) -> Error {
+    let place = file.display();
+    let (why, what) = match error {
+        ConfigError::Unreadable { why, .. } => (
+            format!("cannot read the store's file {place}: {why}"),
+            "Write the store's file, or name the one that there is: --config FILE; docs/settings.md has every setting",
+        ),
+        ConfigError::Distrusted(why) => (
+            format!("the store's file cannot be trusted: {why}"),
+            "Set its owner and mode as said, and start the daemon again",
+        ),
+        error => (
+            format!("{place}: {error}"),
+            "Correct it there and start the daemon again; docs/settings.md has every setting",
+        ),
+    };
+    anyhow!("{why}\nWhat to do: {what}")
 }
 
 /// No dumps with the key in them, no files that others can read, and descriptors for everybody who calls.
@@ -99,8 +123,12 @@ pub(crate) async fn run(
     let system = Arc::new(System);
     // The generator takes long to be seeded: meanwhile files are read and doors opened.
     let warming = tokio::task::spawn_blocking(System::warm);
-    let guests = Guests::resolve(&config.local, places.socket_dir(), &*system)
-        .map_err(anyhow::Error::msg)?;
+    let guests = Guests::resolve(&config.local, places.socket_dir(), &*system).map_err(|why| {
+        anyhow!(
+            "{}: {why}\nWhat to do: Correct it there and start the daemon again",
+            config_file.display()
+        )
+    })?;
     let custody = Custody::take(&places.state_dir)?;
     match History::start(&places.state_dir, Arc::clone(&system) as _) {
         Ok(history) => events::keep_in(history),

@@ -80,6 +80,11 @@ impl Disk {
                 format!("This user may not write to {place}, so that was not tried."),
                 "Run the same command as root or as the daemon's user: sudo counterfoild doctor",
             )),
+            Some(Err(kind @ (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))) => findings.push(Finding::problem(
+                "disk_write",
+                format!("Writing to {place} fails: {kind}."),
+                "Make room; if there is some, raise the quota of the daemon's user (quota -u shows it)",
+            )),
             Some(Err(kind)) => findings.push(Finding::problem(
                 "disk_write",
                 format!("Writing to {place} fails: {kind}."),

@@ -29,6 +29,13 @@ impl Told<'_> {
         let summary = self.text("/summary").unwrap_or_default();
         let next_step = self.text("/next_step").unwrap_or_default();
         let mut told = format!("{}\n{next_step}\n", self.paint.with(colour, &summary));
+        if let Some(error) =
+            self.text("/config/error").filter(|_| !next_step.contains("store's file"))
+        {
+            let says = format!("The store's file is not taken over: {error}.");
+            let says = self.paint.with(Colour::Yellow, &says);
+            let _ = write!(told, "{says}\nCorrect it; then run: counterfoild reload\n");
+        }
         told.push_str(&self.safe_mode());
         for (name, lines) in [
             ("Connection", self.connection()),
@@ -263,6 +270,8 @@ mod tests {
         let expected = "\
 Connected to Ada & Co and working, but: no answer.
 Wait.
+The store's file is not taken over: issuer: no.
+Correct it; then run: counterfoild reload
 
 Connection
   State          connected
