@@ -271,7 +271,11 @@ impl Actor {
         }
         let trouble = Trouble::of(Code::StorageFailed);
         let now = self.clock.now();
-        self.session.could_not_save(&trouble, now);
+        for action in self.session.could_not_save(&trouble, now) {
+            if let Action::Settle(waiting, reply) = action {
+                self.settle(waiting, &reply);
+            }
+        }
         self.published.send_replace(Arc::new(self.session.clone()));
         if let Some(asker) = asker {
             let _ = asker.send(Err(trouble.clone()));

@@ -231,9 +231,10 @@ impl Session {
         self.running.last_error = self.running.last_error.take().filter(|it| !storage(it));
     }
 
-    /// The disk did not take the facts, so the event did not happen.
-    pub(crate) fn could_not_save(&mut self, trouble: &Trouble, at: UnixTime) {
+    /// The disk did not take the facts, so the event did not happen. A key in force stays so, proved or not.
+    pub(crate) fn could_not_save(&mut self, trouble: &Trouble, at: UnixTime) -> Vec<Action> {
         self.running.last_error = Some(Happened { trouble: trouble.clone(), at });
+        self.proof_ended()
     }
 
     fn note(&mut self, trouble: &Trouble, cx: &Context<'_>) {

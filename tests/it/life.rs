@@ -11,8 +11,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
 use tokio::{net::UnixDatagram, time::timeout};
-use world::{Daemon, until};
+use world::{Browser, Daemon, Decision, Server, until};
 
 const SITE: &str = "http://127.0.0.1:18085";
 
@@ -104,6 +105,23 @@ async fn a_passed_socket_that_the_settings_contradict_is_not_taken() -> Result<(
     pass(&mut daemon, listener);
     ensure!(!daemon.try_resume().await?, "started");
     assert!(daemon.log()?.contains("would have no effect"), "{}", daemon.log()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_manager_hears_that_the_server_is_silent() -> Result<()> {
+    let mut server = Server::start().await?;
+    let mut daemon = Daemon::prepare(tempfile::tempdir()?, &server.issuer(), SITE, "")?;
+    let manager = Manager::of(&mut daemon)?;
+    daemon.resume().await?;
+    let connected = daemon.connect(&mut Browser::new()?, Decision::Approve).await?;
+    assert_eq!(connected.status, 200, "{connected:?}");
+    manager.until("STATUS=Connected to Harbour Books.").await?;
+    server.kill()?;
+    // A call shows it, and changes nothing of the connection.
+    let called = daemon.call(Method::GET, "/v1/api/makepay/payment-links", None).await?;
+    assert_eq!(called.status, 503, "{called:?}");
+    manager.until("STATUS=Connected to Harbour Books, but calls fail at the moment: ").await?;
     Ok(())
 }
 

@@ -85,11 +85,18 @@ fn a_key_that_cannot_prove_itself_at_once_is_in_force_all_the_same() {
         assert!(refusal(&again).is_some(), "{again:?}");
         assert!(session.facts.keys.former.is_some(), "kept until the next proof");
     }
+    // A disk that does not take the proof is not waited for.
+    let (mut session, _) = begun(samples::connected(), &cx);
+    finish(&mut session, Ok(samples::grant(2, cx.now)), &cx);
+    let full = Trouble::of(Code::StorageFailed);
+    assert_eq!(session.could_not_save(&full, cx.now), [settled(NEXT)]);
+    assert_eq!(session.could_not_save(&full, cx.now), []);
+
     // Killed meanwhile, it is proved after the start.
     let (mut killed, _) = begun(samples::connected(), &cx);
     finish(&mut killed, Ok(samples::grant(2, cx.now)), &cx);
     killed.facts.refresh = None;
-    let mut resumed = session(killed.facts.clone());
+    let mut resumed = Session::resume(killed.facts.clone());
     assert!(resumed.next_due().is_some_and(|due| due <= cx.now));
     assert_eq!(refresh_order(&resumed.apply(Event::Tick, &cx)).map(|it| it.key), Some(NEXT));
 }
