@@ -40,7 +40,6 @@ impl LastAccess {
     }
 
     /// The newer of what is noted here and what was `written`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the page that shows it is not there yet"))]
     #[must_use]
     pub fn newest(&self, grant_id: &str, written: Option<UnixTime>) -> Option<UnixTime> {
         let noted = self.shard(grant_id).get(grant_id).copied();

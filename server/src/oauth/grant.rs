@@ -79,6 +79,8 @@ pub enum EndReason {
     Reset,
     /// The client asked (RFC 7009).
     Revoked,
+    /// Somebody of the company ended it.
+    Withdrawn,
 }
 
 impl EndReason {
@@ -94,6 +96,7 @@ impl EndReason {
             Self::RefreshReuse => "refresh_reuse",
             Self::Reset => "reset",
             Self::Revoked => "revoked",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

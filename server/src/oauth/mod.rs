@@ -4,6 +4,7 @@
 pub mod application;
 pub mod client;
 pub mod code;
+pub mod connection;
 pub mod consent;
 pub mod grant;
 pub mod installation;

@@ -47,7 +47,7 @@ macro_rules! every_story {
             audit: actors, audit_of_two_writers, audit_of_what_failed, audit_pages;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
-            connections: last_accesses;
+            connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,

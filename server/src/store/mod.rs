@@ -20,7 +20,10 @@ pub use self::{
     applications::{AddedApp, AppChange, Applications, Changed, Edit, Picture},
     audit::{Audit, AuditQuery},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
-    connections::Connections,
+    connections::{
+        Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
+        StoreFacts,
+    },
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
     },

@@ -1,6 +1,6 @@
 //! What surrounds the pages of somebody who is signed in: who that is, the company, and its parts.
 
-use super::guard::Visit;
+use super::{connections, guard::Visit};
 use crate::{
     people::role::{Act, Role},
     store::Membership,
@@ -18,7 +18,8 @@ pub struct Section {
 }
 
 /// The parts, in the order in which they are shown.
-pub const SECTIONS: &[Section] = &[];
+pub const SECTIONS: &[Section] =
+    &[Section { title: "Connected apps", path: connections::SECTION, act: Act::SeeConnections }];
 
 /// The parts that a role is shown.
 #[must_use]

@@ -46,12 +46,10 @@ pub struct Visit {
     /// The server.
     pub app: Arc<App>,
     /// The request but for its body.
-    #[expect(dead_code, reason = "no page has forms or a query yet")]
     pub parts: Parts,
     /// Who is signed in.
     pub signed_in: SignedIn,
     /// The fields of a form that was posted; empty for a page that is only looked at.
-    #[expect(dead_code, reason = "no page has forms or a query yet")]
     pub form: Parameters,
     path: Vec<(String, String)>,
 }

@@ -2,6 +2,7 @@
 
 mod asset;
 mod color;
+mod connections;
 pub mod consent;
 mod cookie;
 mod dashboard;
@@ -10,6 +11,7 @@ pub mod form;
 pub mod frame;
 pub mod guard;
 mod home;
+mod moment;
 mod payment;
 pub mod session;
 pub mod sign_in;
@@ -27,7 +29,7 @@ use crate::app::App;
 /// The pages of people who are signed in.
 #[must_use]
 pub fn guarded() -> Pages {
-    home::pages(Pages::default())
+    connections::pages(home::pages(Pages::default()))
 }
 
 /// The routes of the pages.

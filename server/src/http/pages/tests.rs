@@ -1,6 +1,7 @@
 //! Stories of people and their browsers, told through all layers.
 
 mod browser;
+mod connections;
 mod consent;
 mod errors;
 mod matrix;

@@ -68,10 +68,10 @@ pub async fn audit_pages(world: World) {
         ..AuditQuery::default()
     };
     for (client, company, expected) in [
-        (None, None, vec![1, 2, 3, 4, 5, 6, 7, 8]),
-        (Some("one"), None, vec![1, 2, 3, 4]),
-        (None, Some("bolt"), vec![3, 4, 7, 8]),
-        (Some("two"), Some("acme"), vec![5, 6]),
+        (None, None, (1..=10).collect()),
+        (Some("one"), None, vec![1, 2, 3, 4, 5]),
+        (None, Some("bolt"), vec![3, 5, 8, 10]),
+        (Some("two"), Some("acme"), vec![6, 7, 9]),
         (Some("three"), None, vec![]),
     ] {
         let query = of(client, company);
@@ -88,7 +88,7 @@ pub async fn audit_pages(world: World) {
     }
     let now = world.now();
     let between = AuditQuery { since: Some(now - 30), until: Some(now - 20), ..of(None, None) };
-    assert_eq!(ids(all(&world, &between).await), [3, 4]);
+    assert_eq!(ids(all(&world, &between).await), [3, 4, 5]);
     let after = world.store.audit_after(&of(None, None), 6, 1).await.expect("reads");
     assert_eq!(ids(after), [7]);
 }

@@ -1,9 +1,62 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection as Database, OptionalExtension, Row, params};
 
-use super::{Sqlite, columns::time};
-use crate::store::{Connections, Result};
+use super::{
+    Sqlite,
+    columns::{scope, time, time_opt},
+    ends,
+    requests::role_of,
+};
+use crate::{
+    audit::Actor,
+    oauth::{connection::Facts, grant::EndReason},
+    people::role::Act,
+    store::{
+        Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
+        Result, StoreFacts,
+    },
+};
+
+/// The newest grant of each client at the company ?1: the one that stands, or else the last that was made.
+macro_rules! newest {
+    () => {
+        "SELECT client.id, client.name, installation.platform, installation.site_url, installation.plugin_version,
+         installation.platform_version, company.name, grants.id, grants.scope, grants.created_at, user.email,
+         grants.redeemed_at, grants.revoked_at, grants.revoked_reason, grant_access.at,
+         EXISTS (SELECT 1 FROM family WHERE family.grant_id = grants.id AND family.revoked_at IS NULL
+                 AND (family.expires_at IS NULL OR family.expires_at > ?2)),
+         client.company_id IS grants.company_id AND client.secret_hash IS NOT NULL
+         FROM grants JOIN client ON client.id = grants.client_id
+         LEFT JOIN installation ON installation.client_id = client.id
+         LEFT JOIN company ON company.id = client.company_id
+         LEFT JOIN user ON user.id = grants.user_id
+         LEFT JOIN grant_access ON grant_access.grant_id = grants.id
+         WHERE grants.company_id = ?1 AND NOT EXISTS (SELECT 1 FROM grants later WHERE later.client_id = grants.client_id
+             AND later.company_id = ?1
+             AND (later.revoked_at IS NULL, later.created_at, later.id) > (grants.revoked_at IS NULL, grants.created_at, grants.id))"
+    };
+}
+
+pub(super) const LIST: &str = concat!(
+    newest!(),
+    " AND (?3 = '' OR instr(lower(client.name), lower(?3)) > 0 OR instr(lower(coalesce(installation.site_url, '')), lower(?3)) > 0)
+     AND (?4 IS NULL OR (grants.revoked_at IS NOT NULL) = ?4)
+     ORDER BY grants.revoked_at IS NOT NULL, grants.created_at DESC, grants.id LIMIT ?5 OFFSET ?6"
+);
+
+pub(super) const ONE: &str = concat!(newest!(), " AND grants.client_id = ?3");
+
+/// What happened to the client ?1 and concerns the company ?2, before the record ?3.
+pub(super) const EVENTS: &str =
+    "SELECT audit.id, at, event, actor, user.email, detail FROM audit
+     LEFT JOIN user ON user.id = substr(actor, 6) AND substr(actor, 1, 5) = 'user:'
+     WHERE client_id = ?1 AND audit.id < ?3
+     AND (company_id = ?2 OR (company_id IS NULL
+          AND at >= (SELECT min(grants.created_at) FROM grants WHERE grants.client_id = ?1 AND grants.company_id = ?2)
+          AND at <= (SELECT max(coalesce(grants.revoked_at, 9223372036854775807)) FROM grants
+                     WHERE grants.client_id = ?1 AND grants.company_id = ?2)))
+     ORDER BY audit.id DESC LIMIT ?4";
 
 pub(super) const NOTE_ACCESS: &str =
     "INSERT INTO grant_access (grant_id, at) SELECT id, ?2 FROM grants WHERE id = ?1
@@ -11,6 +64,63 @@ pub(super) const NOTE_ACCESS: &str =
 
 #[async_trait]
 impl Connections for Sqlite {
+    async fn connections(
+        &self,
+        company_id: &str,
+        now: UnixTime,
+        query: ConnectionQuery<'_>,
+    ) -> Result<Vec<Connection>> {
+        let ConnectionQuery { search, ended, skip, limit } = query;
+        self.read(|db| {
+            let mut statement = db.prepare_cached(LIST)?;
+            let values = params![company_id, now.0, search, ended, limit, skip];
+            let found = statement.query_map(values, connection)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    async fn connection(
+        &self,
+        company_id: &str,
+        client_id: &str,
+        now: UnixTime,
+    ) -> Result<Option<Connection>> {
+        self.read(|db| {
+            let values = params![company_id, now.0, client_id];
+            Ok(db.prepare_cached(ONE)?.query_row(values, connection).optional()?)
+        })
+    }
+
+    async fn connection_events(
+        &self,
+        company_id: &str,
+        client_id: &str,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ConnectionEvent>> {
+        let event = |row: &Row<'_>| {
+            Ok(ConnectionEvent {
+                id: row.get(0)?,
+                at: time(row, 1)?,
+                event: row.get(2)?,
+                actor: row.get(3)?,
+                email: row.get(4)?,
+                detail: row.get(5)?,
+            })
+        };
+        self.read(|db| {
+            let mut statement = db.prepare_cached(EVENTS)?;
+            let before = before.unwrap_or(i64::MAX);
+            let events =
+                statement.query_map(params![client_id, company_id, before, limit], event)?;
+            Ok(events.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    async fn end_connection(&self, end: ConnectionEnd) -> Result<EndOutcome> {
+        self.write(move |db| end_by_person(db, &end)).await
+    }
+
     async fn note_access(&self, uses: Vec<(String, UnixTime)>) -> Result<()> {
         self.write(move |db| {
             let mut statement = db.prepare_cached(NOTE_ACCESS)?;
@@ -28,4 +138,50 @@ impl Connections for Sqlite {
             Ok(db.prepare_cached(sql)?.query_row([grant_id], |row| time(row, 0)).optional()?)
         })
     }
+}
+
+fn end_by_person(db: &Database, end: &ConnectionEnd) -> Result<EndOutcome> {
+    let ConnectionEnd { company_id, client_id, grant_id, user_id, now } = end;
+    // The page may have been open for a while.
+    if !role_of(db, user_id, company_id)?.is_some_and(|role| role.may(Act::EndConnections)) {
+        return Ok(EndOutcome::NotAllowed);
+    }
+    let standing = "SELECT 1 FROM grants WHERE id = ? AND client_id = ? AND company_id = ? AND revoked_at IS NULL";
+    if !db.prepare_cached(standing)?.exists([grant_id, client_id, company_id])? {
+        return Ok(EndOutcome::NotStanding);
+    }
+    ends::of_grant(db, grant_id, EndReason::Withdrawn, &Actor::User(user_id.clone()), *now)?;
+    let silence = "UPDATE webhook_subscription SET active = 0, updated_at = ?1, version = version + 1 WHERE active AND grant_id = ?2";
+    db.prepare_cached(silence)?.execute(params![now.0, grant_id])?;
+    Ok(EndOutcome::Ended)
+}
+
+fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    let store = match row.get::<_, Option<String>>(2)? {
+        None => None,
+        Some(platform) => Some(StoreFacts {
+            platform,
+            site_url: row.get(3)?,
+            plugin_version: row.get(4)?,
+            platform_version: row.get(5)?,
+        }),
+    };
+    Ok(Connection {
+        client_id: row.get(0)?,
+        name: row.get(1)?,
+        store,
+        publisher: row.get(6)?,
+        grant_id: row.get(7)?,
+        scope: scope(row, 8)?,
+        approved_at: time(row, 9)?,
+        approved_by: row.get(10)?,
+        facts: Facts {
+            redeemed_at: time_opt(row, 11)?,
+            ended_at: time_opt(row, 12)?,
+            has_family: row.get(15)?,
+            acts_for_itself: row.get(16)?,
+        },
+        ended_reason: row.get(13)?,
+        last_access: time_opt(row, 14)?,
+    })
 }

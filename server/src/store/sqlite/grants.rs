@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
-    key_rotation, recovery,
+    ends, key_rotation, recovery,
 };
 use crate::{
     audit::{Actor, AuditEvent},
@@ -145,21 +145,7 @@ impl Grants for Sqlite {
         now: UnixTime,
     ) -> Result<()> {
         let (id, actor) = (id.to_owned(), actor.clone());
-        self.write(move |db| {
-            let sql = "UPDATE grants SET revoked_at = ?1, revoked_reason = ?2 WHERE id = ?3 AND revoked_at IS NULL";
-            if db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])? == 1 {
-                let event = AuditEvent::new(now, "grant_ended", &actor).detail(reason.as_str());
-                audit::of_grant(db, event, &id)?;
-            }
-            for sql in [
-                "UPDATE family SET revoked_at = ?1, revoked_reason = ?2 WHERE grant_id = ?3 AND revoked_at IS NULL",
-                "UPDATE code SET revoked_at = ?1 WHERE ?2 <> '' AND grant_id = ?3 AND revoked_at IS NULL",
-            ] {
-                db.prepare_cached(sql)?.execute(params![now.0, reason.as_str(), id])?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |db| ends::of_grant(db, &id, reason, &actor, now)).await
     }
 
     #[cfg(test)]
@@ -347,6 +333,7 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     if *sole {
         end_families_beside(db, &family.grant_id, *now)?;
         let reason = EndReason::Replaced.as_str();
+        ends::note_other_grants(db, &family.grant_id, EndReason::Replaced, *now)?;
         db.prepare_cached(END_OTHER_GRANTS)?.execute(params![now.0, reason, family.grant_id])?;
         settle_reuses(db, &family.grant_id)?;
     }

@@ -9,6 +9,7 @@ mod audit;
 mod clients;
 mod columns;
 mod connections;
+mod ends;
 mod grants;
 mod integrity;
 mod key_rotation;

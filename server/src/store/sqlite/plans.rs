@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{applications, audit, clients, connections, grants, partner, schema};
+use super::{applications, audit, clients, connections, ends, grants, partner, schema};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -36,7 +36,11 @@ fn no_table_is_read_whole() {
         &format!("{} {}", clients::SELECT, applications::OF_COMPANY),
         audit::FAMILY,
         audit::GRANT,
+        connections::EVENTS,
+        connections::LIST,
         connections::NOTE_ACCESS,
+        connections::ONE,
+        ends::OTHER_GRANTS,
         grants::CODE,
         grants::END_FAMILIES_BESIDE,
         grants::END_OTHER_GRANTS,

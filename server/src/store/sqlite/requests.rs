@@ -114,7 +114,8 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
         }
     }
     let closed = "SELECT 1 FROM company WHERE id = ? AND closed_at IS NOT NULL";
-    if !may_approve(db, user_id, company_id)? {
+    let role = role_of(db, user_id, company_id)?;
+    if !role.is_some_and(|role| role.may(Act::Approve)) {
         return Ok(ApproveOutcome::NotAllowed);
     }
     let deleted = "SELECT 1 FROM client WHERE id = ? AND deleted_at IS NOT NULL";
@@ -173,15 +174,15 @@ fn approve(db: &Connection, approval: &Approval) -> Result<ApproveOutcome> {
     Ok(ApproveOutcome::Approved { grant_id })
 }
 
-/// Whether the person may at this moment; the page may have been open for a while.
-fn may_approve(db: &Connection, user_id: &str, company_id: &str) -> Result<bool> {
+/// What the person is to the company at this moment; the page may have been open for a while.
+pub(super) fn role_of(db: &Connection, user_id: &str, company_id: &str) -> Result<Option<Role>> {
     let sql = "SELECT role FROM membership JOIN user ON user.id = user_id
                WHERE user_id = ? AND company_id = ? AND disabled_at IS NULL";
     let role = db
         .prepare_cached(sql)?
         .query_row([user_id, company_id], |row| row.get::<_, String>(0))
         .optional()?;
-    Ok(role.and_then(|word| Role::parse(&word)).is_some_and(|role| role.may(Act::Approve)))
+    Ok(role.and_then(|word| Role::parse(&word)))
 }
 
 fn promote_staged_key(db: &Connection, client_id: &str) -> Result<()> {
