@@ -9,7 +9,10 @@ use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -89,6 +92,7 @@ pub(crate) enum Silence {
 pub(crate) struct Handle {
     mailbox: mpsc::Sender<Letter>,
     published: watch::Receiver<Arc<Session>>,
+    saving: Arc<AtomicBool>,
 }
 
 /// An event, and who waits for its reply.
@@ -114,6 +118,11 @@ impl Handle {
         Arc::clone(&self.published.borrow())
     }
 
+    /// Whether the actor waits for the disk at the moment.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.saving.load(Ordering::Relaxed)
+    }
+
     /// Sees every change of the session.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Session>> {
         self.published.clone()
@@ -128,6 +137,7 @@ pub(crate) struct Actor {
     entropy: Arc<dyn Entropy>,
     conversation: Arc<Conversation>,
     journal: Arc<Mutex<Journal>>,
+    saving: Arc<AtomicBool>,
     keys: Arc<Keyring>,
     waiting: HashMap<Waiting, Vec<oneshot::Sender<Reply>>>,
     /// Outcomes that the disk would not take yet.
@@ -153,7 +163,9 @@ impl Actor {
         }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let (published, watcher) = watch::channel(Arc::new(session.clone()));
-        let handle = Handle { mailbox: mailbox.clone(), published: watcher };
+        let saving = Arc::default();
+        let handle =
+            Handle { mailbox: mailbox.clone(), published: watcher, saving: Arc::clone(&saving) };
         let actor = Self {
             session,
             config: means.config,
@@ -161,6 +173,7 @@ impl Actor {
             entropy: means.entropy,
             conversation: means.conversation,
             journal: Arc::new(Mutex::new(means.journal)),
+            saving,
             keys: means.keys,
             waiting: HashMap::new(),
             unsaved,
@@ -250,10 +263,13 @@ impl Actor {
     async fn save(&self, facts: &Facts) -> Result<(), JournalError> {
         let (journal, facts, now) = (Arc::clone(&self.journal), facts.clone(), self.clock.now());
         // A disk that hangs must not hang those who only want the token that is in memory.
+        self.saving.store(true, Ordering::Relaxed);
         let saving = tokio::task::spawn_blocking(move || {
             journal.lock().unwrap_or_else(PoisonError::into_inner).save(&facts, now)
         });
-        match saving.await {
+        let saved = saving.await;
+        self.saving.store(false, Ordering::Relaxed);
+        match saved {
             Ok(saved) => saved,
             Err(error) => Err(std::io::Error::other(error).into()),
         }

@@ -140,7 +140,15 @@ impl App {
         match self.ask(demand, TOKEN_PATIENCE).await? {
             Some(Answered { situation, done: Done::Token(token) }) => Ok(Pass { situation, token }),
             Some(_) => Err(Trouble::of(Code::Internal)),
-            None => Err(Trouble::of(Code::ServerUnreachable).retry_after(5)),
+            None => Err(self.no_reply(Code::ServerAnswerTimeout)),
         }
+    }
+
+    /// Why the actor has not replied in time: its disk, else what it does meanwhile.
+    fn no_reply(&self, otherwise: Code) -> Trouble {
+        let situation = self.situation();
+        let waits_for_disk = situation.working().is_ok_and(|it| it.actor.is_saving());
+        let code = if waits_for_disk { Code::StorageStuck } else { otherwise };
+        Trouble::of(code).retry_after(5)
     }
 }

@@ -371,6 +371,10 @@ codes! {
     StorageFailed = 503 "storage_failed"
         "The daemon cannot write its state; nothing was begun."
         "Make room on the disk and check that the state directory can be written; it is tried again with the next change, at the next renewal at the latest.";
+    /// The disk neither takes what is written nor refuses it.
+    StorageStuck = 503 "storage_stuck"
+        "The daemon waits for its disk, which does not answer."
+        "Look at the disk of the state directory (dmesg); a service manager that watches the daemon restarts it by itself, and what was begun is taken up again.";
     /// One token after the other has ended before it could be used; usually a clock.
     TokenExpired = 503 "token_expired"
         "The payment platform's tokens have ended by the time they arrive; usually the machine's clock is wrong."

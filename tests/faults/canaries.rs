@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, path::Pa
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::json;
-use world::{Behaviour, Decision, Forgery, Secrets, Step, free_port};
+use world::{Behaviour, Decision, Forgery, Place, Secrets, Step, free_port};
 
 use crate::{shop::Shop, stage::Stage};
 
@@ -42,7 +42,8 @@ async fn no_secret_is_where_it_does_not_belong() -> Result<()> {
     let mut stage = Stage::set().await?;
     let mut shop = stage.shop()?;
     let metrics = free_port()?;
-    shop.daemon.configure(&format!("metrics_listen = {metrics}\n"))?;
+    let port = format!("127.0.0.1:{}", free_port()?);
+    shop.daemon.configure(&format!("metrics_listen = {metrics}\ntcp = \"{port}\"\n"))?;
     shop.daemon.arguments = ["--log", "debug"].map(str::to_owned).to_vec();
     shop.daemon.wrapper = ["prlimit", "--core=unlimited"].map(str::to_owned).to_vec();
     shop.daemon.environment.clear();
@@ -51,6 +52,7 @@ async fn no_secret_is_where_it_does_not_belong() -> Result<()> {
     let mut secrets = go_through_everything(&mut stage, &mut shop).await?;
     secrets.extend(secrets_of_the_key(&shop.daemon.path("state"))?);
     secrets.insert(("the bind", "canary-of-the-bind".to_owned()));
+    secrets.extend(go_through_the_port(&stage, &shop, &port).await?);
     for kind in KINDS {
         ensure!(secrets.iter().any(|(it, _)| *it == kind), "none passed: {kind}");
     }
@@ -107,6 +109,36 @@ async fn go_through_everything(stage: &mut Stage, shop: &mut Shop) -> Result<Sec
     stage.connect(shop).await?;
     secrets.extend(stage.front.secrets());
     Ok(secrets)
+}
+
+/// Everything that happens at the port; the bearers that were shown there.
+async fn go_through_the_port(stage: &Stage, shop: &Shop, port: &str) -> Result<Secrets> {
+    let file = std::fs::read_to_string(shop.daemon.path("tcp-token"))?;
+    let line = file.lines().find(|line| !line.starts_with('#')).context("a line")?;
+    let (plugin, good) = line.split_once(' ').context("a name and a token")?;
+    let wrong = "canary-of-a-bearer-that-nobody-has-been-given";
+    let port = Place::Port(port.to_owned());
+    for (client, bearer, path, status) in [
+        (plugin, good, "/v1/status", 200),
+        (plugin, good, "/v1/api/makepay/payment-links", 200),
+        (plugin, good, "/v1/nowhere", 404),
+        ("another", good, "/v1/status", 403),
+        (plugin, wrong, "/v1/status", 401),
+        (plugin, wrong, "/v1/api/makepay/payment-links", 401),
+    ] {
+        let answer = port
+            .say(format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nCounterfoil-Client: {client}/1.0\r\n\
+                 Authorization: Bearer {bearer}\r\nConnection: close\r\n\r\n"
+            ))
+            .await?;
+        ensure!(answer.status() == status, "{path} for {client}: {}", answer.text());
+        ensure!(!answer.text().contains(bearer), "{path} answers the bearer");
+    }
+    shop.daemon.reload()?;
+    let sent = stage.front.secrets();
+    ensure!(!sent.iter().any(|(_, it)| it.contains(good)), "the bearer went to the platform");
+    Ok([good, wrong].map(|bearer| ("a bearer", bearer.to_owned())).into())
 }
 
 /// Code and state of a callback.

@@ -15,6 +15,7 @@ mod separation;
 mod shop;
 mod stage;
 mod storm;
+mod stuck;
 mod subscription;
 mod surface;
 

@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum action { NOTHING, KILL_BEFORE, KILL_AFTER, TORN, FAIL_ONCE, FAIL_FOR_GOOD };
+enum action { NOTHING, KILL_BEFORE, KILL_AFTER, TORN, FAIL_ONCE, FAIL_FOR_GOOD, HANG };
 
 /* The layout that tests/world/shim.rs knows: six numbers of 64 bits. */
 struct control {
@@ -169,7 +169,7 @@ static enum action count(const char *name, const char *path) {
     uint64_t number = ++control->count;
     uint64_t at = control->at;
     enum action action = (enum action)control->action;
-    int now = at && (action == FAIL_FOR_GOOD ? number >= at : number == at);
+    int now = at && (action == FAIL_FOR_GOOD || action == HANG ? number >= at : number == at);
     if (log_fd >= 0) {
         char line[256];
         int length = snprintf(line, sizeof line, "%llu %s %s\n", (unsigned long long)number, name, path ? path : "");
@@ -179,6 +179,10 @@ static enum action count(const char *name, const char *path) {
     if (!now) return NOTHING;
     control->fired++;
     if (action == KILL_BEFORE) die();
+    if (action == HANG) {
+        while (control->at) usleep(1000);
+        return NOTHING;
+    }
     errno = (int)control->error;
     return action;
 }

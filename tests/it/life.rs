@@ -7,21 +7,16 @@ use std::{
         net::UnixListener,
     },
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
-use tokio::{net::UnixDatagram, time::timeout};
-use world::{Browser, Daemon, Decision, Server, until};
+use world::{Browser, Daemon, Decision, Manager, Server, until};
 
 const SITE: &str = "http://127.0.0.1:18085";
 
 /// Nobody listens there.
 const ISSUER: &str = "http://127.0.0.1:9";
-
-/// Longer than anything here takes.
-const LONG: Duration = Duration::from_mins(1);
 
 /// Nobody's user and group.
 const NOBODY: u32 = 65_534;
@@ -36,36 +31,6 @@ fn pass(daemon: &mut Daemon, listener: UnixListener) {
     let script = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"";
     daemon.wrapper = ["sh", "-c", script, "sh"].map(str::to_owned).to_vec();
     daemon.passed = Some(listener);
-}
-
-/// A service manager that hears what the daemon says.
-struct Manager(UnixDatagram);
-
-impl Manager {
-    fn of(daemon: &mut Daemon) -> Result<Self> {
-        let path = daemon.path("notify");
-        let name = path.to_str().context("a name")?.to_owned();
-        daemon.environment.push(("NOTIFY_SOCKET".to_owned(), name));
-        Ok(Self(UnixDatagram::bind(path)?))
-    }
-
-    async fn heard(&self) -> Result<String> {
-        let mut buffer = [0; 1_024];
-        let length = timeout(LONG, self.0.recv(&mut buffer)).await.context("silence")??;
-        Ok(String::from_utf8(buffer[..length].to_vec())?)
-    }
-
-    /// Waits for a message that begins so; answers it, and what came before it.
-    async fn until(&self, beginning: &str) -> Result<(String, Vec<String>)> {
-        let mut before = Vec::new();
-        loop {
-            let message = self.heard().await?;
-            if message.starts_with(beginning) {
-                return Ok((message, before));
-            }
-            before.push(message);
-        }
-    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod daemon;
 mod front;
+mod manager;
 mod process;
 mod raw;
 mod server;
@@ -17,6 +18,7 @@ pub use self::{
     browser::{Browser, Decision},
     daemon::{Daemon, LocalAnswer, Settings},
     front::{Behaviour, Forgery, Front, Secrets, Seen, Step},
+    manager::Manager,
     process::{free_port, in_memory, until},
     raw::{Line, Place, RawAnswer},
     server::{MERCHANT_EMAIL, MERCHANT_PASSWORD, Server},

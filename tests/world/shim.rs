@@ -36,6 +36,8 @@ pub enum Fault {
     Fail(u64),
     /// It fails, and so do all that follow.
     FailForGood(u64),
+    /// It and those that follow do not come back before the fault is disarmed.
+    Hang,
 }
 
 impl Fault {
@@ -47,6 +49,7 @@ impl Fault {
             Self::Torn => (3, 0),
             Self::Fail(error) => (4, error),
             Self::FailForGood(error) => (5, error),
+            Self::Hang => (6, 0),
         }
     }
 }

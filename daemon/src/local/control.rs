@@ -77,7 +77,7 @@ pub(super) async fn connect(app: &App, request: Request<Incoming>) -> Result<Res
     match app.ask(Event::ConnectAsked(ask), PATIENCE).await?.map(|answered| answered.done) {
         Some(Done::Authorization(authorization)) => Ok(json(StatusCode::OK, &authorization)),
         Some(_) => Err(Trouble::of(Code::Internal)),
-        None => Err(Trouble::of(Code::ServerUnreachable).retry_after(5)),
+        None => Err(app.no_reply(Code::ServerAnswerTimeout)),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn callback(app: &App, request: Request<Incoming>) -> Result<Re
             Ok(json(StatusCode::OK, &told(app, &situation, connected)?))
         }
         Some(_) => Err(Trouble::of(Code::Internal)),
-        None => Err(Trouble::of(Code::CallbackPending).retry_after(5)),
+        None => Err(app.no_reply(Code::CallbackPending)),
     }
 }
 
