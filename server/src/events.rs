@@ -116,3 +116,9 @@ pub fn mail_given_up(reason: &'static str) {
 pub fn limited(limit: &'static str) {
     counter!("counterfoil_limited_total", "limit" => limit).increment(1);
 }
+
+/// An application was deleted, and so many connections of it ended.
+pub fn application_deleted(client_id: &str, connections_ended: usize) {
+    counter!(EVENTS, "event" => "application_deleted").increment(1);
+    info!(event = "application_deleted", client_id, connections_ended);
+}

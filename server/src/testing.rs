@@ -157,6 +157,16 @@ impl TestServer {
     }
 }
 
+impl TestServer {
+    /// The head of the answer to a GET, whatever its body.
+    pub async fn head(&self, path: &str) -> Answer {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, _) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: String::new() }
+    }
+}
+
 impl Answer {
     /// The value of a header, empty when it is absent.
     pub fn header(&self, name: &str) -> &str {

@@ -51,6 +51,13 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    /// Parameters that were read otherwise, each name once.
+    #[must_use]
+    pub fn of(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.retain(|(_, value)| !value.is_empty());
+        Self(pairs)
+    }
+
     /// The value of a parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -201,7 +208,8 @@ fn refuse_query(parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether a body did not arrive in time.
+pub fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(<dyn std::error::Error>::is::<TooSlow>)
 }

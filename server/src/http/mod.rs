@@ -5,6 +5,7 @@ pub mod edge;
 pub mod error;
 pub mod extract;
 pub mod health;
+pub mod multipart;
 pub mod oauth;
 pub mod pages;
 pub mod partner;

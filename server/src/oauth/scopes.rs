@@ -22,3 +22,8 @@ pub const ALL: [(&str, &str); 13] = [
 pub fn in_words(scope: &str) -> &str {
     ALL.iter().find(|(name, _)| *name == scope).map_or(scope, |(_, words)| *words)
 }
+
+/// Names in two groups: those by which something is only seen, and all others.
+pub fn by_effect<'a>(names: impl IntoIterator<Item = &'a str>) -> (Vec<&'a str>, Vec<&'a str>) {
+    names.into_iter().partition(|name| name.ends_with(":read"))
+}

@@ -41,7 +41,6 @@ pub struct Edit {
 #[derive(Clone, Debug)]
 pub enum AppChange {
     /// Its settings.
-    #[cfg_attr(not(test), expect(dead_code, reason = "applications have no pages yet"))]
     Settings(Settings),
     /// Its picture, or that it has none.
     Icon(Option<Picture>),
@@ -97,6 +96,5 @@ pub trait Applications: Send + Sync {
     ) -> Result<Option<usize>>;
 
     /// A picture by its name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "applications have no pages yet"))]
     async fn picture(&self, hash: &str) -> Result<Option<Vec<u8>>>;
 }

@@ -56,7 +56,12 @@ struct ConsentPage<'a> {
     notices: Vec<Notice>,
     companies: Vec<Choice>,
     scopes: Vec<&'a str>,
+    /// An application's, in two groups: what it sees, what it changes.
+    reads: Vec<&'a str>,
+    writes: Vec<&'a str>,
     leads_to: String,
+    /// Whether that is no host, but a program beside the browser.
+    on_this_device: bool,
 }
 
 /// Who asks, in words.
@@ -67,6 +72,10 @@ struct Asker<'a> {
     store: Option<(String, Option<String>)>,
     privacy_url: Option<&'a str>,
     terms_url: Option<&'a str>,
+    /// An application's picture, by its name.
+    icon: Option<&'a str>,
+    /// Whom to ask for help: what is shown, and where it leads.
+    support: Option<(&'a str, String)>,
 }
 
 /// Something that a person should know before deciding.
@@ -107,6 +116,7 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         }
         None => (application(app, client).await?, Vec::new()),
     };
+    let (reads, writes) = scopes::by_effect(request.scope.iter());
     let template = ConsentPage {
         frame: Frame::new(app),
         csrf: form::token(app, &signed_in.cookie),
@@ -117,7 +127,10 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         notices,
         companies,
         scopes: request.scope.iter().map(scopes::in_words).collect(),
+        reads: reads.into_iter().map(scopes::in_words).collect(),
+        writes: writes.into_iter().map(scopes::in_words).collect(),
         leads_to: origin_of(&request.redirect_uri),
+        on_this_device: !request.redirect_uri.starts_with("https://"),
     };
     Ok(frame::page(StatusCode::OK, &template, Some(&request.redirect_uri)))
 }
@@ -133,21 +146,30 @@ fn store<'a>(app: &'a App, client: &'a Client, slot: Slot) -> Asker<'a> {
         store: Some((host, below_a_path.then(|| site_url.to_owned()))),
         privacy_url: profile.and_then(|profile| profile.privacy_url.as_deref()),
         terms_url: profile.and_then(|profile| profile.terms_url.as_deref()),
+        icon: None,
+        support: None,
     }
 }
 
 async fn application<'a>(app: &App, client: &'a Client) -> Result<Asker<'a>, Refusal> {
-    let owner = client.app().map_or("", |client::App { company_id, .. }| company_id);
     let closed =
         || Refusal::bad_request("invalid_client", "The company of this application was closed.");
-    let owner = app.store.company(owner).await?.ok_or_else(closed)?;
+    let client::App { company_id, about, .. } = client.app().ok_or_else(closed)?;
+    let owner = app.store.company(company_id).await?.ok_or_else(closed)?;
     Ok(Asker {
         name: &client.name,
         publisher: owner.name,
         store: None,
-        privacy_url: None,
-        terms_url: None,
+        privacy_url: about.privacy_url.as_deref(),
+        terms_url: about.terms_url.as_deref(),
+        icon: about.icon.as_deref(),
+        support: about.support.as_deref().map(|support| (support, link_to(support))),
     })
+}
+
+/// Where a support contact leads: an address of mail has no scheme of its own.
+fn link_to(support: &str) -> String {
+    if support.starts_with("https://") { support.to_owned() } else { format!("mailto:{support}") }
 }
 
 fn host_of(site_url: &str) -> String {

@@ -1,6 +1,6 @@
 //! What surrounds the pages of somebody who is signed in: who that is, the company, and its parts.
 
-use super::{connections, guard::Visit};
+use super::{applications, connections, guard::Visit};
 use crate::{
     people::role::{Act, Role},
     store::Membership,
@@ -18,8 +18,10 @@ pub struct Section {
 }
 
 /// The parts, in the order in which they are shown.
-pub const SECTIONS: &[Section] =
-    &[Section { title: "Connected apps", path: connections::SECTION, act: Act::SeeConnections }];
+pub const SECTIONS: &[Section] = &[
+    Section { title: "Connected apps", path: connections::SECTION, act: Act::SeeConnections },
+    Section { title: "Applications", path: applications::SECTION, act: Act::SeeApplications },
+];
 
 /// The parts that a role is shown.
 #[must_use]

@@ -87,6 +87,16 @@ fn words(code: &str) -> Words {
             "A connection link works once, and only for a few minutes. Nothing was changed.",
             "Go back to your store or application and press Connect again.",
         ),
+        "application_changed" => (
+            "Somebody else was faster",
+            "The application was changed since you opened the page. Nothing of yours was saved.",
+            "Go back to the application, look at what it is now, and try again.",
+        ),
+        "upload_too_large" => (
+            "This file is too large",
+            "A picture may have at most 1 MB. Nothing was changed.",
+            "Go back, and choose a smaller picture: 256 pixels a side are enough.",
+        ),
         "not_found" => (
             "There is nothing here",
             "The page you asked for does not exist, or it belongs to a company that you do not act for.",

@@ -33,7 +33,7 @@ pub fn token(app: &App, cookie: &Secret) -> String {
 /// Reads a posted form. One that another site made the browser send is refused before its body is read.
 pub async fn read(app: &App, request: Request<Body>) -> Result<(Parts, Parameters), Refusal> {
     let (parts, body) = request.into_parts();
-    judge_origin(&parts.headers, &app.config.issuer)?;
+    judge_origin(app, &parts)?;
     let form = extract::form(&parts, body, app.config.limits.body).await?;
     Ok((parts, form))
 }
@@ -59,8 +59,13 @@ pub fn refused(cause: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "form_refused", sentence).caused_by(cause)
 }
 
+/// Refuses a form that another site made the browser send.
+pub fn judge_origin(app: &App, parts: &Parts) -> Result<(), Refusal> {
+    judge_headers(&parts.headers, &app.config.issuer)
+}
+
 /// Both headers are the browser's own, out of reach of any page. Where one is absent the token alone decides.
-fn judge_origin(headers: &HeaderMap, issuer: &str) -> Result<(), Refusal> {
+fn judge_headers(headers: &HeaderMap, issuer: &str) -> Result<(), Refusal> {
     let site = single_header(headers, &SEC_FETCH_SITE)?;
     if !site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
         return Err(refused("Sec-Fetch-Site names another site"));
@@ -87,7 +92,7 @@ mod tests {
                     headers.insert(name, value.parse().expect("a value"));
                 }
             }
-            judge_origin(&headers, "https://pay.example").is_ok()
+            judge_headers(&headers, "https://pay.example").is_ok()
         };
         let own = Some("https://pay.example");
         for (origin, site) in [

@@ -2,7 +2,8 @@
 //!
 //! Pages are registered in a table: method, path, who may. The router is made of it, and so is the test that tries every
 //! page as everybody. Before a handler runs, the guard has found the session, the company and the role; of a post it has
-//! checked origin and form token as well, and read the form. No page of a company is routed around it.
+//! checked origin and form token as well, and read the form; an upload's only once its role is known. No page of a
+//! company is routed around it.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -16,7 +17,6 @@ use axum::{
 };
 
 use super::{
-    cookie::Cookie,
     error::in_place,
     form,
     session::SignedIn,
@@ -24,7 +24,11 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{error::Refusal, extract::Parameters},
+    http::{
+        error::Refusal,
+        extract::{self, Parameters},
+        multipart,
+    },
     people::role::Act,
     store::Membership,
 };
@@ -51,6 +55,8 @@ pub struct Visit {
     pub signed_in: SignedIn,
     /// The fields of a form that was posted; empty for a page that is only looked at.
     pub form: Parameters,
+    /// The file that was uploaded, by a page that takes one.
+    pub file: Option<Vec<u8>>,
     path: Vec<(String, String)>,
 }
 
@@ -58,7 +64,7 @@ impl Visit {
     /// A parameter of the path. Empty when the route has none of this name.
     #[must_use]
     pub fn path(&self, name: &str) -> &str {
-        self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        named(&self.path, name)
     }
 
     /// The token for forms on this page.
@@ -71,6 +77,15 @@ impl Visit {
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 type Handler = Arc<dyn Fn(Visit, Option<Membership>) -> Answer + Send + Sync>;
 
+/// What is posted to a page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Takes {
+    /// Fields.
+    Form,
+    /// Fields and a file of so many bytes at most.
+    File(usize),
+}
+
 /// One page of the table.
 pub struct Page {
     /// GET or POST.
@@ -79,6 +94,8 @@ pub struct Page {
     pub path: &'static str,
     /// Who may.
     pub who: Who,
+    /// What it takes when it is posted to.
+    pub takes: Takes,
     handler: Handler,
 }
 
@@ -95,17 +112,35 @@ impl Pages {
         Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |visit, _| Box::pin(handler(visit)));
-        self.0.push(Page { method, path, who: Who::Person, handler });
+        self.0.push(Page { method, path, who: Who::Person, takes: Takes::Form, handler });
         self
     }
 
     /// A page of the company that the path names with `{company}`, for whoever may do `act` there.
     #[must_use]
-    pub fn member<F, Fut>(
+    pub fn member<F, Fut>(self, method: Method, path: &'static str, act: Act, handler: F) -> Self
+    where
+        F: Fn(Visit, Membership) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    {
+        self.with(method, path, (act, Takes::Form), handler)
+    }
+
+    /// The same, to which a file of so many bytes at most is posted, as `multipart/form-data`.
+    #[must_use]
+    pub fn upload<F, Fut>(self, path: &'static str, act: Act, most: usize, handler: F) -> Self
+    where
+        F: Fn(Visit, Membership) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    {
+        self.with(Method::POST, path, (act, Takes::File(most)), handler)
+    }
+
+    fn with<F, Fut>(
         mut self,
         method: Method,
         path: &'static str,
-        act: Act,
+        (act, takes): (Act, Takes),
         handler: F,
     ) -> Self
     where
@@ -116,7 +151,7 @@ impl Pages {
             Some(place) => Box::pin(handler(visit, place)),
             None => Box::pin(async { Err(not_found()) }),
         });
-        self.0.push(Page { method, path, who: Who::Member(act), handler });
+        self.0.push(Page { method, path, who: Who::Member(act), takes, handler });
         self
     }
 
@@ -130,11 +165,11 @@ impl Pages {
     /// Their routes.
     pub fn router(self) -> Router<Arc<App>> {
         self.0.into_iter().fold(Router::new(), |router, page| {
-            let Page { method, path, who, handler } = page;
+            let Page { method, path, who, takes, handler } = page;
             let filter = MethodFilter::try_from(method).expect("pages are got and posted");
             let run = move |State(app): State<Arc<App>>, request: Request<Body>| async move {
                 let headers = request.headers().clone();
-                let answer = match admit(&app, who, request).await {
+                let answer = match admit(&app, (who, takes), request).await {
                     Ok(Admitted::In(visit, place)) => handler(*visit, place).await,
                     Ok(Admitted::SignInFirst(response)) => Ok(response),
                     Err(refusal) => Err(refusal),
@@ -154,7 +189,11 @@ enum Admitted {
     SignInFirst(Response),
 }
 
-async fn admit(app: &Arc<App>, who: Who, mut request: Request<Body>) -> Result<Admitted, Refusal> {
+async fn admit(
+    app: &Arc<App>,
+    (who, takes): (Who, Takes),
+    mut request: Request<Body>,
+) -> Result<Admitted, Refusal> {
     let params = request.extract_parts::<RawPathParams>().await;
     let params = params.map_err(|_| not_found())?;
     let path: Vec<(String, String)> =
@@ -168,25 +207,39 @@ async fn admit(app: &Arc<App>, who: Who, mut request: Request<Body>) -> Result<A
         let here = here.and_then(Destination::parse);
         return Ok(Admitted::SignInFirst(sign_in::ask(app, request.headers(), here.as_ref())));
     };
-    let (parts, form) = if is_post {
-        let (parts, form) = form::read(app, request).await?;
-        form::check(app, Cookie::Session.read(app, &parts.headers).as_ref(), &form)?;
-        (parts, form)
-    } else {
-        (request.into_parts().0, Parameters::default())
-    };
-    let visit = Visit { app: Arc::clone(app), parts, signed_in, form, path };
+    let (parts, body) = request.into_parts();
+    if is_post {
+        form::judge_origin(app, &parts)?;
+    }
     let place = match who {
         Who::Person => None,
-        Who::Member(act) => Some(place(&visit, act).await?),
+        Who::Member(act) => Some(place(app, &signed_in, named(&path, COMPANY), act).await?),
     };
+    let (form, file) = match takes {
+        _ if !is_post => (Parameters::default(), None),
+        Takes::Form => (extract::form(&parts, body, app.config.limits.body).await?, None),
+        Takes::File(most) => multipart::read(&parts, body, most).await?,
+    };
+    if is_post {
+        form::check(app, Some(&signed_in.cookie), &form)?;
+    }
+    let visit = Visit { app: Arc::clone(app), parts, signed_in, form, file, path };
     Ok(Admitted::In(Box::new(visit), place))
 }
 
+/// A parameter of a path. Empty when there is none of this name.
+fn named<'a>(path: &'a [(String, String)], name: &str) -> &'a str {
+    path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+}
+
 /// The person's place in the company of the path. Whoever has none does not learn that there is such a company.
-async fn place(visit: &Visit, act: Act) -> Result<Membership, Refusal> {
-    let company = visit.path(COMPANY);
-    let memberships = visit.app.store.memberships(&visit.signed_in.user.id).await?;
+async fn place(
+    app: &App,
+    signed_in: &SignedIn,
+    company: &str,
+    act: Act,
+) -> Result<Membership, Refusal> {
+    let memberships = app.store.memberships(&signed_in.user.id).await?;
     let place = memberships.into_iter().find(|place| place.company.id == company);
     let place = place.ok_or_else(not_found)?;
     if place.role.may(act) {

@@ -1,5 +1,6 @@
 //! The pages people see, and what they are made with: sessions, forms that only we can have shown, one stylesheet.
 
+mod applications;
 mod asset;
 mod color;
 mod connections;
@@ -29,7 +30,7 @@ use crate::app::App;
 /// The pages of people who are signed in.
 #[must_use]
 pub fn guarded() -> Pages {
-    connections::pages(home::pages(Pages::default()))
+    applications::pages(connections::pages(home::pages(Pages::default())))
 }
 
 /// The routes of the pages.
@@ -37,6 +38,7 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/assets/icon.svg", get(asset::icon))
         .route("/assets/style.css", get(asset::stylesheet))
+        .route("/icons/{name}", get(applications::serve_icon))
         .route("/payment/{uid}", get(payment::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))

@@ -1,5 +1,6 @@
 //! Stories of people and their browsers, told through all layers.
 
+mod applications;
 mod browser;
 mod connections;
 mod consent;

@@ -49,6 +49,15 @@ impl<'a> Browser<'a> {
         self.send(request, Body::from(body)).await
     }
 
+    /// Posts a form with a file, as a page of ours would.
+    pub async fn upload(&mut self, path: &str, boundary: &str, body: Vec<u8>) -> Answer {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
+            .header(header::ORIGIN, "https://pay.example")
+            .header("sec-fetch-site", "same-origin");
+        self.send(request, Body::from(body)).await
+    }
+
     async fn send(&mut self, request: axum::http::request::Builder, body: Body) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let request = request.header(header::COOKIE, cookies.join("; ")).body(body);
