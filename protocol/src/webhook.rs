@@ -105,6 +105,14 @@ pub fn sign(secret: &Secret, at: UnixTime, body: &[u8]) -> String {
     format!("t={},v1={}", at.0, hex(mac(secret, &at.0.to_string(), body).as_ref()))
 }
 
+/// Signs a delivery with each of several secrets, as while one is being changed: one `t`, and a `v1` for each.
+#[must_use]
+pub fn sign_with(secrets: &[Secret], at: UnixTime, body: &[u8]) -> String {
+    let time = at.0.to_string();
+    let values = secrets.iter().map(|it| format!(",v1={}", hex(mac(it, &time, body).as_ref())));
+    format!("t={time}{}", values.collect::<String>())
+}
+
 /// Checks a delivery's signature and freshness.
 pub fn verify(
     header: &str,
@@ -147,6 +155,18 @@ mod tests {
         assert_eq!(check(&header, b"{}", NOW - 301), Err(WebhookRefusal::Stale));
         assert_eq!(check(&header, b"{ }", NOW), Err(WebhookRefusal::Mismatch));
         assert_eq!(check(&format!("v1=00,{header}"), b"{}", NOW), Ok(()));
+    }
+
+    #[test]
+    fn several_secrets() {
+        let secrets = [Secret::new("other"), Secret::new("whsec")];
+        let header = sign_with(&secrets, NOW, b"{}");
+        assert_eq!(check(&header, b"{}", NOW), Ok(()));
+        assert_eq!(
+            check(&sign_with(&secrets[..1], NOW, b"{}"), b"{}", NOW),
+            Err(WebhookRefusal::Mismatch)
+        );
+        assert_eq!(sign_with(&secrets[1..], NOW, b"{}"), sign(&secrets[1], NOW, b"{}"));
     }
 
     #[test]

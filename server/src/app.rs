@@ -8,6 +8,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::Config,
     data::{DataDir, DataError},
+    http::engine::Engine,
     keys::SigningKeys,
     last_access::LastAccess,
     limits::Limits,
@@ -17,6 +18,7 @@ use crate::{
     replay::ReplayMemory,
     store::Store,
     vault::Vault,
+    webhooks::payload::Seed,
 };
 
 /// The running server.
@@ -47,6 +49,8 @@ pub struct App {
     pub mail: Mail,
     /// Calls to addresses that others gave us.
     pub outbound: Outbound,
+    /// The door of the payment engine.
+    pub engine: Engine,
 }
 
 impl App {
@@ -72,6 +76,7 @@ impl App {
             limits: Limits::new(&config.limits, Arc::clone(&clock)),
             mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
             outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock))?,
+            engine: Engine::open(config.engine.token_file.as_deref()).map_err(OpenError::Engine)?,
             config,
             clock,
             entropy,
@@ -82,6 +87,15 @@ impl App {
     /// they were opened.
     pub fn warm_up(&self) {
         self.entropy.fill(&mut [0]);
+    }
+
+    /// The name of an event that is about to be written.
+    #[must_use]
+    pub fn event(&self) -> Seed {
+        Seed {
+            id: self.entropy.id("mpevt_"),
+            checkout_base: self.config.checkout_base().to_owned(),
+        }
     }
 
     /// The time now.
@@ -103,6 +117,9 @@ pub enum OpenError {
     /// The outbox, or the mail server's settings.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// The engine's token.
+    #[error("engine.token_file: {0}")]
+    Engine(std::io::Error),
     /// The certificate authorities for calls.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),

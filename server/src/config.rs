@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod mail;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     load::{Overrides, load},
     mail::{Mail, MailTls},
+    webhooks::{Engine, Webhooks},
 };
 
 /// Every setting, with its default in [`Config::default`].
@@ -52,6 +54,10 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How much of anything is taken.
     pub limits: Limits,
+    /// How notifications are sent.
+    pub webhooks: Webhooks,
+    /// The platform's own payment engine.
+    pub engine: Engine,
     /// Which addresses that others gave us are called, and how patiently.
     pub outbound: Outbound,
     /// Variables that look like settings and set nothing: told when the server starts, never a reason not to.
@@ -172,6 +178,8 @@ impl Default for Config {
             mail: Mail::default(),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
+            webhooks: Webhooks::default(),
+            engine: Engine::default(),
             outbound: Outbound::default(),
             ignored_variables: Vec::new(),
         }
@@ -254,6 +262,12 @@ impl Config {
         url.as_ref()
             .and_then(url::Url::host)
             .is_some_and(|host| counterfoil_protocol::callback::is_loopback(&host))
+    }
+
+    /// What the public addresses of payment links begin with.
+    #[must_use]
+    pub fn checkout_base(&self) -> &str {
+        self.checkout_base.as_deref().unwrap_or(&self.issuer).trim_end_matches('/')
     }
 
     /// The resource identifier of the partner API (RFC 8707).

@@ -122,3 +122,27 @@ pub fn application_deleted(client_id: &str, connections_ended: usize) {
     counter!(EVENTS, "event" => "application_deleted").increment(1);
     info!(event = "application_deleted", client_id, connections_ended);
 }
+
+/// A notification was taken.
+pub fn webhook_delivered(endpoint_id: &str, delivery: &str) {
+    counter!(EVENTS, "event" => "webhook_delivered").increment(1);
+    debug!(event = "webhook_delivered", endpoint_id, delivery);
+}
+
+/// A notification is not tried again by itself.
+pub fn webhook_given_up(endpoint_id: &str, delivery: &str, reason: &'static str) {
+    counter!(EVENTS, "event" => "webhook_given_up").increment(1);
+    warn!(event = "webhook_given_up", endpoint_id, delivery, reason);
+}
+
+/// An endpoint took nothing for too long.
+pub fn webhook_endpoint_disabled(endpoint_id: &str) {
+    counter!(EVENTS, "event" => "webhook_endpoint_disabled").increment(1);
+    warn!(event = "webhook_endpoint_disabled", endpoint_id);
+}
+
+/// The payment engine reported something new.
+pub fn payment_moved(uid: &str, status: &'static str) {
+    counter!(EVENTS, "event" => "payment_moved").increment(1);
+    info!(event = "payment_moved", uid, status);
+}

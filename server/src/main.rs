@@ -18,6 +18,7 @@ mod oauth;
 mod outbound;
 mod partner;
 mod password;
+mod payments;
 mod people;
 mod profiles;
 mod replay;
@@ -28,6 +29,7 @@ mod testing;
 #[cfg(test)]
 mod tidy;
 mod vault;
+mod webhooks;
 
 use std::process::ExitCode;
 

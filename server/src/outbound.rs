@@ -136,11 +136,7 @@ impl Outbound {
     ) -> Result<Self, CertificatesError> {
         let settings = &config.outbound;
         Ok(Self {
-            rules: Rules {
-                allow: settings.allow.clone(),
-                ports: settings.ports.clone(),
-                loopback: config.issuer_is_loopback(),
-            },
+            rules: Rules::new(config),
             slots: Slots::new(settings.connections, settings.connections_per_host),
             tls: Tls::open(settings.certificates.as_deref())?,
             resolver,
@@ -152,7 +148,7 @@ impl Outbound {
 
     /// Says whether a URL is one that could be called, as far as the URL alone tells.
     pub fn vet(&self, url: &str) -> Result<(), UrlRefusal> {
-        Destination::parse(url, &self.rules).map(drop)
+        self.rules.vet(url)
     }
 
     /// Sends a request, once.

@@ -30,7 +30,7 @@ use crate::{
         fixed::{CountingEntropy, FixedClock},
     },
     config::Config,
-    http,
+    http::{self, engine::Engine},
     keys::SigningKeys,
     last_access::LastAccess,
     limits::Limits,
@@ -140,6 +140,7 @@ impl TestServer {
             mail: mail.expect("an outbox"),
             outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock) as _)
                 .expect("a client"),
+            engine: Engine::open(config.engine.token_file.as_deref()).expect("a token"),
             clock: Arc::clone(&clock) as _,
             entropy,
             config,

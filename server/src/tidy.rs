@@ -92,8 +92,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server/src/oauth/", &["oauth", "vault"]),
     ("server/src/outbound/", &["clock", "config", "outbound"]),
     ("server/src/partner/", &["oauth", "partner", "vault"]),
-    ("server/src/store/", &["audit", "oauth", "partner", "people", "store"]),
+    ("server/src/store/", &["audit", "oauth", "partner", "people", "store", "webhooks"]),
+    ("server/src/webhooks/", &["clock", "partner", "vault", "webhooks"]),
 ];
+
+/// Files that run the rules beside them, and so may name anything.
+const RUNNERS: &[&str] = &["server/src/webhooks/sender.rs"];
 
 /// The sources of `protocol` and `server`, without this file.
 fn sources() -> Vec<Source> {
@@ -179,7 +183,10 @@ fn modules_named(text: &str) -> Vec<&str> {
 fn dependencies_point_one_way() {
     for source in sources() {
         for &(folder, allowed) in LAYERS {
-            if source.path.starts_with(folder) && !source.path.ends_with("tests.rs") {
+            if source.path.starts_with(folder)
+                && !RUNNERS.contains(&source.path.as_str())
+                && !source.path.ends_with("tests.rs")
+            {
                 for module in modules_named(&source.text) {
                     assert!(allowed.contains(&module), "{} names crate::{module}", source.path);
                 }

@@ -10,10 +10,12 @@ mod key;
 mod logging;
 mod mail;
 mod operator;
+mod payment_link;
 mod profile;
 mod reach;
 mod serve;
 mod user;
+mod webhook;
 
 use std::{
     io::{self, Write as _},
@@ -71,6 +73,12 @@ enum Command {
     /// Letters to people.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Payment links: how their payments move.
+    #[command(subcommand)]
+    PaymentLink(payment_link::Command),
+    /// Notifications: endpoints, deliveries, and what to do about them.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Calls an address as notifications are sent, and says what comes of it.
     Reach(reach::Arguments),
     /// The audit trail: who did what, when.
@@ -112,6 +120,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Installation(command) => command.run(&operator(overrides)?)?,
         Command::Mail(command) => command.run(&operator(overrides)?)?,
+        Command::PaymentLink(command) => command.run(&operator(overrides)?)?,
+        Command::Webhook(command) => command.run(&operator(overrides)?)?,
         Command::Reach(arguments) => {
             return reach::run(arguments, &settings(overrides)?, cli.json);
         }

@@ -19,6 +19,7 @@ use crate::{
     mail::Mail,
     replay::ReplayMemory,
     store::{Accounts as _, Company, Sqlite},
+    vault::Vault,
 };
 
 /// An operator at the data directory.
@@ -27,6 +28,8 @@ pub struct Operator {
     pub config: Config,
     /// The database.
     pub store: Sqlite,
+    /// What the at-rest key protects.
+    pub vault: Vault,
     /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Letters to people: the server sends what is written here.
@@ -43,7 +46,7 @@ impl Operator {
     pub fn open(config: Config, json: bool) -> anyhow::Result<Self> {
         let (clock, entropy) = clock::system();
         let data = DataDir::open(&config.data_dir)?;
-        data.at_rest_key(credentials().as_deref(), &*entropy)?;
+        let at_rest = data.at_rest_key(credentials().as_deref(), &*entropy)?;
         data.signing_keys(&*entropy, clock.now())?;
         if !data.had_database() {
             // A server that finds the database made, and no replay memory, must think that it was lost.
@@ -52,7 +55,16 @@ impl Operator {
         let store = data.store()?;
         let now = clock.now();
         let mail = Mail::open(&config, (clock, Arc::clone(&entropy)))?;
-        Ok(Self { config, store, entropy, mail, now, actor: actor(), json })
+        Ok(Self {
+            config,
+            store,
+            vault: Vault::new(*at_rest),
+            entropy,
+            mail,
+            now,
+            actor: actor(),
+            json,
+        })
     }
 
     /// The company with a name or id.

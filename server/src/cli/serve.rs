@@ -19,6 +19,7 @@ use crate::{
     config::{Config, Overrides},
     http,
     serving::{self, tls::Tls},
+    webhooks::sender,
 };
 
 /// How often what has passed its time is removed, and what was noted of accesses is written.
@@ -109,6 +110,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tokio::spawn(sweep(Arc::clone(&app), metrics.clone()));
     tokio::spawn(send_mail(Arc::clone(&app)));
+    let sending = tokio::spawn(sender::run(Arc::clone(&app), stop.clone()));
     if let Some(listener) = metrics_listener {
         let stop = stop.clone();
         let routes = metrics_routes(metrics);
@@ -120,6 +122,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stopping = Arc::clone(&app);
     serving::run(listener, tls, http::router(app), limits, stopped(stop)).await;
     note_accesses(&stopping).await;
+    let _ = sending.await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -191,6 +194,10 @@ async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
         turns.tick().await;
         if let Err(error) = app.store.sweep(app.now()).await {
             tracing::error!(%error, "the store was not swept");
+        }
+        let log_days = app.config.webhooks.log_days;
+        if let Err(error) = app.store.forget_deliveries(app.now() - log_days * 24 * 3_600).await {
+            tracing::error!(%error, "the log of notifications was not swept");
         }
         note_accesses(&app).await;
         app.limits.sweep();

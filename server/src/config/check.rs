@@ -11,6 +11,7 @@ impl Config {
         self.check_listeners()?;
         self.check_brand()?;
         self.mail.check(&self.issuer)?;
+        self.webhooks.check()?;
         self.check_numbers()
     }
 

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod edge;
+pub mod engine;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -24,7 +25,8 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(health::routes())
         .merge(oauth::routes())
         .merge(pages::routes())
-        .merge(partner::routes());
+        .merge(partner::routes())
+        .merge(engine::routes());
     let routes = routes
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")

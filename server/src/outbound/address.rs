@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::destination::{Destination, UrlRefusal};
+use crate::config::Config;
+
 /// What the operator decided.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -16,6 +19,21 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// What the settings say.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            allow: config.outbound.allow.clone(),
+            ports: config.outbound.ports.clone(),
+            loopback: config.issuer_is_loopback(),
+        }
+    }
+
+    /// Says whether a URL is one that could be called, as far as the URL alone tells.
+    pub fn vet(&self, url: &str) -> Result<(), UrlRefusal> {
+        Destination::parse(url, self).map(drop)
+    }
+
     /// Whether `port` of `address` is called; without TLS only this machine is.
     #[must_use]
     pub fn admit(&self, address: IpAddr, port: u16, secure: bool) -> bool {

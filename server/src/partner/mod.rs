@@ -6,5 +6,6 @@ pub mod amount;
 pub mod json;
 pub mod link;
 pub mod members;
+pub mod payment;
 pub mod receipt;
 pub mod subscription;

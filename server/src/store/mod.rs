@@ -14,6 +14,7 @@ mod grants;
 mod partner;
 mod requests;
 mod sqlite;
+mod webhooks;
 
 pub use self::{
     accounts::{Accounts, Company, Membership, Session, User},
@@ -33,6 +34,10 @@ pub use self::{
     },
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
     sqlite::{FILE_NAME as DATABASE, Sqlite},
+    webhooks::{
+        Claim, Due, Fate, NewEndpoint, Notice, Of, PaymentMove, Queued, Settled, Settlement,
+        Webhooks,
+    },
 };
 
 /// Why the store could not do what was asked. Never a matter of what was asked.
@@ -61,11 +66,19 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
 pub trait Store:
-    Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests
+    Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests + Webhooks
 {
 }
 
-impl<T: Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests> Store
-    for T
+impl<T> Store for T where
+    T: Accounts
+        + Applications
+        + Audit
+        + Clients
+        + Connections
+        + Grants
+        + Partner
+        + Requests
+        + Webhooks
 {
 }

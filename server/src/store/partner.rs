@@ -4,11 +4,14 @@ use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
 use super::{Company, Result};
-use crate::partner::{
-    access::TokenNames,
-    link::PaymentLink,
-    receipt::Receipt,
-    subscription::{SealedSecret, Subscription},
+use crate::{
+    partner::{
+        access::TokenNames,
+        link::PaymentLink,
+        receipt::Receipt,
+        subscription::{SealedSecret, Subscription},
+    },
+    webhooks::payload::Seed,
 };
 
 /// Whom an access token was given to, and whose data it opens.
@@ -38,6 +41,8 @@ pub struct KeptReceipt {
 /// A payment link to be stored.
 #[derive(Clone, Debug)]
 pub struct NewLink {
+    /// The event that tells of it.
+    pub event: Seed,
     /// The link.
     pub link: PaymentLink,
     /// Whether the grant must have an active webhook subscription.
@@ -51,6 +56,8 @@ pub struct NewLink {
 /// A payment link as it is to be, decided on the version before it.
 #[derive(Clone, Debug)]
 pub struct LinkChange {
+    /// The event that tells of it.
+    pub event: Seed,
     /// The link, its version counted on.
     pub link: PaymentLink,
     /// Kept with it.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::call::{ATTEMPTS, Call, answer, overtaken, to_bytes};
 use crate::{
-    app::App,
     http::{error::Refusal, extract::Parameters},
     partner::{
         link::{LinkPatch, LinkRequest, LinkView, PaymentLink},
@@ -68,16 +67,18 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
     let body = to_bytes(&Created {
         company_id: &call.holder.company.id,
         ok: true,
-        payment_link: link.view(checkout_base(app)),
+        payment_link: link.view(app.config.checkout_base()),
         payment_request_email_sent: false,
         payment_request_email_error: send_email.then_some("payment_request_email_not_supported"),
     })?;
+    let event = app.event();
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
             return Ok(response);
         }
         let (link, receipt) = (link.clone(), once.receipt(&body));
-        let new = NewLink { link, needs_subscription, receipt, now: app.now() };
+        let event = event.clone();
+        let new = NewLink { event, link, needs_subscription, receipt, now: app.now() };
         let write = app.store.create_payment_link(new).await?;
         let created = || answer(StatusCode::CREATED, body.clone());
         if let Some(response) = call.written(write, created)? {
@@ -93,7 +94,7 @@ pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
     let limit = limit(query.get("limit"))
         .ok_or_else(|| Refusal::invalid_request("limit must be a number from 1 to 100."))?;
     let links = call.app.store.payment_links(&call.holder.grant_id, limit).await?;
-    let base = checkout_base(&call.app);
+    let base = call.app.config.checkout_base();
     let body = to_bytes(&Listed {
         company_id: &call.holder.company.id,
         payment_links: links.iter().map(|link| link.view(base)).collect(),
@@ -104,7 +105,7 @@ pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
 /// `GET payment-links/{uid}`.
 pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
     let link = own_link(&call).await?;
-    let payment_link = link.view(checkout_base(&call.app));
+    let payment_link = link.view(call.app.config.checkout_base());
     let body = to_bytes(&Found { company_id: &call.holder.company.id, payment_link })?;
     Ok(answer(StatusCode::OK, body))
 }
@@ -130,11 +131,11 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
         let body = to_bytes(&Changed {
             company_id: &call.holder.company.id,
             ok: true,
-            payment_link: link.view(checkout_base(app)),
+            payment_link: link.view(app.config.checkout_base()),
             archived: patch.archive.then(archived),
         })?;
         let receipt = once.receipt(&body);
-        let change = LinkChange { link, receipt, now: app.now() };
+        let change = LinkChange { event: app.event(), link, receipt, now: app.now() };
         let write = app.store.change_payment_link(change).await?;
         if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
             return Ok(response);
@@ -164,11 +165,6 @@ async fn own_link(call: &Call) -> Result<PaymentLink, Refusal> {
             "This connection has no payment link of this name.",
         )
     })
-}
-
-/// What the public addresses of payment links begin with.
-fn checkout_base(app: &App) -> &str {
-    app.config.checkout_base.as_deref().unwrap_or(&app.config.issuer).trim_end_matches('/')
 }
 
 /// More than the most is as much as there can be; what is no number is refused.

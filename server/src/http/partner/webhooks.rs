@@ -15,6 +15,7 @@ use crate::{
     },
     store::{SecretChange, SubscriptionChange},
     vault::Purpose,
+    webhooks::secret,
 };
 
 #[derive(Serialize)]
@@ -73,7 +74,7 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
             Some(known) if !request.needs_secret(Some(known)) => {
                 (open(app, &known.secret)?, known.secret.clone())
             }
-            _ => new_secret(app),
+            _ => secret::new(&app.vault, &*app.entropy),
         };
         let id = app.entropy.id("mpwhsub_");
         let subscription = request.clone().apply(known.as_ref(), id, grant_id, sealed, app.now());
@@ -141,17 +142,17 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
         if let Some(response) = once.answered().await? {
             return Ok(response);
         }
-        let (plain, secret) = new_secret(app);
+        let (plain, sealed) = secret::new(&app.vault, &*app.entropy);
         let body = to_bytes(&json!({
             "companyId": company,
-            "webhookSecret": { "secret": plain.expose(), "last4": secret.last4 },
+            "webhookSecret": { "secret": plain.expose(), "last4": sealed.last4 },
         }))?;
         let receipt = once.receipt(&body);
         let change = SecretChange {
             grant_id: call.holder.grant_id.clone(),
             client_id: call.holder.client_id.clone(),
             company_id: call.holder.platform.is_none().then(|| company.clone()),
-            secret,
+            secret: sealed,
             receipt,
             now: app.now(),
         };
@@ -161,14 +162,6 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
         }
     }
     Err(overtaken())
-}
-
-fn new_secret(app: &App) -> (Secret, SealedSecret) {
-    let plain = Secret::new(app.entropy.secret("whsec_"));
-    let text = plain.expose();
-    let sealed = app.vault.seal(Purpose::WebhookSecret, text.as_bytes(), &*app.entropy);
-    let last4 = text[text.len() - 4..].to_owned();
-    (plain, SealedSecret { sealed, last4 })
 }
 
 fn open(app: &App, secret: &SealedSecret) -> Result<Secret, Refusal> {

@@ -16,11 +16,17 @@ use crate::{
     store::{
         Holder, KeptReceipt, LinkChange, NewLink, PartnerWrite, SecretChange, SubscriptionChange,
     },
+    webhooks::payload::Seed,
 };
 
 const ORDER: &str = r#"{"payload":{"amount":"49.90","fiatCurrency":"EUR","title":"Order","metadata":{"n":1.50}},"settlement":{"currency":"USDT"}}"#;
 
-fn link(world: &World, uid: &str, grant_id: &str) -> PaymentLink {
+fn seed(world: &World) -> Seed {
+    // Nobody is told of these, so that they need not differ.
+    Seed { id: format!("event {}", world.now().0), checkout_base: "https://pay.example".to_owned() }
+}
+
+pub fn link(world: &World, uid: &str, grant_id: &str) -> PaymentLink {
     let request = LinkRequest::parse(ORDER, LocalHosts::Refused).expect("a request");
     request.into_link(format!("id {uid}"), uid.to_owned(), grant_id, world.now())
 }
@@ -35,7 +41,7 @@ fn secret(name: &str) -> SealedSecret {
 }
 
 /// The subscription after a request, signed with the secret `name`.
-fn subscription(
+pub fn subscription(
     world: &World,
     known: Option<&Subscription>,
     name: &str,
@@ -59,7 +65,7 @@ fn receipt(world: &World, name: &str) -> KeptReceipt {
 
 impl World {
     /// A connected store of that name; answers its grant.
-    async fn shop(&self, name: &str) -> String {
+    pub async fn shop(&self, name: &str) -> String {
         self.register(name, "key").await;
         self.connected(&format!("family {name}"), name, "acme", "key").await
     }
@@ -71,13 +77,13 @@ impl World {
         needs_subscription: bool,
     ) -> PartnerWrite {
         let receipt = once.map(|name| receipt(self, name));
-        let new = NewLink { link, needs_subscription, receipt, now: self.now() };
+        let new = NewLink { event: seed(self), link, needs_subscription, receipt, now: self.now() };
         self.store.create_payment_link(new).await.expect("decides")
     }
 
     async fn change_link(&self, link: PaymentLink, once: Option<&str>) -> PartnerWrite {
         let receipt = once.map(|name| receipt(self, name));
-        let change = LinkChange { link, receipt, now: self.now() };
+        let change = LinkChange { event: seed(self), link, receipt, now: self.now() };
         self.store.change_payment_link(change).await.expect("decides")
     }
 

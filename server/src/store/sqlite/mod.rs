@@ -19,6 +19,7 @@ mod plans;
 mod recovery;
 mod requests;
 mod schema;
+mod webhooks;
 mod writer;
 
 use std::{

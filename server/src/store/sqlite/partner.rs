@@ -6,6 +6,7 @@ use super::{
     Sqlite,
     columns::{key_opt, time, unreadable},
     grants::standing,
+    webhooks::outbox,
 };
 use crate::{
     partner::{
@@ -20,6 +21,7 @@ use crate::{
         Company, Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, Result,
         SecretChange, StoreError, SubscriptionChange,
     },
+    webhooks::event::EventKind,
 };
 
 pub(super) const HOLDER: &str = concat!(
@@ -124,7 +126,7 @@ impl Partner for Sqlite {
 }
 
 fn create_link(db: &Connection, new: &NewLink) -> Result<PartnerWrite> {
-    let NewLink { link, needs_subscription, receipt, now } = new;
+    let NewLink { event, link, needs_subscription, receipt, now } = new;
     if let Some(hindrance) = hindrance(db, &link.grant_id, receipt.as_ref(), *now)? {
         return Ok(hindrance);
     }
@@ -149,11 +151,12 @@ fn create_link(db: &Connection, new: &NewLink) -> Result<PartnerWrite> {
         link.updated_at.0,
         link.version
     ])?;
+    outbox::tell(db, EventKind::LinkCreated, link, event, *now)?;
     keep(db, &link.grant_id, receipt.as_ref())
 }
 
 fn change_link(db: &Connection, change: &LinkChange) -> Result<PartnerWrite> {
-    let LinkChange { link, receipt, now } = change;
+    let LinkChange { event, link, receipt, now } = change;
     if let Some(hindrance) = hindrance(db, &link.grant_id, receipt.as_ref(), *now)? {
         return Ok(hindrance);
     }
@@ -173,6 +176,11 @@ fn change_link(db: &Connection, change: &LinkChange) -> Result<PartnerWrite> {
     if changed == 0 {
         return Ok(PartnerWrite::Raced);
     }
+    let kind = match link.status {
+        LinkStatus::Active => EventKind::LinkUpdated,
+        LinkStatus::Archived => EventKind::LinkArchived,
+    };
+    outbox::tell(db, kind, link, event, *now)?;
     keep(db, &link.grant_id, receipt.as_ref())
 }
 
@@ -187,7 +195,9 @@ fn change_subscription(db: &Connection, change: &SubscriptionChange) -> Result<P
          updated_at, version, grant_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (grant_id) DO NOTHING"
     } else {
         "UPDATE webhook_subscription SET url = ?2, events = ?3, active = ?4, description = ?5, metadata = ?6, secret = ?7,
-         secret_last4 = ?8, created_at = ?9, updated_at = ?10, version = ?11
+         secret_last4 = ?8, created_at = ?9, updated_at = ?10, version = ?11, failing_since = NULL, disabled_reason = NULL,
+         previous_secret = CASE WHEN secret = ?7 THEN previous_secret END,
+         previous_until = CASE WHEN secret = ?7 THEN previous_until END
          WHERE id = ?1 AND grant_id = ?12 AND version = ?11 - 1"
     };
     let changed = db.prepare_cached(sql)?.execute(params![
@@ -216,7 +226,8 @@ fn change_secret(db: &Connection, change: &SecretChange) -> Result<PartnerWrite>
         return Ok(hindrance);
     }
     let sql = "INSERT INTO webhook_secret (client_id, company_id, secret, secret_last4, rotated_at) VALUES (?, ?, ?, ?, ?)
-               ON CONFLICT DO UPDATE SET secret = excluded.secret, secret_last4 = excluded.secret_last4, rotated_at = excluded.rotated_at";
+               ON CONFLICT DO UPDATE SET secret = excluded.secret, secret_last4 = excluded.secret_last4, rotated_at = excluded.rotated_at,
+               previous_secret = NULL, previous_until = NULL";
     let company_id = company_id.as_deref().unwrap_or_default();
     db.prepare_cached(sql)?.execute(params![
         client_id,

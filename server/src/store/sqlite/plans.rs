@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{applications, audit, clients, connections, ends, grants, partner, schema};
+use super::{applications, audit, clients, connections, ends, grants, partner, schema, webhooks};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -17,7 +17,9 @@ fn check(db: &Connection, sql: &str) {
         .expect("a plan");
     assert!(!steps.is_empty());
     for step in &steps {
-        assert!(!step.starts_with("SCAN"), "{sql}\n{steps:#?}");
+        // The view's own rows, which its parts have searched.
+        let view = step == "SCAN endpoint";
+        assert!(view || !step.starts_with("SCAN"), "{sql}\n{steps:#?}");
     }
 }
 
@@ -49,6 +51,16 @@ fn no_table_is_read_whole() {
         grants::SETTLE,
         grants::STANDING,
         partner::HOLDER,
+        webhooks::APPLICATIONS,
+        webhooks::BY_ID,
+        webhooks::DUE,
+        webhooks::NEXT,
+        webhooks::OF_CLIENT,
+        webhooks::OF_ENDPOINT,
+        webhooks::OF_GRANT,
+        webhooks::OLD,
+        webhooks::SUBSCRIBED,
+        webhooks::WAITS_BEFORE,
         &format!("{} WHERE client.id = ?", clients::SELECT),
         &format!("{} WHERE installation.identity = ?", clients::SELECT),
         "SELECT id FROM grants WHERE client_id = ? AND company_id = ? AND revoked_at IS NULL",

@@ -1,0 +1,130 @@
+mod endpoints;
+mod log;
+mod manual;
+pub(super) mod outbox;
+mod settle;
+
+use async_trait::async_trait;
+use counterfoil_protocol::UnixTime;
+
+use super::Sqlite;
+use crate::{
+    audit::Actor,
+    partner::subscription::SealedSecret,
+    store::{
+        Claim, Due, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result, Settled,
+        Settlement, Webhooks,
+    },
+    webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
+};
+
+#[cfg(test)]
+pub(super) use self::{
+    endpoints::BY_ID,
+    log::{OF_CLIENT, OF_ENDPOINT, OF_GRANT, OLD},
+    outbox::{APPLICATIONS, DUE, SUBSCRIBED, WAITS_BEFORE},
+    settle::NEXT,
+};
+
+#[async_trait]
+impl Webhooks for Sqlite {
+    async fn move_payment(&self, change: PaymentMove) -> Result<PartnerWrite> {
+        self.write(move |db| outbox::move_payment(db, &change)).await
+    }
+
+    async fn is_anything_due(&self, now: UnixTime) -> Result<bool> {
+        self.read(|db| Ok(db.prepare_cached(outbox::DUE)?.exists([now.0])?))
+    }
+
+    async fn claim_deliveries(&self, claim: Claim) -> Result<Vec<Due>> {
+        self.write(move |db| outbox::claim(db, claim)).await
+    }
+
+    async fn settle_delivery(&self, settlement: Settlement) -> Result<Settled> {
+        self.write(move |db| settle::settle(db, &settlement)).await
+    }
+
+    async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>> {
+        self.read(|db| endpoints::all(db, company_id))
+    }
+
+    async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>> {
+        self.read(|db| endpoints::one(db, id))
+    }
+
+    async fn add_endpoint(&self, new: NewEndpoint, actor: &Actor) -> Result<bool> {
+        let actor = actor.clone();
+        self.write(move |db| endpoints::add(db, &new, &actor)).await
+    }
+
+    async fn switch_endpoint(
+        &self,
+        id: &str,
+        active: bool,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<bool> {
+        let (id, actor) = (id.to_owned(), actor.clone());
+        self.write(move |db| endpoints::switch(db, &id, active, &actor, now)).await
+    }
+
+    async fn rotate_endpoint_secret(
+        &self,
+        id: &str,
+        secret: SealedSecret,
+        overlap_until: UnixTime,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<bool> {
+        let (id, actor) = (id.to_owned(), actor.clone());
+        self.write(move |db| endpoints::rotate(db, &id, &secret, overlap_until, (&actor, now)))
+            .await
+    }
+
+    async fn test_endpoint(
+        &self,
+        id: &str,
+        event: Seed,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Queued> {
+        let (id, actor) = (id.to_owned(), actor.clone());
+        self.write(move |db| manual::test(db, &id, &event, &actor, now)).await
+    }
+
+    async fn retry_delivery(
+        &self,
+        id: &str,
+        event: Seed,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Queued> {
+        let (id, actor) = (id.to_owned(), actor.clone());
+        self.write(move |db| manual::retry(db, &id, &event, &actor, now)).await
+    }
+
+    async fn deliveries(
+        &self,
+        of: Of<'_>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.read(|db| log::list(db, of, before, limit))
+    }
+
+    async fn delivery(&self, id: &str) -> Result<Option<Delivery>> {
+        self.read(|db| log::one(db, id))
+    }
+
+    async fn forget_deliveries(&self, before: UnixTime) -> Result<usize> {
+        self.write(move |db| log::forget(db, before)).await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>> {
+        self.read(log::notices)
+    }
+
+    async fn notice_told(&self, id: i64, now: UnixTime) -> Result<()> {
+        self.write(move |db| log::notice_told(db, id, now)).await
+    }
+}

@@ -1,0 +1,247 @@
+//! The outbox of notifications, their endpoints and their log.
+
+use async_trait::async_trait;
+use counterfoil_protocol::UnixTime;
+
+use super::{PartnerWrite, Result};
+use crate::{
+    audit::Actor,
+    partner::{link::PaymentLink, subscription::SealedSecret},
+    webhooks::{
+        endpoint::{Endpoint, Origin},
+        event::Patterns,
+        log::{Attempt, Delivery},
+        payload::Seed,
+    },
+};
+
+/// A payment that moved: the link as it is to be, decided on the version before it, and the event that tells of it.
+#[derive(Clone, Debug)]
+pub struct PaymentMove {
+    /// The link.
+    pub link: PaymentLink,
+    /// The event.
+    pub event: Seed,
+    /// The person who reported it; nobody when it was the engine, whose reports are no matter for the audit trail.
+    pub actor: Option<Actor>,
+    /// The time now.
+    pub now: UnixTime,
+}
+
+/// How much is claimed at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The time now.
+    pub now: UnixTime,
+    /// Until when nobody else may take them.
+    pub until: UnixTime,
+    /// The most of them.
+    pub most: u32,
+    /// The most that may be under way to one endpoint, those claimed before counted.
+    pub per_endpoint: u32,
+}
+
+/// A delivery that is the caller's to send.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Its place in the outbox.
+    pub position: i64,
+    /// Its name.
+    pub id: String,
+    /// The name that its attempts share.
+    pub group_id: String,
+    /// The event's name.
+    pub event: String,
+    /// Why it is sent.
+    pub origin: Origin,
+    /// The body but for its `deliveryId`.
+    pub body: String,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// Where to; nothing when the endpoint is gone.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// What came of a claimed delivery.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Its place in the outbox.
+    pub position: i64,
+    /// Attempts before this one: another sender may have had one meanwhile.
+    pub attempts: u32,
+    /// The attempt, if one was made.
+    pub attempt: Option<Attempt>,
+    /// What is to become of it.
+    pub fate: Fate,
+    /// The endpoint is disabled if it has taken nothing since before this.
+    pub hopeless_before: UnixTime,
+    /// The time now.
+    pub now: UnixTime,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It was taken.
+    Delivered,
+    /// It is tried again then.
+    Again(UnixTime),
+    /// It is not tried again by itself, for this reason.
+    GivenUp(&'static str),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Settled {
+    /// Written.
+    Done,
+    /// Written, and its endpoint was disabled: it had failed for too long.
+    EndpointDisabled,
+    /// Another sender was faster; nothing was written.
+    Lost,
+}
+
+/// Whose deliveries or endpoints.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    /// One endpoint's.
+    Endpoint(&'a str),
+    /// One connection's.
+    Grant(&'a str),
+    /// One client's.
+    Client(&'a str),
+}
+
+/// A new endpoint of an application.
+#[derive(Clone, Debug)]
+pub struct NewEndpoint {
+    /// Its name.
+    pub id: String,
+    /// The application.
+    pub client_id: String,
+    /// The address.
+    pub url: String,
+    /// Which events.
+    pub events: Patterns,
+    /// For people.
+    pub description: String,
+    /// What signs.
+    pub secret: SealedSecret,
+    /// The time now.
+    pub now: UnixTime,
+}
+
+/// What became of something that was to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Queued {
+    /// It is in the outbox, under this name.
+    As(String),
+    /// There is no such endpoint or delivery, or nothing can sign for it.
+    Unknown,
+    /// Nothing may be sent there, for this reason.
+    Closed(&'static str),
+    /// It waits already.
+    Waits,
+}
+
+/// What the people of a company must be told: an endpoint of theirs was disabled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notice {
+    /// Its place.
+    pub id: i64,
+    /// When it was disabled.
+    pub at: UnixTime,
+    /// The company's name.
+    pub company: String,
+    /// The endpoint.
+    pub endpoint_id: String,
+    /// Its address.
+    pub url: String,
+    /// Since when it took nothing.
+    pub failing_since: UnixTime,
+    /// The addresses of the people who look after it.
+    pub people: Vec<String>,
+}
+
+/// Operations of notifications.
+#[async_trait]
+pub trait Webhooks: Send + Sync {
+    /// Moves a payment and writes what tells of it.
+    async fn move_payment(&self, change: PaymentMove) -> Result<PartnerWrite>;
+
+    /// Whether anything is due.
+    async fn is_anything_due(&self, now: UnixTime) -> Result<bool>;
+
+    /// Takes what is due, the longest due first. Of one endpoint and link only the first that waits is ever due.
+    async fn claim_deliveries(&self, claim: Claim) -> Result<Vec<Due>>;
+
+    /// Writes what came of a claimed delivery. What waited for it becomes due when it has ended.
+    async fn settle_delivery(&self, settlement: Settlement) -> Result<Settled>;
+
+    /// The endpoints of a company's people, oldest first; or of everybody.
+    async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>>;
+
+    /// One endpoint.
+    async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>>;
+
+    /// Adds an endpoint to an application. False when there is no such application.
+    async fn add_endpoint(&self, new: NewEndpoint, actor: &Actor) -> Result<bool>;
+
+    /// Enables or disables an endpoint. False when there is none.
+    async fn switch_endpoint(
+        &self,
+        id: &str,
+        active: bool,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<bool>;
+
+    /// Gives an endpoint another secret; the one before signs as well until `overlap_until`. An address that links name
+    /// shares its secret with all such addresses of its client. False when there is no such endpoint.
+    async fn rotate_endpoint_secret(
+        &self,
+        id: &str,
+        secret: SealedSecret,
+        overlap_until: UnixTime,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<bool>;
+
+    /// Writes a test for an endpoint, which may be disabled.
+    async fn test_endpoint(
+        &self,
+        id: &str,
+        event: Seed,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Queued>;
+
+    /// Writes a delivery that has ended once more, under another name, behind what waits.
+    async fn retry_delivery(
+        &self,
+        id: &str,
+        event: Seed,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Queued>;
+
+    /// Deliveries before a place, newest first.
+    async fn deliveries(
+        &self,
+        of: Of<'_>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>>;
+
+    /// One delivery with its attempts.
+    async fn delivery(&self, id: &str) -> Result<Option<Delivery>>;
+
+    /// Forgets deliveries that ended before a time. Says how many.
+    async fn forget_deliveries(&self, before: UnixTime) -> Result<usize>;
+
+    /// Notices that nobody was told yet.
+    async fn notices(&self) -> Result<Vec<Notice>>;
+
+    /// A notice was told.
+    async fn notice_told(&self, id: i64, now: UnixTime) -> Result<()>;
+}
