@@ -21,5 +21,8 @@ CREATE TABLE audit (
     hash BLOB NOT NULL
 ) STRICT;
 
+-- Ended families are forgotten in time. Those that stand are not in it, so refreshes leave it alone.
+CREATE INDEX family_by_end ON family (revoked_at) WHERE revoked_at IS NOT NULL;
+
 CREATE INDEX audit_by_client ON audit (client_id, id) WHERE client_id IS NOT NULL;
 CREATE INDEX audit_by_company ON audit (company_id, id) WHERE company_id IS NOT NULL;

@@ -9,6 +9,7 @@
 //! ```
 
 mod chain;
+mod head;
 
 use std::fmt;
 
@@ -18,11 +19,20 @@ use counterfoil_protocol::{
 };
 use serde_json::json;
 
-pub use self::chain::{Broken, Chain};
+pub use self::{
+    chain::{Broken, Chain},
+    head::Head,
+};
 
 /// The event by which the beginning of the trail was cut off. Its `subject` is the last id that was cut, its `detail`
 /// that record's hash, in hexadecimal digits.
 pub const CUT: &str = "audit_cut";
+
+/// The last words of events that ended something: what a restored backup brings back to life.
+const ENDINGS: [&str; 10] = [
+    "changed", "closed", "deleted", "disabled", "ended", "released", "removed", "reset", "revoked",
+    "rotated",
+];
 
 /// Whoever did something.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -143,6 +153,12 @@ impl AuditRecord {
         };
         record.hash = record.true_hash();
         record
+    }
+
+    /// Whether it ended something: access, a key, a secret, a place in a company.
+    #[must_use]
+    pub fn is_an_end(&self) -> bool {
+        self.event.rsplit('_').next().is_some_and(|word| ENDINGS.contains(&word))
     }
 
     /// What its hash must be, for what it says.

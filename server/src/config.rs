@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod mail;
+mod retention;
 mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     load::{Overrides, load},
     mail::{Mail, MailTls},
+    retention::Retention,
     webhooks::{Engine, Webhooks},
 };
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub mail: Mail,
     /// How long things live, in seconds.
     pub lifetimes: Lifetimes,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// How much of anything is taken.
     pub limits: Limits,
     /// How notifications are sent.
@@ -177,6 +181,7 @@ impl Default for Config {
             brand: Brand::default(),
             mail: Mail::default(),
             lifetimes: Lifetimes::default(),
+            retention: Retention::default(),
             limits: Limits::default(),
             webhooks: Webhooks::default(),
             engine: Engine::default(),

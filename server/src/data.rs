@@ -124,14 +124,10 @@ impl DataDir {
         entropy: &dyn Entropy,
     ) -> Result<AtRestKey, DataError> {
         let path = self.keys_directory().join(AT_REST_KEY);
-        let kept = read_key(&path)?;
-        let credential = credentials.map(|directory| directory.join(AT_REST_CREDENTIAL));
-        let credential = credential.map(|path| read_key(&path)).transpose()?.flatten();
-        match (credential, kept) {
-            (Some(given), Some(kept)) if given != kept => Err(DataError::TwoKeys(path)),
-            (Some(key), _) | (None, Some(key)) => Ok(key),
-            (None, None) if self.had_database => Err(DataError::KeyLost(path)),
-            (None, None) => {
+        match self.known_at_rest_key(credentials)? {
+            Some(key) => Ok(key),
+            None if self.had_database => Err(DataError::KeyLost(path)),
+            None => {
                 let key = Zeroizing::new(entropy.bytes::<KEY_LENGTH>());
                 let text = Zeroizing::new(base64url(key.as_slice()));
                 files::create_private(&path, text.as_bytes())
@@ -140,6 +136,27 @@ impl DataDir {
                 read_key(&path)?.ok_or(DataError::KeyLost(path))
             }
         }
+    }
+
+    /// The at-rest key: the credential, or the file; nothing when there is neither.
+    pub fn known_at_rest_key(
+        &self,
+        credentials: Option<&Path>,
+    ) -> Result<Option<AtRestKey>, DataError> {
+        let path = self.keys_directory().join(AT_REST_KEY);
+        let kept = read_key(&path)?;
+        let credential = credentials.map(|directory| directory.join(AT_REST_CREDENTIAL));
+        let credential = credential.map(|path| read_key(&path)).transpose()?.flatten();
+        match (credential, kept) {
+            (Some(given), Some(kept)) if given != kept => Err(DataError::TwoKeys(path)),
+            (credential, kept) => Ok(credential.or(kept)),
+        }
+    }
+
+    /// Whether there are signing keys.
+    #[must_use]
+    pub fn has_signing_keys(&self) -> bool {
+        self.keys_directory().join(keys::INDEX).exists()
     }
 
     /// The signing keys; the first are made here.

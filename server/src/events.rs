@@ -4,7 +4,7 @@
 
 use counterfoil_protocol::jwk::Thumbprint;
 use metrics::counter;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::oauth::grant::EndReason;
 
@@ -110,6 +110,12 @@ pub fn mail_sent() {
 pub fn mail_given_up(reason: &'static str) {
     counter!("counterfoil_mail_given_up_total", "reason" => reason).increment(1);
     warn!(event = "mail_given_up", reason);
+}
+
+/// The audit trail does not have the end that it had, or its head cannot be kept.
+pub fn audit_trail_doubtful(error: &dyn std::fmt::Display) {
+    counter!(EVENTS, "event" => "audit_trail_doubtful").increment(1);
+    error!(event = "audit_trail_doubtful", %error);
 }
 
 /// A rate limit was reached.

@@ -2,6 +2,7 @@
 
 mod app;
 mod audit;
+mod backup;
 mod cli;
 mod clock;
 mod config;
@@ -28,6 +29,7 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tidy;
+mod trail;
 mod vault;
 mod webhooks;
 

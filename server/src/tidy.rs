@@ -87,7 +87,7 @@ const BANS: [Ban; 6] = [
 
 /// Which modules of the crate a folder may name. Everything else is further out.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("server/src/audit", &["audit"]),
+    ("server/src/audit", &["audit", "vault"]),
     ("server/src/people/", &["people"]),
     ("server/src/oauth/", &["oauth", "vault"]),
     ("server/src/outbound/", &["clock", "config", "outbound"]),

@@ -57,6 +57,7 @@ pub struct Vault {
     refresh_token: hmac::Key,
     csrf: hmac::Key,
     nonce: hmac::Key,
+    operations: hmac::Key,
 }
 
 impl Vault {
@@ -69,6 +70,7 @@ impl Vault {
             refresh_token: mac_key(b"counterfoil mac refresh-token v1"),
             csrf: mac_key(b"counterfoil mac csrf v1"),
             nonce: mac_key(b"counterfoil mac nonce v1"),
+            operations: mac_key(b"counterfoil mac operations v1"),
             at_rest: Zeroizing::new(at_rest),
         }
     }
@@ -89,6 +91,12 @@ impl Vault {
     #[must_use]
     pub fn nonce_key(&self) -> &hmac::Key {
         &self.nonce
+    }
+
+    /// The key that marks what an operator keeps outside the database: the head of the audit trail, a backup's list.
+    #[must_use]
+    pub fn operations_key(&self) -> &hmac::Key {
+        &self.operations
     }
 
     /// Seals with the at-rest key: for what the server itself must be able to read again.

@@ -123,3 +123,19 @@ fn a_beginning_that_was_cut_off_must_be_accounted_for() {
     assert_eq!(walk(&with(account("3", &cut.hash))), Err(Broken::Beheaded { id: 5 }));
     assert_eq!(walk(&with(account("4", &rest_hash))), Err(Broken::Beheaded { id: 5 }));
 }
+
+#[test]
+fn events_that_end_something() {
+    let is_an_end = |event: &str| {
+        AuditRecord::of(&AuditEvent::new(UnixTime(0), event, &Actor::System), 1, [0; 32])
+            .is_an_end()
+    };
+    for end in
+        ["reset", "released", "grant_ended", "company_closed", "user_disabled", "key_rotated"]
+    {
+        assert!(is_an_end(end), "{end}");
+    }
+    for other in ["approved", "recovered", "code_redeemed", "adopted", "audit_cut", "backed_up"] {
+        assert!(!is_an_end(other), "{other}");
+    }
+}

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::operator::{self, Operator, moment};
 use crate::{
-    audit::{AuditRecord, Broken, Chain},
+    audit::{AuditRecord, Broken, Chain, Head},
     store::{Accounts as _, Audit as _, AuditQuery},
+    trail,
 };
 
 /// Records that are read at a time.
@@ -37,7 +38,11 @@ pub enum Command {
         which: Which,
     },
     /// Walks the whole chain and says whether anything was changed, taken out or put in.
-    Verify,
+    Verify {
+        /// A record that was kept elsewhere, as an earlier `verify` answered it: the chain must still have it.
+        #[arg(long, value_name = "ID:HASH", value_parser = remembered)]
+        remembered: Option<(i64, [u8; 32])>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -67,7 +72,7 @@ impl Command {
                     let out = BufWriter::new(io::stdout().lock());
                     export(operator, &which.query(operator).await?, out).await?;
                 }
-                Self::Verify => return verify(operator).await,
+                Self::Verify { remembered } => return verify(operator, remembered).await,
             }
             Ok(ExitCode::SUCCESS)
         })?
@@ -117,15 +122,28 @@ async fn export(
     out.flush().context("cannot write the trail")
 }
 
-async fn verify(operator: &Operator) -> anyhow::Result<ExitCode> {
+async fn verify(
+    operator: &Operator,
+    remembered: Option<(i64, [u8; 32])>,
+) -> anyhow::Result<ExitCode> {
     let chain = match walk(operator).await? {
         Ok(chain) => chain,
-        Err(broken) => return refuse(operator, &broken),
+        Err(broken) => return refuse(operator, Some(broken.record()), &broken),
     };
     let last = match chain.end() {
         Ok(last) => last,
-        Err(broken) => return refuse(operator, &broken),
+        Err(broken) => return refuse(operator, Some(broken.record()), &broken),
     };
+    let head = match trail::kept(&operator.config.data_dir, &operator.vault) {
+        Ok(head) => head,
+        Err(error) => return refuse(operator, None, &error),
+    };
+    let remembered = remembered.map(|(id, hash)| Head::of(id, &hash, operator.now));
+    for head in head.iter().chain(&remembered) {
+        if let Err(error) = trail::compare(&operator.store, head).await {
+            return refuse(operator, Some(head.id), &error);
+        }
+    }
     let (id, hash) = last.unwrap_or_default();
     let text = format!(
         "the trail is whole: {} records, from {} to {id}; the last has the hash {}",
@@ -135,13 +153,25 @@ async fn verify(operator: &Operator) -> anyhow::Result<ExitCode> {
     );
     let value = json!({
         "ok": true, "records": chain.seen(), "first": chain.first(), "last": id, "hash": hex(&hash),
+        "head": head.as_ref().map(|head| head.id),
     });
-    operator.answer(&value, &text)?;
+    let said = match &head {
+        Some(head) => {
+            format!("the server wrote down record {} at {}", head.id, moment(head.at))
+        }
+        None => "the server has written down no last record yet, so a missing end would not show"
+            .to_owned(),
+    };
+    operator.answer(&value, &format!("{text}\n{said}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn refuse(operator: &Operator, broken: &Broken) -> anyhow::Result<ExitCode> {
-    let value = json!({ "ok": false, "record": broken.record(), "message": broken.to_string() });
+fn refuse(
+    operator: &Operator,
+    record: Option<i64>,
+    broken: &dyn std::error::Error,
+) -> anyhow::Result<ExitCode> {
+    let value = json!({ "ok": false, "record": record, "message": broken.to_string() });
     operator.answer(&value, &format!("the trail is BROKEN: {broken}"))?;
     Ok(ExitCode::FAILURE)
 }
@@ -188,9 +218,34 @@ fn time(text: &str) -> Result<UnixTime, String> {
     })
 }
 
+/// A record's id and hash.
+fn remembered(text: &str) -> Result<(i64, [u8; 32]), String> {
+    let wrong = || "write ID:HASH, as verify answers `last` and `hash`".to_owned();
+    let (id, digits) = text.split_once(':').ok_or_else(wrong)?;
+    let id = id.parse::<i64>().ok().filter(|id| *id > 0).ok_or_else(wrong)?;
+    let mut hash = [0; 32];
+    if digits.len() != 64 || !digits.is_ascii() {
+        return Err(wrong());
+    }
+    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok((id, hash))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_remembered() {
+        let digits = "0f".repeat(32);
+        assert_eq!(remembered(&format!("7:{digits}")), Ok((7, [15; 32])));
+        for bad in ["", "7", "7:", &digits, &format!("0:{digits}"), &format!("7:{}é", &digits[2..])]
+        {
+            assert!(remembered(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times() {

@@ -3,6 +3,7 @@
 
 mod app;
 mod audit;
+mod backup;
 mod check;
 mod company;
 mod installation;
@@ -84,6 +85,10 @@ enum Command {
     /// The audit trail: who did what, when.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Writes a backup while the server runs.
+    Backup(backup::Backup),
+    /// Puts a backup in its place, and says which revocations that undoes.
+    Restore(backup::Restore),
     /// Looks at settings, files, keys and database, and says what to do.
     Check(serve::Arguments),
 }
@@ -130,6 +135,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             arguments.give(&mut overrides);
             return check::run(settings(overrides), cli.json);
         }
+        Command::Backup(backup) => backup.run(&operator(overrides)?)?,
+        Command::Restore(restore) => restore.run(&settings(overrides)?, cli.json)?,
     }
     Ok(ExitCode::SUCCESS)
 }

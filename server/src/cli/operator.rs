@@ -28,14 +28,14 @@ pub struct Operator {
     pub config: Config,
     /// The database.
     pub store: Sqlite,
-    /// What the at-rest key protects.
-    pub vault: Vault,
     /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Letters to people: the server sends what is written here.
     pub mail: Mail,
     /// The time of the command.
     pub now: UnixTime,
+    /// What the at-rest key protects.
+    pub vault: Vault,
     /// Who runs it, for the audit trail.
     pub actor: Actor,
     json: bool,
@@ -84,10 +84,10 @@ impl Operator {
 
 /// Who runs the command, as the environment has it: before `sudo`, if that was used. Who may run commands on the data may
 /// say anything here; it is for those who work together.
-fn actor() -> Actor {
+pub fn actor() -> Actor {
     let named = |variable| std::env::var(variable).ok().filter(|name: &String| plain(name));
     let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
-    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    let uid = || format!("uid-{}", rustix::process::getuid().as_raw());
     Actor::Operator(name.unwrap_or_else(uid))
 }
 

@@ -16,9 +16,11 @@ use tokio::{
 use crate::{
     app::App,
     clock,
-    config::{Config, Overrides},
-    http,
+    config::{Config, Overrides, Retention},
+    events, http,
     serving::{self, tls::Tls},
+    store::StoreError,
+    trail,
     webhooks::sender,
 };
 
@@ -200,7 +202,27 @@ async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
             tracing::error!(%error, "the log of notifications was not swept");
         }
         note_accesses(&app).await;
+        if let Err(error) = forget(&app).await {
+            tracing::error!(%error, "what is too old was not removed");
+        }
+        if let Err(error) =
+            trail::keep(&app.config.data_dir, &app.vault, &*app.store, app.now()).await
+        {
+            events::audit_trail_doubtful(&error);
+        }
         app.limits.sweep();
         metrics.run_upkeep();
     }
+}
+
+/// Removes what is kept no longer, as `[retention]` says.
+async fn forget(app: &App) -> Result<(), StoreError> {
+    let (now, retention) = (app.now(), &app.config.retention);
+    if let Some(before) = Retention::before(retention.audit_days, now) {
+        app.store.cut_audit(before, now).await?;
+    }
+    if let Some(before) = Retention::before(retention.ended_families_days, now) {
+        app.store.forget_ended(before).await?;
+    }
+    Ok(())
 }

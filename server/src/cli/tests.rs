@@ -56,6 +56,8 @@ fn every_command_that_scripts_hold_on_to() {
         "audit list --client mco_app_x --limit 10 --before 7",
         "audit export --company Shop --since 2026-01-31 --until 2026-02-01T00:00:00Z",
         "audit verify",
+        "backup --to b --with-keys",
+        "restore --from b --force",
         "check",
     ] {
         parse(&line.split(' ').collect::<Vec<_>>()).map(drop).expect(line);

@@ -45,7 +45,7 @@ macro_rules! every_story {
             $fresh;
             accounts: closed_companies, companies, people, sessions;
             applications: changes, changes_of_many, deletions, deletions_against_approvals, limits, lists, pictures, secrets;
-            audit: actors, audit_of_two_writers, audit_of_what_failed, audit_pages;
+            audit: actors, audit_cuts, audit_of_two_writers, audit_of_what_failed, audit_pages;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
             connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses;
@@ -53,7 +53,7 @@ macro_rules! every_story {
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,
                 by_revoked_access, of_another_grant, of_own_grants;
-            grants: connected_companies, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
+            grants: connected_companies, ended_families, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
                 redemptions, redemptions_refused, reuses, rotations, rotations_refused,
                 sole_clients_have_one_family, untouched_until_used;
             key_rotations: against_recoveries_and_approvals, against_refreshes, of_many, refused, rotated,

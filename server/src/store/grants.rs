@@ -153,6 +153,9 @@ pub trait Grants: Send + Sync {
         now: UnixTime,
     ) -> Result<()>;
 
+    /// Forgets families that ended before a time, but those whose reuse the merchant has not approved over yet.
+    async fn forget_ended(&self, before: UnixTime) -> Result<()>;
+
     /// Finds a grant, whatever became of it.
     #[cfg(test)]
     async fn grant(&self, id: &str) -> Result<Option<Grant>>;

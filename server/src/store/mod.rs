@@ -19,7 +19,7 @@ mod webhooks;
 pub use self::{
     accounts::{Accounts, Company, Membership, Session, User},
     applications::{AddedApp, AppChange, Applications, Changed, Edit, Picture},
-    audit::{Audit, AuditQuery},
+    audit::{Audit, AuditQuery, Deed},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
     connections::{
         Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
@@ -33,7 +33,7 @@ pub use self::{
         SubscriptionChange,
     },
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
-    sqlite::{FILE_NAME as DATABASE, Sqlite},
+    sqlite::{FILE_NAME as DATABASE, Frozen, Sqlite},
     webhooks::{
         Claim, Due, Fate, NewEndpoint, Notice, Of, PaymentMove, Queued, Settled, Settlement,
         Webhooks,

@@ -4,7 +4,7 @@ use super::world::{ROUNDS, World, race};
 use crate::{
     audit::{Actor, AuditRecord, Broken, Chain},
     oauth::grant::EndReason,
-    store::AuditQuery,
+    store::{AuditQuery, Deed},
 };
 
 async fn all(world: &World, query: &AuditQuery) -> Vec<AuditRecord> {
@@ -117,4 +117,38 @@ pub async fn audit_of_what_failed(world: World) {
     assert_eq!(walked(&world).await, Ok(0));
     world.connected("family", "shop", "acme", "key").await;
     assert_eq!(walked(&world).await, Ok(2));
+}
+
+/// The beginning may go, once a day, and the rest shows it.
+pub async fn audit_cuts(world: World) {
+    const DAY: i64 = 24 * 3600;
+    let note = async |event| {
+        let deed = Deed {
+            at: world.now(),
+            event,
+            actor: Actor::System,
+            subject: Some("of it".to_owned()),
+            detail: "why".to_owned(),
+        };
+        world.store.note_deed(deed).await.expect("notes");
+    };
+    let cut = async |before| world.store.cut_audit(before, world.now()).await.expect("cuts");
+    let start = world.now();
+    assert_eq!(cut(start).await, 0);
+    for event in ["one", "two", "three"] {
+        note(event).await;
+        world.advance(DAY);
+    }
+    assert_eq!(cut(start + DAY).await, 0, "not a day older");
+    assert_eq!(cut(start + DAY + 1).await, 2);
+    assert_eq!(cut(start + DAY + 1).await, 0);
+    assert_eq!(walked(&world).await, Ok(4));
+    let rest = all(&world, &AuditQuery::default()).await;
+    assert_eq!(words(&rest), ["three by system", "audit_cut by system"]);
+    assert_eq!((rest[0].subject.as_deref(), &*rest[0].detail), (Some("of it"), "why"));
+    world.advance(10 * DAY);
+    assert_eq!(cut(world.now()).await, 2, "all of it");
+    assert_eq!(words(&all(&world, &AuditQuery::default()).await), ["audit_cut by system"]);
+    note("four").await;
+    assert_eq!(walked(&world).await, Ok(6));
 }

@@ -346,3 +346,24 @@ pub async fn recovery_leaves_a_pending_approval(world: World) {
     assert!(world.is_good(&bolt, "next").await);
     assert!(!world.is_good(&acme, "recovered").await);
 }
+
+/// Families that ended are forgotten in time, and not those whose reuse still counts.
+pub async fn ended_families(world: World) {
+    world.register("shop", "key").await;
+    let grant = world.connected("revoked", "shop", "acme", "key").await;
+    world.end_family("revoked", EndReason::Revoked).await;
+    world.connected("reused", "shop", "acme", "key").await;
+    world.end_family("reused", EndReason::RefreshReuse).await;
+    world.advance(1);
+    let known =
+        async |name: &str| world.store.family(&family_id(name)).await.expect("reads").is_some();
+    let forget = async |before| world.store.forget_ended(before).await.expect("forgets");
+    forget(world.now() - 1).await;
+    assert!(known("revoked").await && known("reused").await);
+    forget(world.now()).await;
+    assert!(!known("revoked").await && known("reused").await);
+    assert_eq!(world.connected("standing", "shop", "acme", "key").await, grant);
+    forget(world.now()).await;
+    assert!(!known("reused").await && known("standing").await);
+    assert!(world.is_good(&grant, "standing").await);
+}

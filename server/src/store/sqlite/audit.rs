@@ -4,16 +4,25 @@
 //! and an operator's command cannot both follow the same record.
 
 use async_trait::async_trait;
-use counterfoil_protocol::UnixTime;
+use counterfoil_protocol::{UnixTime, encoding::hex};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{Sqlite, columns::time};
 use crate::{
-    audit::{Actor, AuditEvent, AuditRecord},
-    store::{Audit, AuditQuery, Result},
+    audit::{Actor, AuditEvent, AuditRecord, CUT},
+    store::{Audit, AuditQuery, Deed, Result},
 };
 
-const LAST: &str = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+pub(super) const LAST: &str = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+
+const OLDEST: &str = "SELECT id, at FROM audit ORDER BY id LIMIT 1";
+
+/// The first record from a time on, looked for from the oldest on.
+pub(super) const FIRST_SINCE: &str =
+    "SELECT id FROM audit WHERE id >= ? AND at >= ? ORDER BY id LIMIT 1";
+
+/// The most records that one write cuts off: everybody else's writes wait behind it.
+const MAX_CUT: i64 = 20_000;
 
 const INSERT: &str =
     "INSERT INTO audit (id, at, event, actor, client_id, company_id, subject, detail, previous, hash)
@@ -102,8 +111,43 @@ pub(super) fn take_over(db: &Connection) -> Result<()> {
     Ok(db.execute_batch("DROP TABLE audit_before")?)
 }
 
+/// Cuts off the records before `before`, and notes it: the record of the cut holds the hash that the rest follows.
+///
+/// Nothing is cut before the oldest is a day older than that, so that there is a cut a day and not one a minute.
+fn cut(db: &Connection, before: UnixTime, now: UnixTime) -> Result<usize> {
+    const DAY: i64 = 24 * 3600;
+    let oldest: Option<(i64, i64)> =
+        db.query_row(OLDEST, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((first, _)) = oldest.filter(|(_, at)| *at < before.0 - DAY) else { return Ok(0) };
+    let kept: Option<i64> = db
+        .prepare_cached(FIRST_SINCE)?
+        .query_row(params![first, before.0], |row| row.get(0))
+        .optional()?;
+    let whole = "SELECT max(id) + 1 FROM audit";
+    let kept = kept.map_or_else(|| db.query_row(whole, [], |row| row.get(0)), Ok)?;
+    let (last_cut, hash): (i64, [u8; 32]) = db
+        .prepare_cached("SELECT id, hash FROM audit WHERE id = ?")?
+        .query_row([(kept - 1).min(first + MAX_CUT)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (subject, detail) = (last_cut.to_string(), hex(&hash));
+    let event = AuditEvent::new(now, CUT, &Actor::System);
+    note(db, &event.subject(&subject).detail(&detail))?;
+    Ok(db.prepare_cached("DELETE FROM audit WHERE id <= ?")?.execute([last_cut])?)
+}
+
 #[async_trait]
 impl Audit for Sqlite {
+    async fn note_deed(&self, deed: Deed) -> Result<()> {
+        self.write(move |db| {
+            let event = AuditEvent::new(deed.at, deed.event, &deed.actor).detail(&deed.detail);
+            note(db, &AuditEvent { subject: deed.subject.as_deref(), ..event })
+        })
+        .await
+    }
+
+    async fn cut_audit(&self, before: UnixTime, now: UnixTime) -> Result<usize> {
+        self.write(move |db| cut(db, before, now)).await
+    }
+
     async fn newest_audit(
         &self,
         query: &AuditQuery,
@@ -139,7 +183,7 @@ pub(super) fn statement(client: bool, company: bool, newest_first: bool) -> Stri
     )
 }
 
-fn records(
+pub(super) fn records(
     db: &Connection,
     query: &AuditQuery,
     newest_first: bool,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
-    grants::end_everything,
+    grants::{PORTION, end_everything},
 };
 use crate::{
     audit::{Actor, AuditEvent},
@@ -25,9 +25,6 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
     installation.staged_redirect_uri, installation.staged_at, installation.registered_at, installation.approved_at,
     client.former_secret_hash, client.former_secret_ends_at, client.support, client.privacy_url, client.terms_url, client.icon,
     client.version FROM client LEFT JOIN installation ON installation.client_id = client.id";
-
-/// The most rows that one write of a sweep removes.
-const PORTION: u16 = 500;
 
 /// A code is kept longer than it lives, for the retry of its exchange, and so is the family that it gave.
 const KEPT: i64 = 2 * 24 * 3600;

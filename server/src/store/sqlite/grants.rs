@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// The most rows that one write of a sweep removes.
+pub(super) const PORTION: u16 = 500;
+
 /// The columns of a grant, with its company's name; `grant_row` reads them.
 macro_rules! grant_columns {
     () => {
@@ -146,6 +149,16 @@ impl Grants for Sqlite {
     ) -> Result<()> {
         let (id, actor) = (id.to_owned(), actor.clone());
         self.write(move |db| ends::of_grant(db, &id, reason, &actor, now)).await
+    }
+
+    async fn forget_ended(&self, before: UnixTime) -> Result<()> {
+        let reuse = EndReason::RefreshReuse.as_str();
+        let forget = move |db: &Connection| {
+            let values = params![before.0, reuse, PORTION];
+            Ok(db.prepare_cached(recovery::FORGET)?.execute(values)?)
+        };
+        while self.write(forget).await? == usize::from(PORTION) {}
+        Ok(())
     }
 
     #[cfg(test)]

@@ -10,6 +10,7 @@ mod clients;
 mod columns;
 mod connections;
 mod ends;
+mod frozen;
 mod grants;
 mod integrity;
 mod key_rotation;
@@ -32,6 +33,7 @@ use std::{
 
 use rusqlite::{Connection, config::DbConfig};
 
+pub use self::frozen::Frozen;
 use self::writer::Writer;
 use super::{Result, StoreError};
 

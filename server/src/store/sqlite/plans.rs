@@ -3,7 +3,9 @@
 
 use rusqlite::Connection;
 
-use super::{applications, audit, clients, connections, ends, grants, partner, schema, webhooks};
+use super::{
+    applications, audit, clients, connections, ends, grants, partner, recovery, schema, webhooks,
+};
 
 #[track_caller]
 fn check(db: &Connection, sql: &str) {
@@ -37,6 +39,7 @@ fn no_table_is_read_whole() {
         applications::FORGET_PICTURE,
         &format!("{} {}", clients::SELECT, applications::OF_COMPANY),
         audit::FAMILY,
+        audit::FIRST_SINCE,
         audit::GRANT,
         connections::EVENTS,
         connections::LIST,
@@ -61,6 +64,7 @@ fn no_table_is_read_whole() {
         webhooks::OLD,
         webhooks::SUBSCRIBED,
         webhooks::WAITS_BEFORE,
+        recovery::FORGET,
         &format!("{} WHERE client.id = ?", clients::SELECT),
         &format!("{} WHERE installation.identity = ?", clients::SELECT),
         "SELECT id FROM grants WHERE client_id = ? AND company_id = ? AND revoked_at IS NULL",

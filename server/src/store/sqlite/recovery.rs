@@ -1,4 +1,4 @@
-//! A new family for a proof of the installation's key: one transaction, which counts what was given before.
+//! A new family for a proof of the installation's key: one transaction, which counts what was given before. And the families that are over.
 
 use rusqlite::{Connection, params};
 
@@ -10,6 +10,10 @@ use crate::{
     oauth::{grant::EndReason, recovery::PERIOD},
     store::{Recovery, Result, Written},
 };
+
+/// Ended families up to a time, but those whose reuse still counts.
+pub(super) const FORGET: &str = "DELETE FROM family WHERE id IN (SELECT id FROM family
+    WHERE revoked_at < ?1 AND (settled OR revoked_reason <> ?2) ORDER BY revoked_at LIMIT ?3)";
 
 pub(super) fn recover(db: &Connection, recovery: &Recovery) -> Result<Written> {
     let Recovery { client_id, family, idempotency, receipt, counted, now } = recovery;

@@ -17,9 +17,19 @@ const MIGRATIONS: [&str; 7] = [
 /// The migration after which the records of before are chained: SQL has no SHA-256.
 const AUDIT: usize = 1;
 
+/// The newest schema that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("few migrations")
+}
+
+/// Whether the audit records of a schema are chained.
+pub(super) fn has_chain(version: i64) -> bool {
+    usize::try_from(version).is_ok_and(|version| version > AUDIT)
+}
+
 /// Brings the database to the newest schema. A newer one is refused.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    let known = known();
     let version = |connection: &Connection| {
         connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
     };
