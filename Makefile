@@ -10,12 +10,12 @@ export TSS2_LOG := all+NONE
 # Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
 PROPERTIES := PROPTEST_RNG_SEED=20260101
 
-.PHONY: help test lint unit plugins interop soak fuzz demo bench setup clean
+.PHONY: help test lint unit plugins interop plugin test-wordpress soak fuzz demo bench setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
 
-test: setup lint unit plugins interop ## everything CI runs: lints, Rust tests, plugin clients, clients from outside
+test: setup lint unit plugins interop test-wordpress ## everything CI runs: lints, Rust tests, plugins and their clients, clients from outside
 
 setup: ## install what the build and the tests need and this machine lacks
 	@scripts/setup
@@ -32,11 +32,19 @@ unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 
 plugins: setup ## the clients that plugins are written with, against a daemon that is played
 	cd plugin-bridge/php && phpunit
+	cd plugin-bridge/wordpress && phpunit
 	node --test --test-timeout=60000 plugin-bridge/node/test/*.test.mjs
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	@scripts/interop
+
+plugin: setup ## target/counterfoil.zip, the WordPress plugin as it is installed
+	@scripts/plugin
+
+test-wordpress: setup ## the plugin in a real WordPress, with real server, daemon and browser (WORDPRESS=bookworm|sid for others)
+	$(CARGO) build --locked --workspace --bins $(DEVICES)
+	@scripts/test-wordpress
 
 soak: setup ## every fault at every point, and thousands of kills: hours (make test runs a sample of it)
 	$(CARGO) build --locked --workspace --bins $(DEVICES)

@@ -84,12 +84,17 @@ export class Person {
     return (await this.page.locator('body').innerText()).replace(/\s+/g, ' ');
   }
 
-  /** Takes a picture for people to look at, and has axe find nothing on the page; it must also fit its width. */
-  async lookAt(name) {
+  /**
+   * Takes a picture for people to look at, and has axe find nothing on the page, or `within` a part of it where the
+   * rest is others'; it must also fit its width.
+   */
+  async lookAt(name, { within } = {}) {
     mkdirSync(SHOTS, { recursive: true });
     await this.page.screenshot({ path: join(SHOTS, `${name}-${this.look}.png`), fullPage: true });
     await this.page.evaluate(AXE);
-    const { violations } = await this.page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
+    const { violations } = await this.page.evaluate(
+      ([part, rules]) => globalThis.axe.run(part ?? document, rules), [within, RULES],
+    );
     const told = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`);
     assert.deepEqual(told, [], `${name} (${this.look})`);
     const overflow = await this.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -1,0 +1,334 @@
+// The plugin in a real WordPress, with the real server, the real daemon and a real browser: what a merchant does, and
+// what goes wrong.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { Person } from '../interop/lib/chromium.mjs';
+import { ok, send } from '../interop/lib/http.mjs';
+import { LANDS } from '../interop/lib/lands.mjs';
+import { until } from '../interop/lib/processes.mjs';
+import { Shop } from './lib/shop.mjs';
+
+const ZIP = fileURLToPath(new URL('../../target/counterfoil.zip', import.meta.url));
+const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
+const OURS = { within: '#wpbody-content' };
+const COMPANY = 'Nordwind Trading';
+
+const land = LANDS.map((make) => make()).find(({ name }) => name === 'counterfoil-server');
+let shop;
+let daemon;
+let merchant;
+let phone;
+
+const says = async (person, pattern) => assert.match(await person.text(), pattern);
+
+/** Looks at a page of the plugin in both sizes. */
+async function look(name) {
+  await merchant.lookAt(`wordpress-${name}`, OURS);
+  await phone.goTo(merchant.page.url());
+  await phone.lookAt(`wordpress-${name}`, OURS);
+}
+
+/** Presses Connect, and signs in at the platform where it asks. */
+async function goToPlatform(button) {
+  await merchant.goTo(shop.screen());
+  await merchant.press(button);
+  assert.ok(merchant.page.url().startsWith(land.proxy.origin), merchant.page.url());
+  if (await merchant.page.getByLabel('Password').count()) await merchant.signIn(land.browser.person);
+}
+
+/** The callback's address as the platform would open it, with no browser yet that has opened it. */
+async function callbackOf(button) {
+  const asked = merchant.page.waitForRequest(/\/oauth\/authorize\?/);
+  await goToPlatform(button);
+  return (await land.browser.approve((await asked).url())).callback;
+}
+
+/** Presses the first of several buttons. */
+async function pressFirst(name) {
+  await merchant.page.getByRole('button', { name }).first().click();
+  await merchant.page.waitForLoadState();
+}
+
+const signed = (secret, body) => {
+  const at = Math.floor(Date.now() / 1000);
+  return { 'content-type': 'application/json', 'x-makepay-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}` };
+};
+
+describe('a merchant with WordPress', () => {
+  before(async () => {
+    [shop] = await Promise.all([Shop.start(), land.start()]);
+    daemon = await land.daemon('wordpress', shop.store);
+    merchant = await Person.open({ size: 'desktop' });
+    phone = await Person.open({ size: 'phone' });
+    await shop.signIn(merchant);
+    await shop.signIn(phone);
+  });
+  after(async () => {
+    await Promise.all([merchant?.close(), phone?.close()]);
+    await shop?.stop();
+    await land.stop();
+  });
+
+  it('installs and activates the zip, and sets up from the list of plugins', async () => {
+    await merchant.goTo(shop.at('/wp-admin/plugin-install.php?tab=upload'));
+    await merchant.page.locator('#pluginzip').setInputFiles(ZIP);
+    await merchant.page.locator('#install-plugin-submit').click();
+    await merchant.page.getByRole('link', { name: 'Activate Plugin' }).click();
+    await merchant.page.waitForURL(/plugins\.php/);
+    await merchant.follow('Set up');
+    assert.equal(merchant.page.url(), shop.screen());
+  });
+
+  it('is told that there is no daemon, and what to do, until there is one', async () => {
+    await says(merchant, /does not answer at .*api\.sock.*systemctl start counterfoild/);
+    const file = await merchant.page.locator('#counterfoil-file').inputValue();
+    assert.ok(file.includes(`redirect_uri = "${shop.store.redirect_uri}"`), file);
+    assert.ok(file.includes(`webhook_url = "${shop.webhook}"`), file);
+    await look('no-daemon');
+    await shop.gate.open(daemon.socket);
+    await merchant.goTo(shop.screen());
+    const { thumbprint } = await daemon.status();
+    await says(merchant, new RegExp(`Not connected.*${land.proxy.origin}.*${thumbprint}`));
+    await look('not-connected');
+  });
+
+  it('connects, confirms who gets paid, and only then may make payments', async () => {
+    await goToPlatform('Connect');
+    await merchant.press('Approve');
+    assert.equal(merchant.page.url(), shop.screen());
+    await says(merchant, new RegExp(`connected this store to ${COMPANY}.*Is this the company that gets paid\\?`));
+    await look('connected');
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    assert.equal(await merchant.page.locator('#counterfoil-create').count(), 0);
+    await merchant.goTo(shop.screen());
+    await merchant.press('Yes, this company gets paid');
+    await says(merchant, new RegExp(`Payments go to ${COMPANY}`));
+    await merchant.press('Make a test call');
+    await says(merchant, /The test call worked/);
+    await look('confirmed');
+  });
+
+  it('makes a payment link, once however often the form is sent, and puts it on a page', async () => {
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    await look('no-payments');
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    await merchant.page.getByLabel('Amount').fill('19.90');
+    await merchant.page.getByLabel('What it is for').fill('Deposit “Ümlaut” & <more');
+    await merchant.press('Create the payment link');
+    await says(merchant, /The payment link is ready.*Deposit “Ümlaut” & <more.*19\.90 EUR.*Open/);
+    await look('payments');
+    const url = await merchant.page.locator('.counterfoil-payments input[readonly]').inputValue();
+    assert.ok(url.startsWith(`${land.proxy.origin}/payment/`), url);
+    const { json } = await daemon.local('GET', '/v1/api/makepay/payment-links');
+    assert.deepEqual(json.paymentLinks.map(({ amount, fiatCurrency }) => [amount, fiatCurrency]), [['19.90', 'EUR']]);
+    const id = Number(await shop.php('echo get_posts(["post_type" => "counterfoil_payment", "post_status" => "any"])[0]->ID;'));
+    await shop.php(`wp_insert_post(["post_title" => "Pay", "post_name" => "pay", "post_type" => "page", "post_status" => "publish",
+      "post_content" => '<!-- wp:counterfoil/payment {"payment":${id}} /-->[counterfoil_payment id="${id}" label="The same"]']);`);
+    await merchant.goTo(shop.at('/?pagename=pay'));
+    for (const name of ['Pay 19.90 EUR', 'The same']) {
+      assert.equal(await merchant.page.getByRole('link', { name, exact: true }).getAttribute('href'), url);
+    }
+  });
+
+  it('takes a notification once, in whatever order they come, and none that is not genuine', async () => {
+    await until('notifications come', async () => (await daemon.status()).webhook.state === 'active');
+    const secret = JSON.parse(land.proxy.answers(SUBSCRIPTION).at(-1)).signingSecret;
+    const { json: { paymentLinks: [{ uid }] } } = await daemon.local('GET', '/v1/api/makepay/payment-links');
+    const event = (status, at, about = {}) => JSON.stringify({
+      deliveryId: `d-${status}-${at}`, deliveryGroupId: `g-${status}-${at}`, type: 'makepay.payment.status_changed', status,
+      createdAt: `2027-01-15T08:00:0${at}.000Z`, session: { id: 's-1', status },
+      paymentLink: { uid, status: 'active', amount: '19.90', fiatAmount: '19.90', fiatCurrency: 'EUR', ...about },
+    });
+    const post = (body, headers) => send(shop.webhook, { method: 'POST', body, headers });
+    const known = () => shop.php('$r = Counterfoil\\WordPress\\Payments\\Records::page(1, 1)[0][0]; echo $r->status, $r->mismatch ? "!" : "";');
+    const body = event('pending', 2);
+    for (const [headers, sent] of [[{}, body], [signed('whsec_x', body), body], [signed(secret, body), body.replace('pending', 'complete')]]) {
+      assert.ok([400, 401].includes((await post(sent, headers)).status));
+    }
+    assert.equal(await known(), '');
+    const genuine = signed(secret, body);
+    ok(await post(body, genuine));
+    assert.equal(await known(), 'pending');
+    assert.equal((await post(body, genuine)).status, 409);
+    for (const [status, at, expected] of [['quoted', 1, 'pending'], ['swapping', 3, 'swapping'], ['complete', 4, 'complete'], ['sending', 5, 'complete']]) {
+      const next = event(status, at);
+      ok(await post(next, signed(secret, next)));
+      assert.equal(await known(), expected, status);
+    }
+    const elsewhere = JSON.stringify({ ...JSON.parse(event('complete', 6)), paymentLink: { uid: 'pl_unknown' } });
+    ok(await post(elsewhere, signed(secret, elsewhere)));
+    await merchant.goTo(shop.at('/?pagename=pay'));
+    await says(merchant, /This has been paid/);
+    const other = event('complete', 7, { amount: '0.01', fiatAmount: '0.01' });
+    ok(await post(other, signed(secret, other)));
+    assert.equal(await known(), 'complete!');
+  });
+
+  it('archives a payment link', async () => {
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    await merchant.page.getByLabel('Amount').fill('5');
+    await merchant.press('Create the payment link');
+    await pressFirst(/^Ask how it stands/);
+    await says(merchant, /status is up to date/);
+    await pressFirst(/^Archive/);
+    await says(merchant, /is archived.*Archived \(Open\)/);
+    const { json } = await daemon.local('GET', '/v1/api/makepay/payment-links');
+    assert.deepEqual(json.paymentLinks.map(({ status }) => status).sort(), ['active', 'archived']);
+  });
+
+  it('is told of each callback that changes nothing: denied, foreign, forged, twice', async () => {
+    const before = await daemon.status();
+    const unchanged = async () => {
+      const { grant_id: grant, company } = await daemon.status();
+      assert.deepEqual([grant, company], [before.grant_id, before.company]);
+    };
+    const bare = async () => {
+      await merchant.page.waitForURL(shop.screen());
+      await unchanged();
+    };
+    await goToPlatform('Reconnect');
+    await merchant.press('Deny');
+    await bare();
+    await says(merchant, /declined at the payment platform\. Nothing has changed/);
+    await look('denied');
+    const callback = await callbackOf('Reconnect');
+    await phone.goTo(callback);
+    await says(phone, /not begun by you in this browser/);
+    await unchanged();
+    await merchant.goTo(callback.replace(/state=[^&]+/, 'state=forged'));
+    await bare();
+    await says(merchant, /belongs to no attempt/);
+    const stranger = await Person.open();
+    await stranger.goTo(callback);
+    assert.match(stranger.page.url(), /wp-login\.php/);
+    assert.ok(!stranger.page.url().includes('code'), stranger.page.url());
+    await stranger.close();
+    await unchanged();
+    await merchant.goTo(callback);
+    await says(merchant, new RegExp(`connected this store to ${COMPANY}`));
+    const { grant_id: grant } = await daemon.status();
+    await merchant.goTo(callback);
+    assert.equal(merchant.page.url(), shop.screen());
+    await says(merchant, new RegExp(`connected this store to ${COMPANY}`));
+    assert.equal((await daemon.status()).grant_id, grant);
+    assert.equal(await merchant.page.locator('#counterfoil-confirm').count(), 0, 'the same company is confirmed');
+  });
+
+  it('sends nothing that no nonce and no right stands behind', async () => {
+    const { grant_id: grant } = await daemon.status();
+    await shop.php('wp_insert_user(["user_login" => "editor", "user_pass" => "an editor of this shop", "role" => "editor"]);');
+    const editor = await Person.open();
+    await shop.signIn(editor, 'editor', 'an editor of this shop');
+    await editor.goTo(shop.screen());
+    await says(editor, /not allowed/);
+    const tried = (person, form) => person.page.evaluate(async (fields) => {
+      const answer = await fetch('/wp-admin/admin-post.php', { method: 'POST', body: new URLSearchParams(fields), redirect: 'manual' });
+      return answer.status;
+    }, form);
+    assert.equal(await tried(merchant, { action: 'counterfoil_disconnect' }), 403);
+    assert.equal(await tried(editor, { action: 'counterfoil_disconnect' }), 403);
+    await editor.goTo(shop.at('/wp-admin/admin-post.php?action=counterfoil_callback&code=x&state=y'));
+    await says(editor, /may not connect/);
+    await editor.close();
+    assert.equal((await daemon.status()).grant_id, grant);
+  });
+
+  it('is not called for on any page but its own', async () => {
+    const { calls } = shop.gate;
+    for (const path of ['/', '/?pagename=pay', '/wp-admin/', '/wp-admin/plugins.php', '/wp-admin/edit.php', '/wp-admin/options-general.php', '/wp-admin/site-health.php']) {
+      await merchant.goTo(shop.at(path));
+    }
+    await send(shop.at('/?rest_route=/wp/v2/types'));
+    // Site Health asks by itself, in the background, for its own test.
+    await merchant.page.waitForLoadState('networkidle');
+    assert.ok(shop.gate.calls - calls <= 2, `${shop.gate.calls - calls} calls`);
+    await merchant.goTo(shop.at('/wp-admin/'));
+    const quiet = shop.gate.calls;
+    for (const path of ['/', '/?pagename=pay', '/wp-admin/', '/wp-admin/plugins.php', '/wp-admin/edit.php']) await merchant.goTo(shop.at(path));
+    assert.equal(shop.gate.calls, quiet);
+    await merchant.goTo(shop.screen());
+    assert.ok(shop.gate.calls > quiet);
+  });
+
+  it('finds it in Site Health, without what support should not see', async () => {
+    await merchant.goTo(shop.at('/wp-admin/site-health.php?tab=debug'));
+    const copied = await merchant.page.locator('.copy-button').getAttribute('data-clipboard-text');
+    assert.match(copied, /counterfoil[\s\S]*state: connected/);
+    const { thumbprint } = await daemon.status();
+    assert.ok(!copied.includes(thumbprint) && !copied.includes(shop.gate.path));
+    const result = await shop.php('wp_set_current_user(1); echo wp_json_encode(Counterfoil\\WordPress\\SiteHealth::connection());');
+    assert.equal(JSON.parse(result).status, 'good');
+  });
+
+  it('of a copy is in safe mode, and the original is not disturbed', async () => {
+    const before = await daemon.status();
+    const copy = `http://localhost:${shop.port}`;
+    await shop.pretendToBe(copy);
+    await merchant.goTo(`${copy}/wp-login.php`);
+    const here = shop.url;
+    shop.url = copy;
+    await shop.signIn(merchant);
+    await merchant.goTo(shop.screen());
+    await says(merchant, /Safe mode.*What is this site\?.*The store has moved here.*This is a separate store.*This is just a copy/);
+    assert.equal(await merchant.page.locator('#counterfoil-connect, #counterfoil-disconnect').count(), 0);
+    await merchant.lookAt('wordpress-copy', OURS);
+    await shop.php('do_action("counterfoil_check"); do_action("counterfoil_check");');
+    shop.url = here;
+    await shop.pretendToBe();
+    const { grant_id: grant, state } = await daemon.status();
+    assert.deepEqual([grant, state], [before.grant_id, 'connected']);
+    await merchant.goTo(shop.screen());
+    await says(merchant, /Connected/);
+    await merchant.press('Make a test call');
+    await says(merchant, /The test call worked/);
+  });
+
+  it('hears of a daemon that is gone by one letter, and sees when it is back', async () => {
+    const letters = `add_filter("pre_wp_mail", function ($done, $mail) { echo $mail["subject"], "\\n"; return true; }, 10, 2);`;
+    assert.equal(await shop.php(`${letters} do_action("counterfoil_check");`), '');
+    await shop.gate.close();
+    await daemon.kill();
+    assert.equal(await shop.php(`${letters} do_action("counterfoil_check");`), '');
+    const sent = await shop.php(`${letters} for ($i = 0; $i < 5; $i++) { do_action("counterfoil_check"); }`);
+    assert.equal(sent, '[Harbour Books] No payments can be taken at the moment\n');
+    await merchant.goTo(shop.at('/wp-admin/plugins.php'));
+    await says(merchant, /Counterfoil: The Counterfoil daemon does not answer.*See what to do/);
+    await merchant.goTo(shop.screen());
+    await says(merchant, /does not answer/);
+    await daemon.launch();
+    await shop.gate.open(daemon.socket);
+    assert.equal(await shop.php(`${letters} do_action("counterfoil_check");`), '');
+    await merchant.goTo(shop.at('/wp-admin/plugins.php'));
+    assert.ok(!/does not answer/.test(await merchant.text()));
+    await merchant.goTo(shop.screen());
+    await says(merchant, /Connected/);
+  });
+
+  it('disconnects, and connects again', async () => {
+    await merchant.goTo(shop.screen());
+    await merchant.press('Disconnect this store');
+    await says(merchant, /This store is disconnected.*Not connected/);
+    assert.equal((await daemon.status()).state, 'disconnected');
+    await goToPlatform('Connect');
+    await merchant.press('Approve');
+    await says(merchant, /Is this the company that gets paid\?/);
+    await merchant.press('Yes, this company gets paid');
+    await says(merchant, /Payments go to/);
+  });
+
+  it('removes the plugin; what it kept is gone, and the connection goes on', async () => {
+    await shop.php('require_once ABSPATH . "wp-admin/includes/plugin.php"; deactivate_plugins("counterfoil/counterfoil.php"); uninstall_plugin("counterfoil/counterfoil.php");');
+    const left = await shop.php(`global $wpdb; foreach (["options" => "option_name", "usermeta" => "meta_key", "posts" => "post_type", "postmeta" => "meta_key"] as $table => $column) {
+      echo implode(" ", $wpdb->get_col("SELECT $column FROM {$wpdb->prefix}$table WHERE $column LIKE '%counterfoil%'")); }
+      echo strpos(serialize(get_option("cron")), "counterfoil") === false ? "" : "cron";`);
+    assert.equal(left, '');
+    assert.equal((await daemon.status()).state, 'connected');
+  });
+
+  it('never made PHP complain', () => {
+    assert.deepEqual(shop.complaints(), []);
+  });
+});

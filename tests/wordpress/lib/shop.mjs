@@ -1,0 +1,119 @@
+// A real WordPress with the plugin, as its administrator meets it, and a gate before the daemon that counts who calls.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { freePort } from '../../interop/lib/processes.mjs';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const call = promisify(execFile);
+
+/** A socket before the daemon's. Every connection through it is a call of the plugin. */
+class Gate {
+  calls = 0;
+
+  constructor(path) {
+    this.path = path;
+  }
+
+  /** Lets calls through to the daemon's socket at `target`. */
+  async open(target) {
+    this.server = createServer((caller) => {
+      this.calls += 1;
+      const daemon = connect(target);
+      daemon.on('error', () => caller.destroy());
+      caller.on('error', () => daemon.destroy());
+      caller.pipe(daemon).pipe(caller);
+    });
+    await new Promise((resolve) => { this.server.listen(this.path, resolve); });
+  }
+
+  /** Takes the socket away, as it is where no daemon runs. */
+  async close() {
+    const server = this.server;
+    this.server = undefined;
+    if (server) await new Promise((resolve) => { server.close(resolve); });
+  }
+}
+
+/** A shop at an address of its own. */
+export class Shop {
+  static async start() {
+    const shop = new Shop();
+    shop.root = mkdtempSync(join(tmpdir(), 'cf-shop-'));
+    shop.port = await freePort();
+    shop.gate = new Gate(join(shop.root, 'api.sock'));
+    const { stdout } = await call(join(ROOT, 'scripts/wordpress'), ['up', shop.root], {
+      env: {
+        ...process.env, PORT: String(shop.port), CONFIG: `define('COUNTERFOIL_SOCKET', '${shop.gate.path}');`,
+      },
+      timeout: 240_000,
+    });
+    shop.url = stdout.trim().split('\n').at(-1);
+    shop.password = readFileSync(join(shop.root, 'password'), 'utf8').trim();
+    return shop;
+  }
+
+  /** What its daemon's file says. */
+  get store() {
+    return {
+      platform: 'wordpress', site_url: this.url, redirect_uri: this.at('/wp-admin/admin-post.php?action=counterfoil_callback'),
+      webhook_url: this.webhook, plugin_version: '0.1.0', platform_version: '6.8',
+    };
+  }
+
+  get webhook() {
+    return this.at('/?rest_route=/counterfoil/v1/webhook');
+  }
+
+  at(path) {
+    return `${this.url}${path}`;
+  }
+
+  /** The address of a screen of the plugin. */
+  screen(page = 'counterfoil') {
+    return this.at(`/wp-admin/admin.php?page=${page}`);
+  }
+
+  /** Signs a person in as the administrator. */
+  async signIn(person, user = 'admin', password = this.password) {
+    await person.goTo(this.at('/wp-login.php'));
+    await person.page.locator('#user_login').fill(user);
+    await person.page.locator('#user_pass').fill(password);
+    await person.page.locator('#wp-submit').click();
+    await person.page.waitForURL(/wp-admin/);
+  }
+
+  /** Runs PHP in this WordPress, as cron and the command line do, and answers what it prints. */
+  async php(code) {
+    const start = `require ${JSON.stringify(join(this.root, 'www/wp-load.php'))};`;
+    const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 60_000 });
+    return stdout;
+  }
+
+  /** Makes it known by another address, as a copy of the shop's files and database would be; without one, by its own. */
+  async pretendToBe(url) {
+    const file = join(this.root, 'home');
+    if (url) writeFileSync(file, url);
+    else rmSync(file, { force: true });
+  }
+
+  /** What PHP complained of in the plugin's own files. */
+  complaints() {
+    const log = join(this.root, 'debug.log');
+    const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
+    return lines.filter((line) => line.includes('/plugins/counterfoil/') || /Fatal error|counterfoil/i.test(line));
+  }
+
+  async stop() {
+    await this.gate.close();
+    await call(join(ROOT, 'scripts/wordpress'), ['down', this.root]);
+    rmSync(this.root, { recursive: true, force: true });
+    assert.ok(!existsSync(this.root));
+  }
+}

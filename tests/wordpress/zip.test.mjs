@@ -1,0 +1,99 @@
+// What is in the zip, and the rules by which reviewers of plugins look at it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ZIP = join(ROOT, 'target/counterfoil.zip');
+const run = (bin, ...args) => execFileSync(bin, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 26 });
+const names = run('unzip', '-Z1', ZIP).trim().split('\n').map((name) => name.replace(/^counterfoil\//, ''));
+const text = (name) => run('unzip', '-p', ZIP, `counterfoil/${name}`);
+const php = names.filter((name) => name.endsWith('.php'));
+const code = new Map(php.map((name) => [name, text(name).replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')]));
+
+/** Where a pattern is found in PHP, by file. */
+const found = (pattern, files = php) => files.filter((name) => pattern.test(code.get(name)));
+const own = php.filter((name) => !name.startsWith('bridge/'));
+
+describe('the zip of the plugin', () => {
+  it('has what it needs and nothing else', () => {
+    const allowed = /^(counterfoil\.php|uninstall\.php|readme\.txt|LICENSE|(src|bridge)\/([A-Z]\w+\/)?[A-Z]\w+\.php|block\/(block\.json|editor\.js|editor\.asset\.php)|assets\/[a-z-]+\.(css|js)|languages\/counterfoil\.pot)$/;
+    assert.deepEqual(names.filter((name) => !allowed.test(name)), []);
+    for (const name of ['counterfoil.php', 'uninstall.php', 'readme.txt', 'LICENSE', 'src/Plugin.php', 'bridge/Client.php', 'languages/counterfoil.pot']) {
+      assert.ok(names.includes(name), name);
+    }
+    assert.deepEqual(names, [...names].sort());
+  });
+
+  it('is the same each time', () => {
+    const hash = () => createHash('sha256').update(readFileSync(ZIP)).digest('hex');
+    const before = hash();
+    run(join(ROOT, 'scripts/plugin'));
+    assert.equal(hash(), before);
+  });
+
+  it('says one version, and the same of what it needs', () => {
+    const [header, readme] = [text('counterfoil.php'), text('readme.txt')];
+    const says = (where, name) => new RegExp(`^(?: \\* )?${name}: (.+)$`, 'm').exec(where)?.[1];
+    const version = says(header, 'Version');
+    assert.match(version, /^\d+\.\d+\.\d+$/);
+    assert.equal(says(readme, 'Stable tag'), version);
+    assert.match(header, new RegExp(`VERSION = '${version}'`));
+    for (const name of ['Requires at least', 'Requires PHP', 'License', 'License URI']) {
+      assert.equal(says(header, name), says(readme, name), name);
+    }
+    assert.deepEqual([says(header, 'Text Domain'), says(header, 'License')], ['counterfoil', 'GPL-2.0-or-later']);
+    assert.ok(says(readme, 'Tags').split(',').length <= 5);
+    const short = readme.split('\n\n')[1].trim();
+    assert.ok(short.length <= 150 && !short.includes('\n'), short);
+    for (const name of ['Description', 'Installation', 'Frequently Asked Questions', 'External services', 'Changelog', 'Upgrade Notice']) {
+      assert.match(readme, new RegExp(`^== ${name} ==$`, 'm'));
+    }
+  });
+
+  it('has no file that does something when it is opened by its address', () => {
+    for (const name of php) assert.match(code.get(name), /defined\('(ABSPATH|WP_UNINSTALL_PLUGIN)'\) \|\| exit;/, name);
+  });
+
+  it('keeps to the rules of reviewers', () => {
+    assert.deepEqual(found(/\bwp_redirect\(|header\(\s*'Location/), [], 'redirects are safe');
+    assert.deepEqual(found(/\b(eval|base64_decode|create_function|passthru|shell_exec|exec|system|proc_open|popen|unserialize|move_uploaded_file)\s*\(/), [], 'nothing hidden, nothing run');
+    assert.deepEqual(found(/<<<|`|<\?(?!php)|\bgoto\b/), [], 'no heredoc, backticks, short tags, goto');
+    assert.deepEqual(found(/\$wpdb/), [], 'no SQL of its own');
+    assert.deepEqual(found(/https?:\/\/(localhost|127\.0\.0\.1)\//), [], 'no local address');
+    assert.deepEqual(found(/\$_(REQUEST|COOKIE|FILES)\b/), [], 'named input alone');
+    assert.deepEqual(found(/\b(extract|parse_str|ini_set|error_reporting|set_time_limit|date_default_timezone_set)\s*\(/), []);
+    assert.deepEqual(found(/\b_e\(|\besc_html_e\(|\b__\((?!')/, own), [], 'strings are literal');
+    for (const name of own) {
+      for (const [call, domain] of code.get(name).matchAll(/\b(?:__|esc_html__|esc_attr__)\('(?:[^'\\]|\\.)*'(?:, '([^']*)')?\)/g)) {
+        assert.equal(domain, 'counterfoil', `${name}: ${call}`);
+      }
+      for (const [statement] of code.get(name).matchAll(/\b(?:echo|printf)\b[^;]*;/g)) {
+        if (/\$/.test(statement)) assert.match(statement, /esc_|wp_kses|\(int\)|echo \$more/, `${name}: ${statement}`);
+      }
+      if (/\$_(GET|POST)\b/.test(code.get(name))) assert.match(code.get(name), /wp_unslash/, name);
+    }
+    for (const name of found(/register_rest_route/)) assert.match(code.get(name), /permission_callback/, name);
+  });
+
+  it('has no secret in it', () => {
+    const all = names.map(text).join('\n');
+    assert.ok(!/BEGIN [A-Z ]*PRIVATE KEY|whsec_|mksec_|eyJ[A-Za-z0-9_-]{20}/.test(all));
+  });
+
+  it('has all its strings ready for translators', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cf-pot-'));
+    try {
+      run(join(ROOT, 'scripts/plugin-pot'), join(folder, 'counterfoil.pot'));
+      assert.equal(readFileSync(join(folder, 'counterfoil.pot'), 'utf8'), text('languages/counterfoil.pot'), 'run scripts/plugin-pot');
+      run('msgfmt', '--check-format', '--output-file=/dev/null', join(folder, 'counterfoil.pot'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
