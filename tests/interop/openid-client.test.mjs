@@ -125,6 +125,21 @@ for (const name of NAMES) {
       );
     });
 
+    it('gets bearer tokens without a key; refresh tokens rotate, and one used twice ends them all', async () => {
+      const { config } = kinds[name];
+      const first = await connect(kinds[name]);
+      assert.equal(first.token_type, 'bearer');
+      const second = await client.refreshTokenGrant(config, first.refresh_token);
+      const third = await client.refreshTokenGrant(config, second.refresh_token);
+      assert.equal(new Set([first, second, third].map((tokens) => tokens.refresh_token)).size, 3);
+      const read = (token) => client.fetchProtectedResource(config, token, links(), 'GET');
+      assert.equal((await read(third.access_token)).status, 200);
+      for (const token of [second.refresh_token, third.refresh_token]) await assert.rejects(
+        client.refreshTokenGrant(config, token), ({ error, status }) => error === 'invalid_grant' && status === 400,
+      );
+      await assert.rejects(read(third.access_token), ({ status }) => status === 401);
+    });
+
     it('revokes', async () => {
       const { config } = kinds[name];
       const options = await dpop(config);
@@ -167,6 +182,45 @@ describe('a confidential application', () => {
     assert.equal((await verify(tokens.access_token)).payload.cnf, undefined);
     assert.equal((await client.fetchProtectedResource(config, tokens.access_token, links(), 'GET')).status, 200);
     assert.equal((await client.refreshTokenGrant(config, tokens.refresh_token)).token_type, 'bearer');
+  });
+
+  it('works with two secrets while they overlap, and with the new one after that', async () => {
+    const app = await here.server.app('Rotating', 'Nordwind Trading', { scopes: SCOPE.split(' '), redirectUris: [WEB] });
+    const old = { config: await configure(app, client.ClientSecretBasic(app.client_secret)), callback: WEB };
+    const tokens = await connect(old);
+    const rotate = (...more) => here.server.operator(['app', 'rotate-secret', app.client_id, ...more]);
+    const { client_secret: secret, former_secret_ends_at: end } = await rotate('--overlap-hours', '1');
+    assert.ok(Date.parse(end) - Date.now() > 3_500_000 && Date.parse(end) - Date.now() <= 3_600_000, end);
+    const fresh = await configure(app, client.ClientSecretPost(secret));
+    const second = await client.refreshTokenGrant(old.config, tokens.refresh_token);
+    const third = await client.refreshTokenGrant(fresh, second.refresh_token);
+    const refused = (config) => assert.rejects(
+      client.refreshTokenGrant(config, third.refresh_token), ({ status }) => status === 401,
+    );
+    await here.server.operator(['app', 'end-former-secret', app.client_id]);
+    await refused(old.config);
+    const fourth = await client.refreshTokenGrant(fresh, third.refresh_token);
+    const { client_secret: newest, former_secret_ends_at: none } = await rotate();
+    assert.equal(none, null);
+    await refused(fresh);
+    const last = await configure(app, client.ClientSecretBasic(newest));
+    assert.equal((await client.refreshTokenGrant(last, fourth.refresh_token)).token_type, 'bearer');
+  });
+
+  it('is nobody once it was deleted', async () => {
+    const app = await here.server.app('Short-lived', 'Nordwind Trading', { scopes: SCOPE.split(' '), redirectUris: [WEB] });
+    const config = await configure(app, client.ClientSecretBasic(app.client_secret));
+    const tokens = await connect({ config, callback: WEB });
+    const own = await client.clientCredentialsGrant(config, { resource: here.server.audience });
+    const removed = await here.server.operator(['app', 'remove', app.client_id]);
+    assert.deepEqual([removed.deleted, removed.connections_ended], [true, 1]);
+    await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), ({ status }) => status === 401);
+    for (const { access_token: token } of [tokens, own]) await assert.rejects(
+      client.fetchProtectedResource(config, token, links(), 'GET'), ({ status }) => status === 401,
+    );
+    assert.deepEqual(await client.tokenIntrospection(guard, tokens.access_token), { active: false });
+    const { applications } = await here.server.operator(['app', 'list']);
+    assert.ok(applications.every((other) => other.client_id !== app.client_id));
   });
 
   it('uses client credentials, with and without DPoP', async () => {
