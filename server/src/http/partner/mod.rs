@@ -2,6 +2,7 @@
 
 mod call;
 mod challenge;
+mod deliveries;
 pub(in crate::http) mod guard;
 mod links;
 mod metadata;

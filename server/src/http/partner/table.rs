@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, pin::Pin};
 
 use axum::{body::Body, response::Response};
 
-use super::{call::Call, links, settings, webhooks};
+use super::{call::Call, deliveries, links, settings, webhooks};
 use crate::http::error::Refusal;
 
 /// What every path of the table begins with.
@@ -50,10 +50,13 @@ pub(in crate::http) const ROUTES: &[Route] = routes! {
     GET    "/makepay/payment-links/{uid}"           "makepay:payment-links:read"  links::read;
     PATCH  "/makepay/payment-links/{uid}"           "makepay:payment-links:write" links::change;
     GET    "/makepay/settings"                      "makepay:settings:read"       settings::settings;
+    GET    "/makepay/webhook-requests"              "makepay:webhooks:read"       deliveries::list;
+    POST   "/makepay/webhook-requests/{id}/retry"   "makepay:webhooks:write"      deliveries::retry;
     POST   "/makepay/webhook-secret"                "makepay:settings:write"      webhooks::rotate_secret;
     GET    "/makepay/webhook-subscriptions/current" "makepay:webhooks:read"       webhooks::read;
     PUT    "/makepay/webhook-subscriptions/current" "makepay:webhooks:write"      webhooks::put;
     DELETE "/makepay/webhook-subscriptions/current" "makepay:webhooks:write"      webhooks::disable;
+    POST   "/makepay/webhook-subscriptions/current/test" "makepay:webhooks:write" deliveries::test;
 };
 
 /// The paths, each once.

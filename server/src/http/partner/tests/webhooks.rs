@@ -217,3 +217,52 @@ async fn a_reset_keeps_and_names_them() {
     let untouched = ok(&other.call("GET", CURRENT, "").await, 200);
     assert_eq!(untouched["subscription"]["active"], true);
 }
+
+#[tokio::test]
+async fn the_log_is_of_the_connection_alone() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
+    let other = Shop::connect(&server, "wordpress", "Sundial").await;
+    let log = "webhook-requests";
+    let test = "webhook-subscriptions/current/test";
+    refused(&shop.call("POST", test, "").await, 404, "webhook_subscription_not_found");
+    put(&shop, WANTED).await;
+    put(&other, WANTED).await;
+    let none = ok(&shop.call("GET", log, "").await, 200);
+    assert_eq!(
+        none,
+        json!({ "companyId": "co_Nordwind", "webhookRequests": [], "nextCursor": null })
+    );
+    for _ in 0..3 {
+        let queued = ok(&shop.call("POST", test, "").await, 202);
+        assert_eq!(queued["webhookRequest"]["status"], "waiting");
+    }
+    let first = ok(&shop.call("GET", "webhook-requests?limit=2", "").await, 200);
+    assert_eq!(first["webhookRequests"].as_array().expect("a list").len(), 2);
+    let cursor = first["nextCursor"].as_str().expect("a cursor");
+    let rest = format!("webhook-requests?limit=2&cursor={cursor}");
+    let rest = ok(&shop.call("GET", &rest, "").await, 200);
+    assert_eq!(rest["webhookRequests"].as_array().expect("a list").len(), 1);
+    assert_eq!(rest["nextCursor"], Value::Null);
+    let oldest = &rest["webhookRequests"][0];
+    assert_eq!(
+        (&oldest["event"], &oldest["origin"]),
+        (&json!("makepay.webhook.test"), &json!("test"))
+    );
+    for wrong in ["limit=0", "limit=x", "cursor=x", "cursor=-1"] {
+        let answer = shop.call("GET", &format!("webhook-requests?{wrong}"), "").await;
+        refused(&answer, 400, "invalid_request");
+    }
+
+    let id = oldest["id"].as_str().expect("an id");
+    let retry = format!("webhook-requests/{id}/retry");
+    refused(&other.call("POST", &retry, "").await, 404, "webhook_request_not_found");
+    refused(&shop.call("POST", &retry, "").await, 409, "webhook_request_waiting");
+    refused(
+        &shop.call("POST", "webhook-requests/unknown/retry", "").await,
+        404,
+        "webhook_request_not_found",
+    );
+    let others = ok(&other.call("GET", log, "").await, 200);
+    assert_eq!(others["webhookRequests"], json!([]));
+}
