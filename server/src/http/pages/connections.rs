@@ -67,8 +67,9 @@ struct ListPage<'a> {
 /// One connection in the list.
 struct Row {
     client_id: String,
+    /// Where the store is, or the application's name.
     name: String,
-    /// Where the store is, or whose application it is.
+    /// The store's plugin, or whose application it is.
     of: String,
     standing: Standing,
     last_access: Option<Moment>,
@@ -157,10 +158,11 @@ impl ListPage<'_> {
 }
 
 fn row(app: &App, connection: Connection) -> Row {
-    let of = match (&connection.store, &connection.publisher) {
-        (Some(store), _) => store.site_url.clone(),
-        (None, Some(publisher)) => format!("by {publisher}"),
-        (None, None) => String::new(),
+    // Many stores have the same plugin; what tells them apart is where they are.
+    let (name, of) = match (connection.store, connection.publisher) {
+        (Some(store), _) => (store.site_url, connection.name),
+        (None, Some(publisher)) => (connection.name, format!("by {publisher}")),
+        (None, None) => (connection.name, String::new()),
     };
     let last_access = app.last_access.newest(&connection.grant_id, connection.last_access);
     Row {
@@ -169,7 +171,7 @@ fn row(app: &App, connection: Connection) -> Row {
         last_access: last_access.map(Moment::from),
         approved_at: connection.approved_at.into(),
         client_id: connection.client_id,
-        name: connection.name,
+        name,
     }
 }
 
