@@ -95,6 +95,60 @@ pub fn sign_in_failed(from: std::net::IpAddr) {
     info!(event = "sign_in_failed", %from);
 }
 
+/// A person asked for a link to a new password, or somebody else did.
+pub fn password_reset_asked(user_id: &str) {
+    counter!(EVENTS, "event" => "password_reset_asked").increment(1);
+    info!(event = "password_reset_asked", user_id);
+}
+
+/// A person has another password.
+pub fn password_changed(user_id: &str) {
+    counter!(EVENTS, "event" => "password_changed").increment(1);
+    info!(event = "password_changed", user_id);
+}
+
+/// A person signed browsers out.
+pub fn sessions_ended(user_id: &str, sessions: usize) {
+    counter!(EVENTS, "event" => "sessions_ended").increment(1);
+    info!(event = "sessions_ended", user_id, sessions);
+}
+
+/// A person turned one-time codes on.
+pub fn second_factor_on(user_id: &str) {
+    counter!(EVENTS, "event" => "second_factor_on").increment(1);
+    info!(event = "second_factor_on", user_id);
+}
+
+/// A person turned one-time codes off.
+pub fn second_factor_off(user_id: &str) {
+    counter!(EVENTS, "event" => "second_factor_off").increment(1);
+    warn!(event = "second_factor_off", user_id);
+}
+
+/// Somebody who knows a person's password guesses codes.
+pub fn second_factor_locked(user_id: &str) {
+    counter!(EVENTS, "event" => "second_factor_locked").increment(1);
+    warn!(event = "second_factor_locked", user_id);
+}
+
+/// Somebody was invited into a company.
+pub fn invited(company_id: &str, role: &'static str) {
+    counter!(EVENTS, "event" => "invited").increment(1);
+    info!(event = "invited", company_id, role);
+}
+
+/// Somebody took an invitation up.
+pub fn joined(user_id: &str, company_id: &str, role: &'static str) {
+    counter!(EVENTS, "event" => "joined").increment(1);
+    info!(event = "joined", user_id, company_id, role);
+}
+
+/// A person's place in a company was changed, or ended.
+pub fn role_changed(user_id: &str, company_id: &str, role: &'static str) {
+    counter!(EVENTS, "event" => "role_changed").increment(1);
+    info!(event = "role_changed", user_id, company_id, role);
+}
+
 /// A letter was written to the outbox.
 pub fn mail_written() {
     counter!(EVENTS, "event" => "mail_written").increment(1);

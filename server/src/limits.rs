@@ -14,8 +14,14 @@ use counterfoil_protocol::encoding::sha256;
 
 use crate::{clock::Clock, config, events};
 
-/// The time in which a quota is used up and refilled.
+/// The time in which most quotas are used up and refilled.
 const PERIOD: Duration = Duration::from_mins(1);
+
+/// Letters an hour that strangers can have sent to one person.
+const LETTERS_TO_ONE: u32 = 3;
+
+/// Letters an hour that strangers at one address can have sent.
+const LETTERS_BY_ADDRESS: u32 = 20;
 
 /// Keys a limit remembers. Beyond it new keys share one bucket, so that a flood of keys costs no memory.
 const MAX_KEYS: usize = 100_000;
@@ -35,6 +41,10 @@ pub struct Limits {
     clock: Arc<dyn Clock>,
     sign_in_by_account: Limit,
     sign_in_by_address: Limit,
+    sign_in_by_browser: Limit,
+    confirmation: Limit,
+    letters_by_account: Limit,
+    letters_by_address: Limit,
     registration: Limit,
     token: Limit,
     push: Limit,
@@ -49,6 +59,10 @@ impl Limits {
             clock,
             sign_in_by_account: Limit::new("sign_in_account", limits.sign_in_failures_per_minute),
             sign_in_by_address: Limit::new("sign_in_address", limits.sign_in_failures_per_minute),
+            sign_in_by_browser: Limit::new("sign_in_browser", limits.sign_in_failures_per_minute),
+            confirmation: Limit::new("confirmation", limits.sign_in_failures_per_minute),
+            letters_by_account: Limit::hourly("letters_account", LETTERS_TO_ONE),
+            letters_by_address: Limit::hourly("letters_address", LETTERS_BY_ADDRESS),
             registration: Limit::new("registration", limits.registrations_per_minute),
             token: Limit::new("token", limits.token_requests_per_minute),
             push: Limit::new("push", limits.pushed_requests_per_minute),
@@ -57,17 +71,51 @@ impl Limits {
     }
 
     /// Whether somebody may try to sign in. Nothing is counted until [`Self::note_sign_in_failure`].
-    pub fn check_sign_in(&self, email: &str, address: IpAddr) -> Result<(), RetryAfter> {
+    ///
+    /// `browser` is one in which this very person signed in before: it has an allowance of its own, so that whoever
+    /// guesses elsewhere locks nobody out.
+    pub fn check_sign_in(
+        &self,
+        email: &str,
+        address: IpAddr,
+        browser: Option<&str>,
+    ) -> Result<(), RetryAfter> {
         let now = self.clock.monotonic();
+        if let Some(browser) = browser {
+            return self.sign_in_by_browser.look(text_key(browser), now);
+        }
         self.sign_in_by_account.look(text_key(email), now)?;
         self.sign_in_by_address.look(address_key(address), now)
     }
 
     /// Counts a failed sign-in. Attempts that were under way together are all counted, if need be on credit.
-    pub fn note_sign_in_failure(&self, email: &str, address: IpAddr) {
+    pub fn note_sign_in_failure(&self, email: &str, address: IpAddr, browser: Option<&str>) {
         let now = self.clock.monotonic();
+        if let Some(browser) = browser {
+            return self.sign_in_by_browser.charge(text_key(browser), now);
+        }
         self.sign_in_by_account.charge(text_key(email), now);
         self.sign_in_by_address.charge(address_key(address), now);
+    }
+
+    /// Whether somebody who is signed in may try to confirm it by the password again.
+    pub fn check_confirmation(&self, user_id: &str) -> Result<(), RetryAfter> {
+        self.confirmation.look(text_key(user_id), self.clock.monotonic())
+    }
+
+    /// Counts a confirmation that failed.
+    pub fn note_confirmation_failure(&self, user_id: &str) {
+        self.confirmation.charge(text_key(user_id), self.clock.monotonic());
+    }
+
+    /// Counts a letter that somebody at `address` asks for.
+    pub fn check_letter_from(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        self.letters_by_address.take(address_key(address), self.clock.monotonic())
+    }
+
+    /// Counts a letter to a person that a stranger asked for.
+    pub fn check_letter_to(&self, email: &str) -> Result<(), RetryAfter> {
+        self.letters_by_account.take(text_key(email), self.clock.monotonic())
     }
 
     /// Counts a registration of a store.
@@ -96,6 +144,10 @@ impl Limits {
         for limit in [
             &self.sign_in_by_account,
             &self.sign_in_by_address,
+            &self.sign_in_by_browser,
+            &self.confirmation,
+            &self.letters_by_account,
+            &self.letters_by_address,
             &self.registration,
             &self.token,
             &self.push,
@@ -109,6 +161,8 @@ impl Limits {
 /// One limit. A key that is not in the table has a full bucket.
 struct Limit {
     name: &'static str,
+    /// The time in which a quota is used up and refilled.
+    period: Duration,
     /// The time in which one is refilled.
     interval: Duration,
     /// When each bucket will be full again.
@@ -117,7 +171,15 @@ struct Limit {
 
 impl Limit {
     fn new(name: &'static str, per_minute: u32) -> Self {
-        Self { name, interval: PERIOD / per_minute.max(1), buckets: Mutex::default() }
+        Self::per(name, per_minute, PERIOD)
+    }
+
+    fn hourly(name: &'static str, per_hour: u32) -> Self {
+        Self::per(name, per_hour, PERIOD * 60)
+    }
+
+    fn per(name: &'static str, quota: u32, period: Duration) -> Self {
+        Self { name, period, interval: period / quota.max(1), buckets: Mutex::default() }
     }
 
     fn look(&self, key: Key, now: Duration) -> Result<(), RetryAfter> {
@@ -140,7 +202,7 @@ impl Limit {
     }
 
     fn judge(&self, full_at: Duration, now: Duration) -> Result<(), RetryAfter> {
-        let wait = (full_at + self.interval).saturating_sub(now + PERIOD);
+        let wait = (full_at + self.interval).saturating_sub(now + self.period);
         if wait.is_zero() {
             return Ok(());
         }
@@ -230,23 +292,47 @@ mod tests {
     #[test]
     fn sign_in_counts_failures_by_account_and_by_address() {
         let (limits, clock) = limits();
-        let check = |email: &str, from: &str| limits.check_sign_in(email, address(from)).is_ok();
+        let check =
+            |email: &str, from: &str| limits.check_sign_in(email, address(from), None).is_ok();
         for _ in 0..100 {
             assert!(check("ana@shop.example", ADDRESS));
         }
         for _ in 0..6 {
-            limits.note_sign_in_failure("ana@shop.example", address(ADDRESS));
+            limits.note_sign_in_failure("ana@shop.example", address(ADDRESS), None);
         }
         assert!(!check("ana@shop.example", "192.0.2.9"), "the account, from anywhere");
         assert!(!check("bob@shop.example", ADDRESS), "the address, to anyone");
         assert!(check("bob@shop.example", "192.0.2.9"));
+        let hers = |browser| limits.check_sign_in("ana@shop.example", address(ADDRESS), browser);
+        assert!(hers(Some("hers")).is_ok(), "where she signed in before");
         for _ in 0..6 {
-            limits.note_sign_in_failure("ana@shop.example", address(ADDRESS));
+            limits.note_sign_in_failure("ana@shop.example", address(ADDRESS), Some("stolen"));
+        }
+        assert!(hers(Some("stolen")).is_err());
+        assert!(hers(Some("hers")).is_ok());
+        for _ in 0..6 {
+            limits.note_sign_in_failure("ana@shop.example", address(ADDRESS), None);
         }
         clock.advance(60);
         assert!(!check("ana@shop.example", ADDRESS), "what came on credit is waited for");
         clock.advance(10);
         assert!(check("ana@shop.example", ADDRESS));
+    }
+
+    #[test]
+    fn letters_are_counted_by_the_hour() {
+        let (limits, clock) = limits();
+        let to = |email: &str| limits.check_letter_to(email);
+        assert_eq!((0..9).filter(|_| to("ana@shop.example").is_ok()).count(), 3);
+        assert!(to("bob@shop.example").is_ok());
+        clock.advance(1199);
+        assert_eq!(to("ana@shop.example"), Err(RetryAfter { seconds: 1 }));
+        clock.advance(1);
+        assert_eq!(to("ana@shop.example"), Ok(()));
+        assert_eq!(
+            (0..99).filter(|_| limits.check_letter_from(address(ADDRESS)).is_ok()).count(),
+            20
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod letter;
+pub mod letters;
 mod outbox;
 mod schedule;
 mod transport;

@@ -10,8 +10,7 @@ use tokio::{sync::Semaphore, task};
 
 use crate::clock::Entropy;
 
-/// The longest password, in bytes.
-pub const MAX_LENGTH: usize = 1_024;
+pub use crate::people::password::MAX_LENGTH;
 
 /// Verifications at a time: each takes 19 MiB and a processor for some 30 ms.
 static AT_WORK: Semaphore = Semaphore::const_new(2);
@@ -45,6 +44,22 @@ pub fn hash(password: &Secret, entropy: &dyn Entropy) -> Result<String, Password
         return Err(PasswordError::Length);
     }
     hash_with(password.expose().as_bytes(), &entropy.bytes::<16>()).map_err(PasswordError::Hash)
+}
+
+/// Hashes a new password, off the threads that serve requests.
+pub async fn hash_for_person(
+    password: Secret,
+    entropy: std::sync::Arc<dyn Entropy>,
+) -> Result<Result<String, PasswordError>, Busy> {
+    let waiting = WAITING.try_acquire().map_err(|_| Busy)?;
+    let working = AT_WORK.acquire().await.map_err(|_| Busy)?;
+    drop(waiting);
+    let hashed = task::spawn_blocking(move || {
+        let hashed = hash(&password, &*entropy);
+        drop(working);
+        hashed
+    });
+    hashed.await.map_err(|_| Busy)
 }
 
 /// Whether a password is the one that was hashed. Without a hash the answer is no, and takes as long.

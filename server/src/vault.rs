@@ -34,6 +34,8 @@ pub enum Purpose {
     KeyRotationReceipt,
     /// Webhook signing secrets, which must be readable again.
     WebhookSecret,
+    /// The secret of a person's second factor.
+    SecondFactor,
     /// Answers of the partner API, kept for their retry; some hold a signing secret.
     PartnerReceipt,
 }
@@ -46,6 +48,7 @@ impl Purpose {
             Self::RecoveryReceipt => b"counterfoil receipt recovery v1",
             Self::KeyRotationReceipt => b"counterfoil receipt key-rotation v1",
             Self::WebhookSecret => b"counterfoil webhook secret v1",
+            Self::SecondFactor => b"counterfoil second factor v1",
             Self::PartnerReceipt => b"counterfoil receipt partner v1",
         }
     }
@@ -56,6 +59,7 @@ pub struct Vault {
     at_rest: Zeroizing<[u8; KEY_LENGTH]>,
     refresh_token: hmac::Key,
     csrf: hmac::Key,
+    device: hmac::Key,
     nonce: hmac::Key,
     operations: hmac::Key,
 }
@@ -69,6 +73,7 @@ impl Vault {
         Self {
             refresh_token: mac_key(b"counterfoil mac refresh-token v1"),
             csrf: mac_key(b"counterfoil mac csrf v1"),
+            device: mac_key(b"counterfoil mac device v1"),
             nonce: mac_key(b"counterfoil mac nonce v1"),
             operations: mac_key(b"counterfoil mac operations v1"),
             at_rest: Zeroizing::new(at_rest),
@@ -85,6 +90,12 @@ impl Vault {
     #[must_use]
     pub fn csrf_key(&self) -> &hmac::Key {
         &self.csrf
+    }
+
+    /// The key that marks browsers in which somebody signed in before.
+    #[must_use]
+    pub fn device_key(&self) -> &hmac::Key {
+        &self.device
     }
 
     /// The key that makes DPoP nonces.

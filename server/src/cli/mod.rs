@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod check;
 mod company;
+mod init;
 mod installation;
 mod key;
 mod logging;
@@ -51,6 +52,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Makes a company, and a link with which its first owner chooses a password.
+    Init(init::Arguments),
     /// Runs the server.
     Serve(serve::Arguments),
     /// Companies: whose money it is.
@@ -117,6 +120,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => {
             arguments.give(&mut overrides);
             return serve::run(settings(overrides)?);
+        }
+        Command::Init(mut arguments) => {
+            overrides.issuer = arguments.issuer.take();
+            arguments.run(&operator(overrides)?)?;
         }
         Command::Company(command) => command.run(&operator(overrides)?)?,
         Command::User(command) => command.run(&operator(overrides)?)?,

@@ -31,6 +31,7 @@ fn every_command_that_scripts_hold_on_to() {
         "serve --issuer https://pay.example --listen 0.0.0.0:443 --data-dir d --config f",
         "serve --trusted-proxy 10.0.0.0/8 --trusted-proxy 192.0.2.1",
         "serve --tls-certificate c --tls-key k --log-format json",
+        "init --company Shop --email a@b --issuer https://pay.example",
         "company add Shop",
         "company close Shop",
         "user add --email a@b --company Shop --role admin --password-stdin",

@@ -1,3 +1,6 @@
-//! What people may do for their companies. Pure.
+//! What people may do for their companies, and what they prove who they are with. Pure.
 
+pub mod password;
 pub mod role;
+pub mod second_factor;
+pub mod totp;

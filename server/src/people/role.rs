@@ -94,6 +94,19 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == word)
     }
 
+    /// What it means, for who gives it.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Owner => "does everything, and makes owners",
+            Self::Admin => "approves and ends connections, manages applications and people",
+            Self::Developer => {
+                "looks at applications, connections and deliveries, sends test events"
+            }
+            Self::Support => "looks at connections and their history",
+        }
+    }
+
     /// The role as a page names it.
     #[must_use]
     pub fn title(self) -> &'static str {

@@ -46,6 +46,14 @@ pub struct Session {
     pub user_id: String,
     /// When it ends.
     pub expires_at: UnixTime,
+    /// Whether it still waits for the second factor: then it opens nothing but the page that asks for that.
+    pub half: bool,
+    /// When the second factor was last given.
+    pub proved_at: Option<UnixTime>,
+    /// What browser it said it was, in a word or two.
+    pub browser: String,
+    /// The address it signed in from.
+    pub address: String,
 }
 
 /// Operations on companies, people and sessions.

@@ -7,11 +7,13 @@ pub mod applications;
 pub mod audit;
 pub mod clients;
 pub mod connections;
+pub mod credentials;
 pub mod durability;
 pub mod ends;
 pub mod grants;
 pub mod key_rotations;
 pub mod partner;
+pub mod people;
 pub mod races;
 pub mod requests;
 pub mod webhooks;
@@ -49,6 +51,7 @@ macro_rules! every_story {
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
             connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses;
+            credentials: codes_of_many, passwords, resets, second_factors, sessions_of_a_person;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,
@@ -61,6 +64,7 @@ macro_rules! every_story {
             partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
                 links_of_an_ended_grant, receipts, resets_disable_subscriptions, secrets, subscriptions,
                 subscriptions_of_many;
+            people: codes_for_approvals, invitations, joining, joins_of_many, owners_of_many, roles_change;
             races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,
                 redemptions_of_many, registrations, resets_of_many, rotations_of_many;
             requests: approvals_by_whoever_may_not, approvals_refused, approved, consents, denied, grants_of_companies, promotions,

@@ -10,8 +10,10 @@ mod clients;
 mod connections;
 #[cfg(test)]
 mod contract;
+mod credentials;
 mod grants;
 mod partner;
+mod people;
 mod requests;
 mod sqlite;
 mod webhooks;
@@ -25,6 +27,7 @@ pub use self::{
         Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
         StoreFacts,
     },
+    credentials::{Credentials, FactorUse, PasswordChange, SessionEntry},
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
     },
@@ -32,6 +35,7 @@ pub use self::{
         Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, SecretChange,
         SubscriptionChange,
     },
+    people::{Invitation, Invited, Joined, Joiner, People, Person, RoleChange, RoleChanged},
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
     sqlite::{FILE_NAME as DATABASE, Frozen, Sqlite},
     webhooks::{
@@ -66,7 +70,17 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything the server remembers.
 pub trait Store:
-    Accounts + Applications + Audit + Clients + Connections + Grants + Partner + Requests + Webhooks
+    Accounts
+    + Applications
+    + Audit
+    + Clients
+    + Connections
+    + Credentials
+    + Grants
+    + Partner
+    + People
+    + Requests
+    + Webhooks
 {
 }
 
@@ -76,8 +90,10 @@ impl<T> Store for T where
         + Audit
         + Clients
         + Connections
+        + Credentials
         + Grants
         + Partner
+        + People
         + Requests
         + Webhooks
 {

@@ -1,4 +1,4 @@
-//! The two cookies: one of a browser that is signed in, one of a browser that is about to.
+//! The cookies: one of a browser that is signed in, one of a browser that is about to, one of a browser that was.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use counterfoil_protocol::{encoding::from_base64url_exact, secret::Secret};
@@ -12,6 +12,8 @@ pub enum Cookie {
     Session,
     /// Names a browser before there is a session, so that its sign-in form can be told from a forged one.
     Visit,
+    /// Marks a browser in which somebody signed in before.
+    Device,
 }
 
 impl Cookie {
@@ -22,6 +24,8 @@ impl Cookie {
             (Self::Session, false) => "counterfoil",
             (Self::Visit, true) => "__Host-counterfoil-visit",
             (Self::Visit, false) => "counterfoil-visit",
+            (Self::Device, true) => "__Host-counterfoil-device",
+            (Self::Device, false) => "counterfoil-device",
         }
     }
 
@@ -38,7 +42,13 @@ impl Cookie {
             .filter(|(known, _)| *known == name)
             .map(|(_, value)| value);
         let value = values.next()?;
-        let ours = values.next().is_none() && from_base64url_exact::<32>(value).is_some();
+        let plain = |text: &str| from_base64url_exact::<32>(text).is_some();
+        let ours = values.next().is_none()
+            && match (self, value.split_once('.')) {
+                (Self::Device, Some((name, tag))) => plain(name) && plain(tag),
+                (Self::Device, None) => false,
+                _ => plain(value),
+            };
         ours.then(|| Secret::new(value))
     }
 

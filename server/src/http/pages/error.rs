@@ -97,6 +97,21 @@ fn words(code: &str) -> Words {
             "A picture may have at most 1 MB. Nothing was changed.",
             "Go back, and choose a smaller picture: 256 pixels a side are enough.",
         ),
+        "link_expired" => (
+            "This link does not work any more",
+            "A link to a new password works once, for an hour, and only the newest one we sent. Nothing was changed.",
+            "Ask for a new one: on the sign-in page, follow \u{201c}Forgotten your password?\u{201d}.",
+        ),
+        "invitation_gone" => (
+            "This invitation does not stand any more",
+            "It was used, was withdrawn, or is older than a week. Nothing was changed.",
+            "If you accepted it before, sign in. Otherwise ask whoever invited you for another one.",
+        ),
+        "second_factor_needed" => (
+            "Turn one-time codes on first",
+            "This company lets only people approve who have one-time codes, and you have none yet. Nothing was changed.",
+            "Turn them on in your account (the start page, your e-mail address), then press Connect in your store again.",
+        ),
         "not_found" => (
             "There is nothing here",
             "The page you asked for does not exist, or it belongs to a company that you do not act for.",

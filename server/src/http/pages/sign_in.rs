@@ -1,11 +1,13 @@
 //! Signing in with an address and a password, and out.
 
+pub mod code;
+
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     body::Body,
-    extract::State,
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, Request, StatusCode, header},
     response::Response,
 };
@@ -16,6 +18,8 @@ use super::{
     error::in_place,
     form,
     frame::{self, Frame},
+    session::Standing,
+    visitor::{Visitor, append_cookies, known_browser, mark_browser},
 };
 use crate::{
     app::App,
@@ -37,7 +41,7 @@ const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.
 const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 
 /// What every page of people who are signed in begins with, beside `/` itself.
-const OWN_PAGES: [&str; 2] = ["/account", "/companies/"];
+const OWN_PAGES: [&str; 3] = ["/account", "/companies/", "/invitation"];
 
 /// Where a person goes on after signing in or out: an authorization request or a page at this very server, and nowhere
 /// else.
@@ -89,13 +93,21 @@ struct SignInPage<'a> {
     problem: Option<&'a str>,
 }
 
-/// `GET /sign-in`. Whoever is signed in goes home.
-pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    match app.signed_in(&headers).await {
-        Ok(Some(_)) => frame::see_other(HOME),
-        Ok(None) => ask(&app, &headers, None),
-        Err(refusal) => in_place(&app, &headers, refusal),
-    }
+/// `GET /sign-in`. Whoever is signed in goes on at once.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let answer = async {
+        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+        let destination = destination(&parameters)?;
+        Ok(match app.signed_in(&headers).await? {
+            Some(_) => frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str)),
+            None => ask(&app, &headers, destination.as_ref()),
+        })
+    };
+    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
 }
 
 /// The sign-in page, shown in the place of the page that needs it.
@@ -137,17 +149,18 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
         }
         Ok(response)
     };
-    let ClientAddress(address) = ClientAddress::of(&parts.extensions);
-    if let Err(limit) = app.limits.check_sign_in(&email, address) {
+    let from = ClientAddress::of(&parts.extensions);
+    let browser = known_browser(app, headers, &email);
+    if let Err(limit) = app.limits.check_sign_in(&email, from.0, browser.as_deref()) {
         return again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY, Some(limit.seconds));
     }
     let user = app.store.user_by_email(&email).await?.filter(|user| user.disabled_at.is_none());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
     match (password::verify(stored, password).await, user) {
-        (Ok(true), Some(user)) => go_on(app, headers, &user, destination.as_ref()).await,
+        (Ok(true), Some(user)) => go_on(app, headers, from, &user, destination.as_ref()).await,
         (Ok(_), _) => {
-            app.limits.note_sign_in_failure(&email, address);
-            events::sign_in_failed(address);
+            app.limits.note_sign_in_failure(&email, from.0, browser.as_deref());
+            events::sign_in_failed(from.0);
             again(StatusCode::FORBIDDEN, WRONG, None)
         }
         (Err(_busy), _) => again(StatusCode::SERVICE_UNAVAILABLE, BUSY, Some(5)),
@@ -157,13 +170,20 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
 async fn go_on(
     app: &App,
     headers: &HeaderMap,
+    from: ClientAddress,
     user: &User,
     destination: Option<&Destination>,
 ) -> Result<Response, Refusal> {
-    let cookie = app.start_session(user, headers).await?;
+    if app.factor_of(&user.id).await?.is_some() {
+        let half = app.start_session(user, headers, from, Standing::Half).await?;
+        let mut response = frame::see_other(&code::link(destination));
+        append_cookies(&mut response, [half]);
+        return Ok(response);
+    }
+    let session = app.start_session(user, headers, from, Standing::Whole).await?;
     events::signed_in(&user.id);
     let mut response = frame::see_other(destination.map_or(HOME, Destination::as_str));
-    append_cookies(&mut response, [cookie]);
+    append_cookies(&mut response, [session, mark_browser(app, &user.email)]);
     Ok(response)
 }
 
@@ -190,27 +210,10 @@ fn render(
     email: &str,
     problem: Option<&str>,
 ) -> Response {
-    let known = Cookie::Visit.read(app, headers);
-    let is_new = known.is_none();
-    let visit = known.unwrap_or_else(|| Cookie::new_value(app));
-    let template = SignInPage {
-        frame: Frame::new(app),
-        csrf: form::token(app, &visit),
-        destination,
-        email,
-        problem,
-    };
-    let mut response = frame::page(StatusCode::OK, &template, None);
-    if is_new {
-        append_cookies(&mut response, [Cookie::Visit.set(app, &visit, None)]);
-    }
-    response
-}
-
-fn append_cookies<const N: usize>(response: &mut Response, cookies: [Option<HeaderValue>; N]) {
-    for cookie in cookies.into_iter().flatten() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    let visitor = Visitor::of(app, headers);
+    let template =
+        SignInPage { frame: Frame::new(app), csrf: visitor.csrf(app), destination, email, problem };
+    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Stories of people and their browsers, told through all layers.
 
+mod account;
 mod applications;
 mod browser;
 mod connections;
 mod consent;
 mod errors;
+mod letters;
 mod matrix;
+mod people;
 mod sign_in;
 mod world;

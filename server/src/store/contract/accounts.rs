@@ -54,6 +54,10 @@ pub async fn sessions(world: World) {
         hash: hash(name),
         user_id: user.to_owned(),
         expires_at: world.now() + 100,
+        half: false,
+        proved_at: None,
+        browser: String::new(),
+        address: String::new(),
     };
     let anns = session("hers", "ann");
     store.start_session(anns.clone(), world.now()).await.expect("starts");

@@ -84,6 +84,10 @@ pub async fn one_error_among_many(world: World) {
             hash: hash(&format!("session {at}")),
             user_id: person.to_owned(),
             expires_at: now + 100,
+            half: false,
+            proved_at: None,
+            browser: String::new(),
+            address: String::new(),
         };
         async move { store.start_session(session, now).await.is_ok() }
     });

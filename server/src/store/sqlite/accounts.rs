@@ -52,23 +52,12 @@ impl Accounts for Sqlite {
     }
 
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool> {
-        self.write(move |db| {
-            let sql = "INSERT INTO user (id, email, password_hash, created_at, disabled_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-            let disabled_at = user.disabled_at.map(|t| t.0);
-            Ok(db.prepare_cached(sql)?.execute(params![user.id, user.email, user.password_hash, now.0, disabled_at])? == 1)
-        })
-        .await
+        self.write(move |db| add_user(db, &user, now)).await
     }
 
     async fn add_membership(&self, user_id: &str, company_id: &str, role: Role) -> Result<()> {
         let (user_id, company_id) = (user_id.to_owned(), company_id.to_owned());
-        self.write(move |db| {
-            let sql = "INSERT INTO membership (user_id, company_id, role) VALUES (?, ?, ?)
-                       ON CONFLICT DO UPDATE SET role = excluded.role";
-            db.prepare_cached(sql)?.execute(params![user_id, company_id, role.as_str()])?;
-            Ok(())
-        })
-        .await
+        self.write(move |db| place_in_company(db, &user_id, &company_id, role)).await
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
@@ -103,29 +92,11 @@ impl Accounts for Sqlite {
     }
 
     async fn start_session(&self, session: Session, now: UnixTime) -> Result<()> {
-        self.write(move |db| {
-            let sql =
-                "INSERT INTO session (hash, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)";
-            db.prepare_cached(sql)?.execute(params![
-                session.hash,
-                session.user_id,
-                now.0,
-                session.expires_at.0
-            ])?;
-            Ok(())
-        })
-        .await
+        self.write(move |db| start_session(db, &session, now)).await
     }
 
     async fn session(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<Session>> {
-        self.read(|db| {
-            let sql = "SELECT session.hash, user_id, expires_at FROM session JOIN user ON user.id = user_id
-                       WHERE session.hash = ? AND expires_at > ? AND disabled_at IS NULL";
-            let session = |row: &Row<'_>| {
-                Ok(Session { hash: row.get(0)?, user_id: row.get(1)?, expires_at: time(row, 2)? })
-            };
-            Ok(db.prepare_cached(sql)?.query_row(params![hash, now.0], session).optional()?)
-        })
+        self.read(|db| find_session(db, hash, false, now))
     }
 
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
@@ -144,7 +115,70 @@ fn close(db: &Connection, company_id: &str, actor: &Actor, now: UnixTime) -> Res
     end_grants_of(db, company_id, EndReason::Closed, actor, now)
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+/// Adds a person. False when the address is taken.
+pub(super) fn add_user(db: &Connection, user: &User, now: UnixTime) -> Result<bool> {
+    let sql = "INSERT INTO user (id, email, password_hash, created_at, disabled_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    let disabled_at = user.disabled_at.map(|t| t.0);
+    let values = params![user.id, user.email, user.password_hash, now.0, disabled_at];
+    Ok(db.prepare_cached(sql)?.execute(values)? == 1)
+}
+
+/// Gives a person a place in a company, or another role there.
+pub(super) fn place_in_company(
+    db: &Connection,
+    user_id: &str,
+    company_id: &str,
+    role: Role,
+) -> Result<()> {
+    let sql = "INSERT INTO membership (user_id, company_id, role) VALUES (?, ?, ?)
+               ON CONFLICT DO UPDATE SET role = excluded.role";
+    db.prepare_cached(sql)?.execute(params![user_id, company_id, role.as_str()])?;
+    Ok(())
+}
+
+/// Starts a session.
+pub(super) fn start_session(db: &Connection, session: &Session, now: UnixTime) -> Result<()> {
+    let sql = "INSERT INTO session (hash, user_id, created_at, expires_at, half, proved_at, browser, address)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        session.hash,
+        session.user_id,
+        now.0,
+        session.expires_at.0,
+        session.half,
+        session.proved_at.map(|at| at.0),
+        session.browser,
+        session.address
+    ])?;
+    Ok(())
+}
+
+/// Finds a session, whole or half, of a person who is not shut out.
+pub(super) fn find_session(
+    db: &Connection,
+    hash: &[u8; 32],
+    half: bool,
+    now: UnixTime,
+) -> Result<Option<Session>> {
+    let sql =
+        "SELECT session.hash, user_id, expires_at, half, proved_at, browser, address FROM session
+               JOIN user ON user.id = user_id
+               WHERE session.hash = ? AND expires_at > ? AND half = ? AND disabled_at IS NULL";
+    let session = |row: &Row<'_>| {
+        Ok(Session {
+            hash: row.get(0)?,
+            user_id: row.get(1)?,
+            expires_at: time(row, 2)?,
+            half: row.get(3)?,
+            proved_at: time_opt(row, 4)?,
+            browser: row.get(5)?,
+            address: row.get(6)?,
+        })
+    };
+    Ok(db.prepare_cached(sql)?.query_row(params![hash, now.0, half], session).optional()?)
+}
+
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: row.get(0)?,
         email: row.get(1)?,

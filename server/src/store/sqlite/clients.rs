@@ -30,7 +30,7 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
 const KEPT: i64 = 2 * 24 * 3600;
 
 /// What has passed its time, and for how many seconds it is kept after that.
-const EXPIRED: [(&str, i64); 7] = [
+const EXPIRED: [(&str, i64); 9] = [
     (
         "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at <= ? LIMIT ?)",
         0,
@@ -45,6 +45,14 @@ const EXPIRED: [(&str, i64); 7] = [
     ),
     ("DELETE FROM code WHERE hash IN (SELECT hash FROM code WHERE expires_at <= ? LIMIT ?)", KEPT),
     ("DELETE FROM family WHERE id IN (SELECT id FROM family WHERE expires_at <= ? LIMIT ?)", KEPT),
+    (
+        "DELETE FROM password_reset WHERE user_id IN (SELECT user_id FROM password_reset WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM invitation WHERE id IN (SELECT id FROM invitation WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
     (
         "DELETE FROM revoked_access WHERE jti IN (SELECT jti FROM revoked_access WHERE expires_at <= ? LIMIT ?)",
         0,
@@ -391,7 +399,7 @@ mod tests {
              SELECT CAST(i AS BLOB), 'app', 'x', {now} - (i > 1) FROM n;
              {flood} INSERT INTO consent (hash, session_hash, user_id, client_id, request, expires_at)
              SELECT CAST(i AS BLOB), x'00', 'ann', 'app', 'x', {now} - (i > 1) FROM n;
-             {flood} INSERT INTO session SELECT CAST(i AS BLOB), 'ann', 0, {now} - (i > 1) FROM n;",
+             {flood} INSERT INTO session (hash, user_id, created_at, expires_at) SELECT CAST(i AS BLOB), 'ann', 0, {now} - (i > 1) FROM n;",
             registered = NOW.0 - UNAPPROVED_LIFETIME,
             now = NOW.0 + 1,
         );

@@ -9,12 +9,14 @@ mod audit;
 mod clients;
 mod columns;
 mod connections;
+mod credentials;
 mod ends;
 mod frozen;
 mod grants;
 mod integrity;
 mod key_rotation;
 mod partner;
+mod people;
 #[cfg(test)]
 mod plans;
 mod recovery;

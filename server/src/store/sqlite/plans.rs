@@ -4,7 +4,8 @@
 use rusqlite::Connection;
 
 use super::{
-    applications, audit, clients, connections, ends, grants, partner, recovery, schema, webhooks,
+    applications, audit, clients, connections, credentials, ends, grants, partner, people,
+    recovery, schema, webhooks,
 };
 
 #[track_caller]
@@ -46,6 +47,10 @@ fn no_table_is_read_whole() {
         connections::NOTE_ACCESS,
         connections::ONE,
         ends::OTHER_GRANTS,
+        credentials::END_SESSIONS,
+        credentials::FACTOR,
+        credentials::RESET,
+        credentials::SESSIONS,
         grants::CODE,
         grants::END_FAMILIES_BESIDE,
         grants::END_OTHER_GRANTS,
@@ -54,6 +59,7 @@ fn no_table_is_read_whole() {
         grants::SETTLE,
         grants::STANDING,
         partner::HOLDER,
+        people::PEOPLE,
         webhooks::APPLICATIONS,
         webhooks::BY_ID,
         webhooks::DUE,

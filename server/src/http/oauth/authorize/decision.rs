@@ -17,7 +17,7 @@ use crate::{
     http::{
         error::Refusal,
         extract::Parameters,
-        pages::{error::in_place, form, session::SignedIn},
+        pages::{error::in_place, form, session::SignedIn, step_up},
     },
     oauth::{client::Client, code, consent::judge_again, request::Fault},
     people::role::Act,
@@ -66,6 +66,10 @@ async fn approve(
     let place = memberships.into_iter().find(|place| place.company.id == named);
     let place = place.filter(|place| place.role.may(Act::Approve)).ok_or_else(not_allowed)?;
     let company = place.company;
+    let ask = step_up::Ask { signed_in, company: &company, form, leads_to: &request.redirect_uri };
+    if let Some(page) = step_up::needed(app, &ask).await? {
+        return Ok(page);
+    }
     let challenge = Challenge::parse(&request.challenge).map_err(Refusal::server_error)?;
     let text = app.entropy.secret(code::PREFIX);
     let approval = Approval {

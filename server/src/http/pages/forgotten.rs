@@ -1,0 +1,197 @@
+//! A forgotten password: a link by mail that works once, for an hour, and says the same to everybody who asks for it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
+    response::Response,
+};
+use counterfoil_protocol::{encoding::sha256, secret::Secret};
+
+use super::{
+    cookie::Cookie,
+    error::in_place,
+    form,
+    frame::{self, Frame},
+    told,
+    visitor::Visitor,
+};
+use crate::{
+    app::App,
+    events,
+    http::{address::ClientAddress, error::Refusal, extract::Parameters},
+    mail::{Message, address, letters},
+    password,
+    people::password::judge,
+    store::User,
+};
+
+/// Seconds for which a link works.
+const LIFETIME: i64 = 3_600;
+
+const NO_ADDRESS: &str = "This is no e-mail address.";
+const TOO_MANY: &str =
+    "Too many links were asked for from here. Wait a few minutes, then try again.";
+const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
+
+#[derive(Template)]
+#[template(path = "forgotten.html")]
+struct AskPage<'a> {
+    frame: Frame<'a>,
+    csrf: String,
+    email: &'a str,
+    problem: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct ResetPage<'a> {
+    frame: Frame<'a>,
+    csrf: String,
+    token: &'a str,
+    email: &'a str,
+    problem: Option<&'a str>,
+}
+
+/// `GET /forgotten-password`.
+pub async fn ask(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    render_ask(&app, &headers, "", None)
+}
+
+/// `POST /forgotten-password`.
+pub async fn send(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    judge_ask(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+}
+
+async fn judge_ask(app: &Arc<App>, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    let headers = &parts.headers;
+    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+    let typed = form.get("email").unwrap_or_default();
+    let again = |status, problem| {
+        let mut response = render_ask(app, headers, typed, Some(problem));
+        *response.status_mut() = status;
+        response
+    };
+    let Some(email) = address::normal(typed) else {
+        return Ok(again(StatusCode::BAD_REQUEST, NO_ADDRESS));
+    };
+    let ClientAddress(from) = ClientAddress::of(&parts.extensions);
+    if let Err(limit) = app.limits.check_letter_from(from) {
+        let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit.seconds));
+        return Ok(response);
+    }
+    // Afterwards, and whether or not there is such a person: neither answer nor its time tells.
+    let app_of_task = Arc::clone(app);
+    tokio::spawn(async move {
+        if let Err(refusal) = send_link(&app_of_task, &email).await {
+            tracing::error!(cause = ?refusal.cause, "a link to a new password was not sent");
+        }
+    });
+    let text = "If there is an account with this address, a letter with a link is on its way to it. The link works once, for an hour.";
+    Ok(told::page(
+        app,
+        StatusCode::OK,
+        "Look into your mail",
+        text,
+        ("/sign-in", "Back to sign-in"),
+    ))
+}
+
+async fn send_link(app: &App, email: &str) -> Result<(), Refusal> {
+    let user = app.store.user_by_email(email).await?.filter(|user| user.disabled_at.is_none());
+    let Some(user) = user else { return Ok(()) };
+    if app.limits.check_letter_to(email).is_err() {
+        return Ok(());
+    }
+    let (token, now) = (app.entropy.secret(""), app.now());
+    app.store.start_reset(&user.id, sha256(token.as_bytes()), now, now + LIFETIME).await?;
+    let link = format!("{}/reset-password?token={token}", app.config.issuer);
+    let brand = &app.config.brand.name;
+    let letter = letters::Reset { brand, link: &link, minutes: LIFETIME / 60 };
+    app.post(Message::new(email, &letter)).await;
+    events::password_reset_asked(&user.id);
+    Ok(())
+}
+
+/// `GET /reset-password`: looking at it spends nothing, since programs look at links in letters.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let answer = async {
+        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+        let token = parameters.get("token").unwrap_or_default();
+        let user = app.store.reset_of(&sha256(token.as_bytes()), app.now()).await?;
+        let user = user.ok_or_else(dead_link)?;
+        Ok(render_reset(&app, &headers, (token, &user), None))
+    };
+    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+}
+
+/// `POST /reset-password`.
+pub async fn finish(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    judge_reset(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+}
+
+async fn judge_reset(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    let headers = &parts.headers;
+    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+    let token = form.get("token").unwrap_or_default();
+    let hash = sha256(token.as_bytes());
+    let user = app.store.reset_of(&hash, app.now()).await?.ok_or_else(dead_link)?;
+    let chosen = Secret::new(form.get("new_password").unwrap_or_default());
+    let again = |status, problem: &str| {
+        let mut response = render_reset(app, headers, (token, &user), Some(problem));
+        *response.status_mut() = status;
+        response
+    };
+    if let Err(weak) = judge(chosen.expose(), &user.email) {
+        return Ok(again(StatusCode::BAD_REQUEST, &weak.to_string()));
+    }
+    let hashed = password::hash_for_person(chosen, Arc::clone(&app.entropy)).await;
+    let Ok(hashed) = hashed else { return Ok(again(StatusCode::SERVICE_UNAVAILABLE, BUSY)) };
+    let hashed = hashed.map_err(Refusal::server_error)?;
+    let user = app.store.finish_reset(&hash, hashed, app.now()).await?.ok_or_else(dead_link)?;
+    events::password_changed(&user.id);
+    app.notify(&user, "A new password was chosen with a link that we sent to you by mail. You were signed out everywhere.", "ask for a new password at once; whoever did it reads your mail.").await;
+    let text = "You were signed out everywhere. Sign in with the new password.";
+    let text = (StatusCode::OK, "Your password is changed", text);
+    Ok(told::page(app, text.0, text.1, text.2, ("/sign-in", "Sign in")))
+}
+
+fn dead_link() -> Refusal {
+    let sentence = "The link is unknown, was used, or is older than an hour.";
+    Refusal::new(StatusCode::GONE, "link_expired", sentence)
+}
+
+fn render_ask(app: &App, headers: &HeaderMap, email: &str, problem: Option<&str>) -> Response {
+    let visitor = Visitor::of(app, headers);
+    let template = AskPage { frame: Frame::new(app), csrf: visitor.csrf(app), email, problem };
+    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
+}
+
+fn render_reset(
+    app: &App,
+    headers: &HeaderMap,
+    (token, user): (&str, &User),
+    problem: Option<&str>,
+) -> Response {
+    let visitor = Visitor::of(app, headers);
+    let template = ResetPage {
+        frame: Frame::new(app),
+        csrf: visitor.csrf(app),
+        token,
+        email: &user.email,
+        problem,
+    };
+    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
+}

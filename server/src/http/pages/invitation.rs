@@ -1,0 +1,173 @@
+//! `/invitation`: an invitation into a company, taken up with a new account or with one's own.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, Request, StatusCode},
+    response::Response,
+};
+use counterfoil_protocol::{encoding::sha256, secret::Secret};
+
+use super::{
+    cookie::Cookie,
+    error::in_place,
+    form,
+    frame::{self, Frame},
+    session::{SignedIn, Standing},
+    visitor::{Visitor, append_cookies, mark_browser},
+};
+use crate::{
+    app::App,
+    events,
+    http::{address::ClientAddress, error::Refusal, extract::Parameters},
+    password,
+    people::password::judge,
+    store::{Invitation, Joined, Joiner, User},
+};
+
+const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
+
+/// Who looks at an invitation.
+enum Guest {
+    /// The person it is for, signed in.
+    Theirs,
+    /// Somebody else, signed in, with this address.
+    Other(String),
+    /// Nobody is signed in, and there is an account of the address.
+    MustSignIn,
+    /// Nobody is signed in, and there is no account.
+    New,
+}
+
+#[derive(Template)]
+#[template(path = "invitation.html")]
+struct InvitationPage<'a> {
+    frame: Frame<'a>,
+    csrf: String,
+    /// For the form that signs out.
+    session_csrf: String,
+    token: &'a str,
+    here: String,
+    invitation: &'a Invitation,
+    guest: Guest,
+    problem: Option<&'a str>,
+}
+
+/// What is looked at, and by whom.
+struct Looked<'a> {
+    token: &'a str,
+    invitation: Invitation,
+    signed_in: Option<SignedIn>,
+}
+
+/// `GET /invitation`: looking at it spends nothing.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let answer = async {
+        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+        let looked = look(&app, &headers, &parameters).await?;
+        render(&app, &headers, &looked, StatusCode::OK, None).await
+    };
+    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+}
+
+/// `POST /invitation`.
+pub async fn accept(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let headers = request.headers().clone();
+    judge_form(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+}
+
+async fn look<'a>(
+    app: &App,
+    headers: &HeaderMap,
+    parameters: &'a Parameters,
+) -> Result<Looked<'a>, Refusal> {
+    let token = parameters.get("token").unwrap_or_default();
+    let invitation = app.store.invitation(&sha256(token.as_bytes()), app.now()).await?;
+    let invitation = invitation.ok_or_else(gone)?;
+    Ok(Looked { token, invitation, signed_in: app.signed_in(headers).await? })
+}
+
+async fn judge_form(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, form) = form::read(app, request).await?;
+    let headers = &parts.headers;
+    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+    let looked = look(app, headers, &form).await?;
+    let hash = looked.invitation.hash;
+    if let Some(SignedIn { user, .. }) = &looked.signed_in {
+        let joiner = Joiner::Known { user_id: user.id.clone() };
+        return match app.store.join(&hash, joiner, app.now()).await? {
+            Joined::Done(company, role) => {
+                events::joined(&user.id, &company.id, role.as_str());
+                Ok(frame::see_other(&format!("/companies/{}", company.id)))
+            }
+            Joined::Gone => Err(gone()),
+            Joined::NotTheirs => render(app, headers, &looked, StatusCode::FORBIDDEN, None).await,
+        };
+    }
+    let chosen = Secret::new(form.get("new_password").unwrap_or_default());
+    if let Err(weak) = judge(chosen.expose(), &looked.invitation.email) {
+        let problem = weak.to_string();
+        return render(app, headers, &looked, StatusCode::BAD_REQUEST, Some(&problem)).await;
+    }
+    let Ok(hashed) = password::hash_for_person(chosen, Arc::clone(&app.entropy)).await else {
+        return render(app, headers, &looked, StatusCode::SERVICE_UNAVAILABLE, Some(BUSY)).await;
+    };
+    let user = User {
+        id: app.entropy.id("mco_user_"),
+        email: looked.invitation.email.clone(),
+        password_hash: hashed.map_err(Refusal::server_error)?,
+        disabled_at: None,
+    };
+    match app.store.join(&hash, Joiner::New(user.clone()), app.now()).await? {
+        Joined::Done(company, role) => {
+            events::joined(&user.id, &company.id, role.as_str());
+            let address = ClientAddress::of(&parts.extensions);
+            let session = app.start_session(&user, headers, address, Standing::Whole).await?;
+            let mut response = frame::see_other(&format!("/companies/{}", company.id));
+            append_cookies(&mut response, [session, mark_browser(app, &user.email)]);
+            Ok(response)
+        }
+        Joined::Gone => Err(gone()),
+        Joined::NotTheirs => render(app, headers, &looked, StatusCode::CONFLICT, None).await,
+    }
+}
+
+fn gone() -> Refusal {
+    let sentence = "The invitation is unknown, was withdrawn or used, or is older than a week.";
+    Refusal::new(StatusCode::GONE, "invitation_gone", sentence)
+}
+
+async fn render(
+    app: &App,
+    headers: &HeaderMap,
+    looked: &Looked<'_>,
+    status: StatusCode,
+    problem: Option<&str>,
+) -> Result<Response, Refusal> {
+    let Looked { token, invitation, signed_in } = looked;
+    let guest = match signed_in {
+        Some(signed_in) if signed_in.user.email == invitation.email => Guest::Theirs,
+        Some(signed_in) => Guest::Other(signed_in.user.email.clone()),
+        None if app.store.user_by_email(&invitation.email).await?.is_some() => Guest::MustSignIn,
+        None => Guest::New,
+    };
+    let visitor = Visitor::of(app, headers);
+    let template = InvitationPage {
+        frame: Frame::new(app),
+        csrf: visitor.csrf(app),
+        session_csrf: signed_in.as_ref().map_or_else(String::new, |s| form::token(app, &s.cookie)),
+        token,
+        here: format!("/invitation?token={token}"),
+        invitation,
+        guest,
+        problem,
+    };
+    Ok(visitor.remember(app, frame::page(status, &template, None)))
+}
