@@ -10,7 +10,7 @@ export TSS2_LOG := all+NONE
 # Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
 PROPERTIES := PROPTEST_RNG_SEED=20260101
 
-.PHONY: help test lint unit plugins interop plugin test-wordpress soak fuzz demo bench setup clean
+.PHONY: help test lint unit plugins interop plugin test-wordpress test-wordpress-all soak fuzz demo bench setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -42,9 +42,12 @@ interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 plugin: setup ## target/counterfoil.zip, the WordPress plugin as it is installed
 	@scripts/plugin
 
-test-wordpress: setup ## the plugin in a real WordPress, with real server, daemon and browser (WORDPRESS=bookworm|sid for others)
+test-wordpress: setup ## the plugin in a real WordPress, with real server, daemon and browser (6.8)
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	@scripts/test-wordpress
+
+test-wordpress-all: ## the same in WordPress 6.1, 6.8 and the current one
+	for suite in bookworm trixie sid; do WORDPRESS=$$suite $(MAKE) test-wordpress || exit 1; done
 
 soak: setup ## every fault at every point, and thousands of kills: hours (make test runs a sample of it)
 	$(CARGO) build --locked --workspace --bins $(DEVICES)

@@ -57,6 +57,13 @@ const signed = (secret, body) => {
   return { 'content-type': 'application/json', 'x-makepay-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}` };
 };
 
+/** What this site knows of a payment: its status, and "!" where it is not what was asked for. */
+const known = (uid) => shop.php(`$r = Counterfoil\\WordPress\\Payments\\Records::byUid("${uid}"); echo $r->status, $r->mismatch ? "!" : "";`);
+
+/** Makes a payment link over 7.00 EUR as a program would, and answers its name. */
+const createLink = () => shop.php(`$r = Counterfoil\\WordPress\\Payments\\Records::prepare("", "7.00", "EUR", "a deposit");
+  Counterfoil\\WordPress\\Payments\\Links::open($r); echo $r->uid;`);
+
 describe('a merchant with WordPress', () => {
   before(async () => {
     [shop] = await Promise.all([Shop.start(), land.start()]);
@@ -99,7 +106,7 @@ describe('a merchant with WordPress', () => {
     await goToPlatform('Connect');
     await merchant.press('Approve');
     assert.equal(merchant.page.url(), shop.screen());
-    await says(merchant, new RegExp(`connected this store to ${COMPANY}.*Is this the company that gets paid\\?`));
+    await says(merchant, new RegExp(`connected this store to ${COMPANY}\\. A test call worked\\..*Is this the company that gets paid\\?`));
     await look('connected');
     await merchant.goTo(shop.screen('counterfoil-payments'));
     assert.equal(await merchant.page.locator('#counterfoil-create').count(), 0);
@@ -117,7 +124,13 @@ describe('a merchant with WordPress', () => {
     await merchant.goTo(shop.screen('counterfoil-payments'));
     await merchant.page.getByLabel('Amount').fill('19.90');
     await merchant.page.getByLabel('What it is for').fill('Deposit “Ümlaut” & <more');
+    const form = await merchant.page.locator('form:has(#counterfoil-create)').evaluate((it) => Object.fromEntries(new FormData(it)));
     await merchant.press('Create the payment link');
+    const again = await merchant.page.evaluate(async (fields) => {
+      const answer = await fetch('/wp-admin/admin-post.php', { method: 'POST', body: new URLSearchParams(fields) });
+      return answer.status;
+    }, form);
+    assert.equal(again, 200);
     await says(merchant, /The payment link is ready.*Deposit “Ümlaut” & <more.*19\.90 EUR.*Open/);
     await look('payments');
     const url = await merchant.page.locator('.counterfoil-payments input[readonly]').inputValue();
@@ -127,44 +140,68 @@ describe('a merchant with WordPress', () => {
     const id = Number(await shop.php('echo get_posts(["post_type" => "counterfoil_payment", "post_status" => "any"])[0]->ID;'));
     await shop.php(`wp_insert_post(["post_title" => "Pay", "post_name" => "pay", "post_type" => "page", "post_status" => "publish",
       "post_content" => '<!-- wp:counterfoil/payment {"payment":${id}} /-->[counterfoil_payment id="${id}" label="The same"]']);`);
+    await merchant.goTo(shop.at('/wp-admin/post-new.php?post_type=page'));
+    const offered = await merchant.page.evaluate(() => [window.wp.blocks.getBlockType('counterfoil/payment').title, window.counterfoilPayments]);
+    assert.deepEqual(offered, ['Payment link', [{ value: id, label: `#${id} 19.90 EUR Deposit “Ümlaut” & <more` }]]);
     await merchant.goTo(shop.at('/?pagename=pay'));
     for (const name of ['Pay 19.90 EUR', 'The same']) {
       assert.equal(await merchant.page.getByRole('link', { name, exact: true }).getAttribute('href'), url);
     }
   });
 
-  it('takes a notification once, in whatever order they come, and none that is not genuine', async () => {
+  it('hears of a payment by the notifications of the platform', async () => {
     await until('notifications come', async () => (await daemon.status()).webhook.state === 'active');
-    const secret = JSON.parse(land.proxy.answers(SUBSCRIPTION).at(-1)).signingSecret;
     const { json: { paymentLinks: [{ uid }] } } = await daemon.local('GET', '/v1/api/makepay/payment-links');
+    for (const status of ['awaiting_deposit', 'deposit_received', 'complete']) {
+      await land.server.operator(['payment-link', 'set-status', uid, status]);
+      await until(`${status} is written down`, async () => await known(uid) === status, 60);
+    }
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    await says(merchant, /19\.90 EUR Paid/);
+    await merchant.goTo(shop.at('/?pagename=pay'));
+    await says(merchant, /This has been paid/);
+  });
+
+  it('finds out what no notification told', async () => {
+    const uid = await createLink();
+    shop.gate.blind = true;
+    await land.server.operator(['payment-link', 'set-status', uid, 'complete']);
+    await until('a lost notification', () => shop.gate.turnedAway > 0, 60);
+    shop.gate.blind = false;
+    assert.equal(await known(uid), '');
+    await shop.php('do_action("counterfoil_check");');
+    assert.equal(await known(uid), 'complete');
+  });
+
+  it('takes a notification once, in whatever order they come, and none that is not genuine', async () => {
+    const secret = JSON.parse(land.proxy.answers(SUBSCRIPTION).at(-1)).signingSecret;
+    const uid = await createLink();
     const event = (status, at, about = {}) => JSON.stringify({
       deliveryId: `d-${status}-${at}`, deliveryGroupId: `g-${status}-${at}`, type: 'makepay.payment.status_changed', status,
       createdAt: `2027-01-15T08:00:0${at}.000Z`, session: { id: 's-1', status },
-      paymentLink: { uid, status: 'active', amount: '19.90', fiatAmount: '19.90', fiatCurrency: 'EUR', ...about },
+      paymentLink: { uid, status: 'active', amount: '7.00', fiatAmount: '7.00', fiatCurrency: 'EUR', ...about },
     });
     const post = (body, headers) => send(shop.webhook, { method: 'POST', body, headers });
-    const known = () => shop.php('$r = Counterfoil\\WordPress\\Payments\\Records::page(1, 1)[0][0]; echo $r->status, $r->mismatch ? "!" : "";');
     const body = event('pending', 2);
     for (const [headers, sent] of [[{}, body], [signed('whsec_x', body), body], [signed(secret, body), body.replace('pending', 'complete')]]) {
       assert.ok([400, 401].includes((await post(sent, headers)).status));
     }
-    assert.equal(await known(), '');
+    assert.equal(await known(uid), '');
     const genuine = signed(secret, body);
     ok(await post(body, genuine));
-    assert.equal(await known(), 'pending');
+    assert.equal(await known(uid), 'pending');
     assert.equal((await post(body, genuine)).status, 409);
-    for (const [status, at, expected] of [['quoted', 1, 'pending'], ['swapping', 3, 'swapping'], ['complete', 4, 'complete'], ['sending', 5, 'complete']]) {
+    const news = [['quoted', 1, 'pending'], ['swapping', 3, 'swapping'], ['complete', 4, 'complete'], ['sending', 5, 'complete']];
+    for (const [status, at, expected] of news) {
       const next = event(status, at);
       ok(await post(next, signed(secret, next)));
-      assert.equal(await known(), expected, status);
+      assert.equal(await known(uid), expected, status);
     }
     const elsewhere = JSON.stringify({ ...JSON.parse(event('complete', 6)), paymentLink: { uid: 'pl_unknown' } });
     ok(await post(elsewhere, signed(secret, elsewhere)));
-    await merchant.goTo(shop.at('/?pagename=pay'));
-    await says(merchant, /This has been paid/);
     const other = event('complete', 7, { amount: '0.01', fiatAmount: '0.01' });
     ok(await post(other, signed(secret, other)));
-    assert.equal(await known(), 'complete!');
+    assert.equal(await known(uid), 'complete!');
   });
 
   it('archives a payment link', async () => {
@@ -176,7 +213,7 @@ describe('a merchant with WordPress', () => {
     await pressFirst(/^Archive/);
     await says(merchant, /is archived.*Archived \(Open\)/);
     const { json } = await daemon.local('GET', '/v1/api/makepay/payment-links');
-    assert.deepEqual(json.paymentLinks.map(({ status }) => status).sort(), ['active', 'archived']);
+    assert.equal(json.paymentLinks.filter(({ status }) => status === 'archived').length, 1);
   });
 
   it('is told of each callback that changes nothing: denied, foreign, forged, twice', async () => {
@@ -261,6 +298,23 @@ describe('a merchant with WordPress', () => {
     assert.ok(!copied.includes(thumbprint) && !copied.includes(shop.gate.path));
     const result = await shop.php('wp_set_current_user(1); echo wp_json_encode(Counterfoil\\WordPress\\SiteHealth::connection());');
     assert.equal(JSON.parse(result).status, 'good');
+  });
+
+  it('says the same on the command line', async () => {
+    const wp = (call) => shop.php(`class WP_CLI {
+      static function line($text) { echo $text, "\\n"; }
+      static function success($text) { echo "success: $text"; }
+      static function error($text) { echo "error: $text"; exit; }
+      static function halt($code) { echo "exit $code"; exit; }
+    } (new Counterfoil\\WordPress\\Cli())->${call};`);
+    const told = JSON.parse(await wp('status([], ["format" => "json"])'));
+    assert.deepEqual([told.state, told.company, told.confirmed], ['connected', COMPANY, true]);
+    assert.match(await wp('test()'), /^success/);
+    assert.ok((await wp('connect()')).includes(shop.screen()));
+    await shop.gate.close();
+    assert.match(await wp('status([], [])'), /daemon_missing[\s\S]*exit 1$/);
+    assert.match(await wp('test()'), /^error: .*systemctl start counterfoild \(daemon_missing\)$/);
+    await shop.gate.open(daemon.socket);
   });
 
   it('of a copy is in safe mode, and the original is not disturbed', async () => {

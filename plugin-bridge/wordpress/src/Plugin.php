@@ -26,6 +26,7 @@ final class Plugin
         add_filter('site_status_tests', [SiteHealth::class, 'tests']);
         add_action('rest_api_init', [SiteHealth::class, 'register']);
         register_deactivation_hook($file, [self::class, 'deactivate']);
+        Woo\Support::start($file);
         if (is_admin()) {
             Admin\Menu::start($file);
         }

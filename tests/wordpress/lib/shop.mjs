@@ -16,6 +16,9 @@ const call = promisify(execFile);
 /** A socket before the daemon's. Every connection through it is a call of the plugin. */
 class Gate {
   calls = 0;
+  turnedAway = 0;
+  /** Whether callers are turned away, as by a daemon that is overrun. */
+  blind = false;
 
   constructor(path) {
     this.path = path;
@@ -25,6 +28,11 @@ class Gate {
   async open(target) {
     this.server = createServer((caller) => {
       this.calls += 1;
+      if (this.blind) {
+        this.turnedAway += 1;
+        caller.destroy();
+        return;
+      }
       const daemon = connect(target);
       daemon.on('error', () => caller.destroy());
       caller.on('error', () => daemon.destroy());

@@ -157,7 +157,9 @@ final class Actions
             Notice::refused(__('A currency has three letters, such as EUR.', 'counterfoil'));
             return;
         }
-        $record = Records::prepare(self::field('request'), $amount, $currency, self::field('description'));
+        // Kept as it was written: what shows it escapes it.
+        $description = wp_specialchars_decode(self::field('description'), ENT_QUOTES);
+        $record = Records::prepare(self::field('request'), $amount, $currency, $description);
         Links::open($record);
         Notice::done(__('The payment link is ready: send it, or put it on a page.', 'counterfoil'));
     }

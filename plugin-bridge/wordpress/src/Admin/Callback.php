@@ -39,12 +39,23 @@ final class Callback
             $company = $connection['company']['name'] ?? $connection['company']['id'] ?? '';
             /* translators: %s: a company's name */
             $message = __('The payment platform has connected this store to %s.', 'counterfoil');
-            Notice::done(sprintf($message, is_string($company) ? $company : ''));
+            Notice::done(sprintf($message, is_string($company) ? $company : '') . self::tried());
         } catch (CounterfoilException $problem) {
             Notice::failed($problem);
         }
         wp_safe_redirect(Menu::url());
         exit;
+    }
+
+    /** One call right away, so that "connected" is not a promise. Nothing is said where it failed: the button says why. */
+    private static function tried(): string
+    {
+        try {
+            Daemon::client()->request('GET', 'makepay/payment-links?limit=1', null, null, 5.0);
+            return ' ' . __('A test call worked.', 'counterfoil');
+        } catch (CounterfoilException $problem) {
+            return '';
+        }
     }
 
     /** Nobody is signed in: the code is left unused, and the person may sign in and begin again. */
