@@ -90,13 +90,17 @@ describe('a merchant with WordPress', () => {
   });
 
   it('is told that there is no daemon, and what to do, until there is one', async () => {
-    await says(merchant, /does not answer at .*api\.sock.*systemctl start counterfoild/);
+    await says(merchant, /does not answer at \/run\/counterfoil\/api\.sock.*systemctl start counterfoild/);
     const file = await merchant.page.locator('#counterfoil-file').inputValue();
     assert.ok(file.includes(`redirect_uri = "${shop.store.redirect_uri}"`), file);
     assert.ok(file.includes(`webhook_url = "${shop.webhook}"`), file);
     await look('no-daemon');
     await shop.gate.open(daemon.socket);
-    await merchant.goTo(shop.screen());
+    for (const [path, answer] of [['api.sock', /path begins with \//], [shop.gate.path, /Saved/]]) {
+      await merchant.page.getByLabel('Socket').fill(path);
+      await merchant.press('Save');
+      await says(merchant, answer);
+    }
     const { thumbprint } = await daemon.status();
     await says(merchant, new RegExp(`Not connected.*${land.proxy.origin}.*${thumbprint}`));
     await look('not-connected');
@@ -332,6 +336,10 @@ describe('a merchant with WordPress', () => {
     await shop.php('do_action("counterfoil_check"); do_action("counterfoil_check");');
     shop.url = here;
     await shop.pretendToBe();
+    await shop.copyFiles('copy');
+    const tried = `use Counterfoil\\WordPress\\{Connection, Payments\\Links, Payments\\Records}; echo Connection::read()->state(), " ";
+      try { Links::open(Records::prepare("", "1.00", "EUR", "")); } catch (Throwable $e) { echo get_class($e); }`;
+    assert.match(await shop.php(`eval(${JSON.stringify(tried).replaceAll('$', '\\$')});`, 'copy'), /^safe_mode .*SafeMode$/);
     const { grant_id: grant, state } = await daemon.status();
     assert.deepEqual([grant, state], [before.grant_id, 'connected']);
     await merchant.goTo(shop.screen());

@@ -6,6 +6,7 @@ namespace Counterfoil\WordPress;
 
 use Counterfoil\WordPress\Bridge\Exception\CounterfoilException;
 use Counterfoil\WordPress\Bridge\Exception\NotConnected;
+use Counterfoil\WordPress\Bridge\Exception\SafeMode;
 
 defined('ABSPATH') || exit;
 
@@ -125,6 +126,9 @@ final class Connection
     {
         if ($this->problem !== null) {
             throw $this->problem;
+        }
+        if ($this->state() === 'safe_mode') {
+            throw new SafeMode('safe_mode', $this->text('summary'), $this->text('next_step'));
         }
         if ($this->state() !== 'connected') {
             throw new NotConnected('not_connected', $this->text('summary'), $this->text('next_step'));

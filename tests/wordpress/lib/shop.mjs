@@ -57,9 +57,7 @@ export class Shop {
     shop.port = await freePort();
     shop.gate = new Gate(join(shop.root, 'api.sock'));
     const { stdout } = await call(join(ROOT, 'scripts/wordpress'), ['up', shop.root], {
-      env: {
-        ...process.env, PORT: String(shop.port), CONFIG: `define('COUNTERFOIL_SOCKET', '${shop.gate.path}');`,
-      },
+      env: { ...process.env, PORT: String(shop.port) },
       timeout: 240_000,
     });
     shop.url = stdout.trim().split('\n').at(-1);
@@ -97,11 +95,16 @@ export class Shop {
     await person.page.waitForURL(/wp-admin/);
   }
 
-  /** Runs PHP in this WordPress, as cron and the command line do, and answers what it prints. */
-  async php(code) {
-    const start = `require ${JSON.stringify(join(this.root, 'www/wp-load.php'))};`;
+  /** Runs PHP in this WordPress, or in a copy of its files, as cron and the command line do; answers what it prints. */
+  async php(code, files = 'www') {
+    const start = `require ${JSON.stringify(join(this.root, files, 'wp-load.php'))};`;
     const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 60_000 });
     return stdout;
+  }
+
+  /** Copies its files to another directory, for php(). */
+  async copyFiles(to) {
+    await call('cp', ['-al', join(this.root, 'www'), join(this.root, to)]);
   }
 
   /** Makes it known by another address, as a copy of the shop's files and database would be; without one, by its own. */
