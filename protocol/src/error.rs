@@ -10,4 +10,7 @@ pub struct ErrorBody {
     /// A sentence that a person can act on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_description: Option<String>,
+    /// The member or parameter that is wrong, with the objects it is in: `payload.amount`. Of the partner API alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }

@@ -46,6 +46,8 @@ pub struct Config {
     pub allow_local_sites: bool,
     /// What a payment link's public URL begins with; by default the issuer.
     pub checkout_base: Option<String>,
+    /// What can be paid with, as far as companies may switch it on and off.
+    pub payment_methods: Vec<String>,
     /// Further profiles, one TOML file each; a file replaces the built-in profile of the same platform.
     pub profiles_dir: Option<PathBuf>,
     /// The brand that people see.
@@ -141,6 +143,8 @@ pub struct Limits {
     pub pushed_requests_per_minute: u32,
     /// Introspections a minute, per client.
     pub introspections_per_minute: u32,
+    /// Requests to the partner API a minute, per client.
+    pub partner_requests_per_minute: u32,
 }
 
 /// Calls to addresses that others gave us: notifications, and whatever else goes to hosts that are not ours.
@@ -177,6 +181,9 @@ impl Default for Config {
             tls_key: None,
             allow_local_sites: false,
             checkout_base: None,
+            payment_methods: ["BTC.BTC", "ETH.ETH", "ETH.USDC", "ETH.USDT"]
+                .map(str::to_owned)
+                .to_vec(),
             profiles_dir: None,
             brand: Brand::default(),
             mail: Mail::default(),
@@ -231,6 +238,7 @@ impl Default for Limits {
             token_requests_per_minute: 3_000,
             pushed_requests_per_minute: 600,
             introspections_per_minute: 6_000,
+            partner_requests_per_minute: 6_000,
         }
     }
 }

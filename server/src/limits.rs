@@ -49,6 +49,7 @@ pub struct Limits {
     token: Limit,
     push: Limit,
     introspection: Limit,
+    partner: Limit,
 }
 
 impl Limits {
@@ -67,6 +68,7 @@ impl Limits {
             token: Limit::new("token", limits.token_requests_per_minute),
             push: Limit::new("push", limits.pushed_requests_per_minute),
             introspection: Limit::new("introspection", limits.introspections_per_minute),
+            partner: Limit::new("partner", limits.partner_requests_per_minute),
         }
     }
 
@@ -138,6 +140,11 @@ impl Limits {
         self.introspection.take(text_key(client_id), self.clock.monotonic())
     }
 
+    /// Counts a request with a client's access token.
+    pub fn check_partner(&self, client_id: &str) -> Result<(), RetryAfter> {
+        self.partner.take(text_key(client_id), self.clock.monotonic())
+    }
+
     /// Forgets the keys whose buckets are full again.
     pub fn sweep(&self) {
         let now = self.clock.monotonic();
@@ -152,6 +159,7 @@ impl Limits {
             &self.token,
             &self.push,
             &self.introspection,
+            &self.partner,
         ] {
             limit.buckets().retain(|_, full_at| *full_at > now);
         }

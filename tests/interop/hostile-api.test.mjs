@@ -165,7 +165,8 @@ describe('what a request may be', () => {
     const allowed = {
       'payment-links': ['GET', 'POST'], 'payment-links/x': ['GET', 'PATCH'],
       'webhook-subscriptions/current': ['DELETE', 'GET', 'PUT'], 'webhook-secret': ['POST'], branding: ['GET'],
-      settings: ['GET'],
+      settings: ['GET', 'PUT'], customers: ['GET', 'POST'], 'customers/x': ['GET', 'PATCH'], subscriptions: ['GET', 'POST'],
+      'subscriptions/x': ['GET', 'PATCH'],
     };
     for (const [path, methods] of Object.entries(allowed)) {
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((one) => !methods.includes(one))) {

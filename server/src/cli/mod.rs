@@ -17,6 +17,7 @@ mod profile;
 mod reach;
 mod serve;
 mod user;
+mod wallet;
 mod webhook;
 
 use std::{
@@ -92,6 +93,9 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup in its place, and says which revocations that undoes.
     Restore(backup::Restore),
+    /// Wallets: what the platform's ledger says, for the partner API to show.
+    #[command(subcommand)]
+    Wallet(wallet::Command),
     /// Looks at settings, files, keys and database, and says what to do.
     Check(serve::Arguments),
 }
@@ -144,6 +148,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Backup(backup) => backup.run(&operator(overrides)?)?,
         Command::Restore(restore) => restore.run(&settings(overrides)?, cli.json)?,
+        Command::Wallet(command) => command.run(&operator(overrides)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

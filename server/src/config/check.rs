@@ -12,6 +12,7 @@ impl Config {
         self.check_brand()?;
         self.mail.check(&self.issuer)?;
         self.webhooks.check()?;
+        self.check_payment_methods()?;
         self.check_numbers()
     }
 
@@ -93,6 +94,21 @@ impl Config {
         Ok(())
     }
 
+    fn check_payment_methods(&self) -> Result<(), String> {
+        let methods = &self.payment_methods;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:/-".contains(&b);
+        let good = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(plain);
+        if let Some(name) = methods.iter().find(|name| !good(name)) {
+            return Err(format!("payment_methods: {name:?} must be like ETH.USDC"));
+        }
+        let again = methods.iter().enumerate().find(|(at, name)| methods[..*at].contains(name));
+        match (methods.is_empty(), again) {
+            (true, _) => Err("payment_methods is empty: nobody could pay".to_owned()),
+            (_, Some((_, name))) => Err(format!("payment_methods: {name:?} is there twice")),
+            _ => Ok(()),
+        }
+    }
+
     fn check_numbers(&self) -> Result<(), String> {
         let lifetimes = &self.lifetimes;
         let at_least_one = [
@@ -121,6 +137,7 @@ impl Config {
             ("outbound.total_seconds", self.outbound.total_seconds),
             ("outbound.connections", self.outbound.connections as u64),
             ("outbound.connections_per_host", self.outbound.connections_per_host as u64),
+            ("limits.partner_requests_per_minute", limits.partner_requests_per_minute.into()),
         ];
         if let Some((name, _)) = not_zero.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0: nobody would get through"));

@@ -21,6 +21,8 @@ pub struct Refusal {
     pub code: String,
     /// The sentence on the wire.
     pub description: Option<String>,
+    /// The member or parameter that is wrong. Boxed: a refusal is handed about by value.
+    pub field: Option<Box<str>>,
     /// The cause in the log; what is on the wire when there is nothing more precise.
     pub cause: Option<String>,
     /// Further headers.
@@ -45,7 +47,14 @@ impl Refusal {
     )]
     pub fn new(status: StatusCode, code: impl Into<String>, description: impl ToString) -> Self {
         let description = Some(description.to_string());
-        Self { status, code: code.into(), description, cause: None, headers: Vec::new() }
+        Self {
+            status,
+            code: code.into(),
+            description,
+            field: None,
+            cause: None,
+            headers: Vec::new(),
+        }
     }
 
     /// 400 with a code and a sentence: most of OAuth.
@@ -78,6 +87,13 @@ impl Refusal {
     )]
     pub fn caused_by(mut self, cause: impl ToString) -> Self {
         self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Names the member or parameter that is wrong.
+    #[must_use]
+    pub fn of_field(mut self, field: impl Into<Box<str>>) -> Self {
+        self.field = Some(field.into());
         self
     }
 
@@ -135,14 +151,16 @@ impl From<KeyError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let cause = self.cause.or_else(|| self.description.clone()).unwrap_or_default();
-        let body = ErrorBody { error: self.code.clone(), error_description: self.description };
+        let Self { code, description: error_description, field, .. } = self;
+        let field = field.map(String::from);
+        let body = ErrorBody { error: code.clone(), error_description, field };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, value) in self.headers {
             headers.append(name, value);
         }
-        response.extensions_mut().insert(Cause { code: self.code, text: cause });
+        response.extensions_mut().insert(Cause { code, text: cause });
         response
     }
 }

@@ -65,6 +65,12 @@ impl Amount {
         })
     }
 
+    /// How many digits stand after the point.
+    #[must_use]
+    pub fn decimals(&self) -> usize {
+        self.0.split_once('.').map_or(0, |(_, decimals)| decimals.len())
+    }
+
     /// The amount as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -75,6 +81,34 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// An amount that may be nothing or less: a balance, or what left a wallet. `-0.5`, `0`, `12.00`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Signed(String);
+
+impl Signed {
+    /// Reads a plain decimal, which may begin with a minus. Nothing is never negative.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let size = text.strip_prefix('-').unwrap_or(text);
+        let (integer, decimals) = size.split_once('.').unwrap_or((size, "0"));
+        let zeros = |part: &str| {
+            (1..=MAX_DECIMALS).contains(&part.len()) && part.bytes().all(|b| b == b'0')
+        };
+        let nothing = integer == "0" && zeros(decimals) && size == text;
+        (nothing || Amount::parse(size).is_some()).then(|| Self(text.to_owned()))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Signed {
+    /// From a string alone: a JSON number may have been through a float.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let must = "an amount is a string of a decimal: \"-0.5\", \"12.00\"";
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(must))
     }
 }
 
@@ -136,6 +170,28 @@ mod tests {
         ] {
             let read = Amount::from_json(json);
             assert_eq!(read.as_ref().map(Amount::as_str), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn signed_ones() {
+        for good in ["0", "0.00", "-0.5", "12.00", "1", "-12345678901234567890.123456789012345678"]
+        {
+            assert_eq!(Signed::parse(good).map(|amount| amount.0).as_deref(), Some(good));
+        }
+        for bad in [
+            "", "-", "-0", "-0.0", "--1", "+1", "00", "01", "1.", ".5", "1e3", "-1.", "0.", "0,5",
+            " 0",
+        ] {
+            assert_eq!(Signed::parse(bad), None, "{bad:?}");
+        }
+        assert!(serde_json::from_str::<Signed>("1.5").is_err());
+    }
+
+    #[test]
+    fn digits_after_the_point() {
+        for (text, expected) in [("1", 0), ("1.5", 1), ("0.00010", 5)] {
+            assert_eq!(Amount::parse(text).expect("an amount").decimals(), expected);
         }
     }
 }

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use counterfoil_protocol::callback::{self, LocalHosts, UriRefusal};
 use serde_json::value::RawValue;
 
-use super::json::Json;
+use super::{currency, json::Json};
 
 /// The longest text that names or describes something, in bytes.
 const MAX_TEXT: usize = 2_048;
+
+/// The longest name, in bytes.
+const MAX_LINE: usize = 200;
 
 /// A member that is not what it must be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,6 +49,19 @@ impl<'a> Members<'a> {
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.members.keys().map(String::as_str)
+    }
+
+    /// Refuses a member of another name than these.
+    pub fn only(&self, known: &[&str], must: &'static str) -> Result<(), Fault> {
+        // The first by name, so that the same body is always refused for the same member.
+        let unknown = self.names().filter(|name| !known.contains(name)).min();
+        unknown.map_or(Ok(()), |name| Err(self.fault(name, must)))
+    }
+
+    /// Whether the member is there, be it `null`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
     }
 
     /// Whether the member is there and `null`.
@@ -88,6 +104,38 @@ impl<'a> Members<'a> {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
+    /// A member that is one line of at most `MAX_LINE` bytes; empty counts as absent.
+    pub fn line(&self, name: &str) -> Result<Option<String>, Fault> {
+        let must = "a string of at most 200 bytes without control characters";
+        let line = self.text(name).map_err(|_| self.fault(name, must))?;
+        let fits = |line: &String| line.len() <= MAX_LINE && !line.chars().any(char::is_control);
+        if line.as_ref().is_some_and(|line| !fits(line)) {
+            return Err(self.fault(name, must));
+        }
+        Ok(line)
+    }
+
+    /// A member that is an e-mail address: something before one `@`, a domain after it.
+    pub fn email(&self, name: &str) -> Result<Option<String>, Fault> {
+        let must = "an e-mail address";
+        let email = self.line(name).map_err(|_| self.fault(name, must))?;
+        if email.as_deref().is_some_and(|email| !is_email(email)) {
+            return Err(self.fault(name, must));
+        }
+        Ok(email)
+    }
+
+    /// A member that is an ISO 4217 code, in any case.
+    pub fn currency(&self, name: &str) -> Result<Option<String>, Fault> {
+        let must = "a currency code of ISO 4217, like EUR";
+        let code = self.line(name).map_err(|_| self.fault(name, must))?;
+        let code = code.map(|code| code.to_ascii_uppercase());
+        if code.as_deref().is_some_and(|code| currency::decimals(code).is_none()) {
+            return Err(self.fault(name, must));
+        }
+        Ok(code)
+    }
+
     /// A member that is a URL for a browser, which may have a fragment.
     pub fn url(&self, name: &str, local: LocalHosts) -> Result<Option<String>, Fault> {
         let before_fragment = |text: &str| text.split('#').next().unwrap_or_default().to_owned();
@@ -110,5 +158,56 @@ impl<'a> Members<'a> {
         };
         vet(&text).map_err(|_| self.fault(name, must))?;
         Ok(Some(text))
+    }
+}
+
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let labels = || domain.split('.');
+    let is_label = |label: &str| {
+        let plain = |c: char| c.is_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(plain)
+    };
+    (1..=64).contains(&local.len())
+        && !local.contains(char::is_whitespace)
+        && labels().count() >= 2
+        && labels().all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for good in ["a@b.example", "a+b.c@mail.shop.example", "ä@büro.example"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in
+            ["", "a", "@b.example", "a@b", "a@", "a@b..c", "a@.b", "a b@c.d", "a@b@c.d", "a@b.c/d"]
+        {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_and_currencies() {
+        let text = format!(
+            r#"{{"long":"{}","broken":"a\nb","empty":"","eur":"eur","xxx":"XQX","n":1}}"#,
+            "x".repeat(201)
+        );
+        let members = Members::read(&text, "").expect("an object");
+        assert_eq!(members.line("empty"), Ok(None));
+        assert!(members.line("long").is_err());
+        assert!(members.line("broken").is_err());
+        assert_eq!(members.currency("eur"), Ok(Some("EUR".to_owned())));
+        for name in ["xxx", "n", "long"] {
+            assert!(members.currency(name).is_err(), "{name}");
+        }
+        assert!(members.only(&["long", "broken", "empty", "eur", "xxx", "n"], "known").is_ok());
+        assert_eq!(
+            members.only(&["long", "empty"], "known"),
+            Err(members.fault("broken", "known"))
+        );
     }
 }

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod clients;
+pub mod commerce;
 pub mod connections;
 pub mod credentials;
 pub mod durability;
@@ -52,6 +53,7 @@ macro_rules! every_story {
                 releases, resets, staged_keys, sweeps;
             connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses;
             credentials: codes_of_many, passwords, resets, second_factors, sessions_of_a_person;
+            commerce: customers, merchant_settings, recurring_payments, settings_of_many, wallets;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,
                 two_at_the_same_place;
             ends: by_end_of_family, by_end_of_grant, by_expiry, by_promotion, by_release, by_reset,

@@ -7,6 +7,7 @@ mod accounts;
 mod applications;
 mod audit;
 mod clients;
+mod commerce;
 mod connections;
 #[cfg(test)]
 mod contract;
@@ -23,6 +24,7 @@ pub use self::{
     applications::{AddedApp, AppChange, Applications, Changed, Edit, Picture},
     audit::{Audit, AuditQuery, Deed},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},
+    commerce::{Commerce, CompanyWrite, Imported, Listed, Page, WalletImport},
     connections::{
         Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
         StoreFacts,
@@ -74,6 +76,7 @@ pub trait Store:
     + Applications
     + Audit
     + Clients
+    + Commerce
     + Connections
     + Credentials
     + Grants
@@ -89,6 +92,7 @@ impl<T> Store for T where
         + Applications
         + Audit
         + Clients
+        + Commerce
         + Connections
         + Credentials
         + Grants

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
-use super::{Company, Result};
+use super::{Company, Listed, Page, Result};
 use crate::{
     partner::{
         access::TokenNames,
@@ -103,6 +103,8 @@ pub enum PartnerWrite {
     Raced,
     /// The grant has ended meanwhile.
     GrantEnded,
+    /// The company has no such customer.
+    NoCustomer,
     /// The grant has no active webhook subscription.
     NoSubscription,
 }
@@ -130,8 +132,8 @@ pub trait Partner: Send + Sync {
     /// Finds a payment link.
     async fn payment_link(&self, uid: &str) -> Result<Option<PaymentLink>>;
 
-    /// The newest payment links of a grant, newest first.
-    async fn payment_links(&self, grant_id: &str, limit: u32) -> Result<Vec<PaymentLink>>;
+    /// The payment links of a grant.
+    async fn payment_links(&self, grant_id: &str, page: &Page) -> Result<Listed<PaymentLink>>;
 
     /// Finds the webhook subscription of a grant.
     async fn webhook_subscription(&self, grant_id: &str) -> Result<Option<Subscription>>;

@@ -20,9 +20,10 @@ use crate::{
     oauth::profile::is_plain_idempotency_key,
     partner::{
         access::Scheme,
+        members::Fault,
         receipt::{Keeping, Receipt, fingerprint},
     },
-    store::{Holder, KeptReceipt, PartnerWrite},
+    store::{CompanyWrite, Holder, KeptReceipt, PartnerWrite},
     vault::Purpose,
 };
 
@@ -77,12 +78,18 @@ impl Call {
         Ok(Once { call: self, keeping, names })
     }
 
+    /// A write of something of the company, in the name of the grant.
+    pub(super) fn writing<T>(&self, thing: T, receipt: Option<KeptReceipt>) -> CompanyWrite<T> {
+        let grant_id = self.holder.grant_id.clone();
+        CompanyWrite { thing, grant_id, receipt, now: self.app.now() }
+    }
+
     /// What follows from a write: `None` says that it must be decided again.
-    pub(super) fn written(
+    pub(super) fn written<T>(
         &self,
         write: PartnerWrite,
-        response: impl FnOnce() -> Response,
-    ) -> Result<Option<Response>, Refusal> {
+        response: impl FnOnce() -> T,
+    ) -> Result<Option<T>, Refusal> {
         match write {
             PartnerWrite::Done => Ok(Some(response())),
             PartnerWrite::Raced => Ok(None),
@@ -90,6 +97,10 @@ impl Call {
                 let scheme = if self.key.is_some() { Scheme::Dpop } else { Scheme::Bearer };
                 Err(challenge::invalid_token(&self.app, scheme, "the grant ended meanwhile"))
             }
+            PartnerWrite::NoCustomer => Err(invalid(Fault {
+                member: "customerId".to_owned(),
+                must: "the id of a customer of this company",
+            })),
             PartnerWrite::NoSubscription => Err(Refusal::new(
                 StatusCode::CONFLICT,
                 "webhook_subscription_inactive",
@@ -100,6 +111,23 @@ impl Call {
 }
 
 impl Once<'_> {
+    /// Answers a repeated request as the first one was answered; else takes the step until nobody was faster.
+    pub(super) async fn decide<F, Fut>(&self, step: F) -> Result<Response, Refusal>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<Option<Response>, Refusal>>,
+    {
+        for _ in 0..ATTEMPTS {
+            if let Some(response) = self.answered().await? {
+                return Ok(response);
+            }
+            if let Some(response) = step().await? {
+                return Ok(response);
+            }
+        }
+        Err(overtaken())
+    }
+
     /// The answer that was given before to the same request under the same key.
     pub(super) async fn answered(&self) -> Result<Option<Response>, Refusal> {
         let Call { app, holder, key, .. } = self.call;
@@ -145,6 +173,11 @@ pub(super) fn to_bytes(body: &impl Serialize) -> Result<Vec<u8>, Refusal> {
 pub(super) fn answer(status: StatusCode, body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, body).into_response()
+}
+
+/// 400 `invalid_request` that names the member.
+pub(super) fn invalid(fault: Fault) -> Refusal {
+    Refusal::invalid_request(&fault).of_field(fault.member)
 }
 
 /// The refusal of a request that lost against others again and again.

@@ -90,6 +90,7 @@ pub(in crate::http) async fn admit(
     let now = app.now();
     let names = access::judge(&claims, &app.config.issuer, &app.uris.resource, now)
         .map_err(|fault| challenge::invalid_token(app, scheme, fault))?;
+    app.limits.check_partner(&claims.client_id)?;
     let bound_to = claims.cnf.as_ref().map(|cnf| &cnf.jkt);
     match (scheme, bound_to) {
         (Scheme::Dpop, Some(_)) | (Scheme::Bearer, None) => {}

@@ -4,20 +4,21 @@ use axum::{body::Body, http::StatusCode, response::Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::call::{ATTEMPTS, Call, answer, overtaken, to_bytes};
+use super::{
+    call::{ATTEMPTS, Call, answer, overtaken, to_bytes},
+    conditional::tagged,
+    page::Page,
+};
 use crate::{
-    http::{error::Refusal, extract::Parameters},
+    http::error::Refusal,
     partner::{
         link::{LinkPatch, LinkRequest, LinkView, PaymentLink},
         members::Fault,
+        precondition::etag,
         receipt::Keeping,
     },
     store::{LinkChange, NewLink},
 };
-
-/// Links in a list unless the request says otherwise, and the most of them.
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 100;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +42,7 @@ struct Found<'a> {
 struct Listed<'a> {
     company_id: &'a str,
     payment_links: Vec<LinkView<'a>>,
+    next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -58,9 +60,13 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
     let app = &*call.app;
     let text = call.json(body).await?;
     let once = call.once(Keeping::PLAIN, text.as_bytes())?;
-    let request = LinkRequest::parse(&text, app.config.local_hosts()).map_err(malformed)?;
+    let mut request = LinkRequest::parse(&text, app.config.local_hosts()).map_err(malformed)?;
     let profile = call.holder.platform.as_deref().and_then(|platform| app.profiles.get(platform));
     let needs_subscription = profile.is_some_and(|profile| profile.links_need_subscription);
+    if let Some(response) = once.answered().await? {
+        return Ok(response);
+    }
+    complete(&call, &mut request).await?;
     let send_email = request.send_email;
     let (id, uid) = (app.entropy.id("mplink_"), app.entropy.id("pl_"));
     let link = request.into_link(id, uid, &call.holder.grant_id, app.now());
@@ -88,16 +94,28 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
     Err(overtaken())
 }
 
+/// What the company has set for all its links: what it takes, and where payers return.
+async fn complete(call: &Call, request: &mut LinkRequest) -> Result<(), Refusal> {
+    let settings = call.settings().await?.settings;
+    let methods = &call.app.config.payment_methods;
+    if request.facts.asset.as_deref().is_some_and(|asset| !settings.takes(asset, methods)) {
+        let must = "an asset that the company's settings allow";
+        return Err(malformed(Fault { member: "payload.asset".to_owned(), must }));
+    }
+    settings.complete(&mut request.facts);
+    Ok(())
+}
+
 /// `GET payment-links`.
 pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let query = Parameters::parse(call.parts.uri.query().unwrap_or_default().as_bytes())?;
-    let limit = limit(query.get("limit"))
-        .ok_or_else(|| Refusal::invalid_request("limit must be a number from 1 to 100."))?;
-    let links = call.app.store.payment_links(&call.holder.grant_id, limit).await?;
+    let page = Page::of(&call.parts)?;
+    let listed = call.app.store.payment_links(&call.holder.grant_id, &page.wanted()).await?;
+    let (links, next_cursor) = page.cut(listed, |link| &link.uid)?;
     let base = call.app.config.checkout_base();
     let body = to_bytes(&Listed {
         company_id: &call.holder.company.id,
         payment_links: links.iter().map(|link| link.view(base)).collect(),
+        next_cursor,
     })?;
     Ok(answer(StatusCode::OK, body))
 }
@@ -105,9 +123,10 @@ pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
 /// `GET payment-links/{uid}`.
 pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
     let link = own_link(&call).await?;
-    let payment_link = link.view(call.app.config.checkout_base());
-    let body = to_bytes(&Found { company_id: &call.holder.company.id, payment_link })?;
-    Ok(answer(StatusCode::OK, body))
+    let view = link.view(call.app.config.checkout_base());
+    let body =
+        to_bytes(&Found { company_id: &call.holder.company.id, payment_link: view.clone() })?;
+    call.shown(&view, body)
 }
 
 /// `PATCH payment-links/{uid}`.
@@ -121,6 +140,7 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
             return Ok(response);
         }
         let known = own_link(&call).await?;
+        call.may_change(&known.view(app.config.checkout_base()))?;
         let link = match patch.clone().apply(&known, app.now()) {
             Ok(link) => link,
             Err(refusal) => {
@@ -134,11 +154,12 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
             payment_link: link.view(app.config.checkout_base()),
             archived: patch.archive.then(archived),
         })?;
+        let tag = etag(&to_bytes(&link.view(app.config.checkout_base()))?);
         let receipt = once.receipt(&body);
         let change = LinkChange { event: app.event(), link, receipt, now: app.now() };
         let write = app.store.change_payment_link(change).await?;
-        if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
-            return Ok(response);
+        if let Some(tag) = call.written(write, || tag)? {
+            return Ok(tagged(answer(StatusCode::OK, body), &tag));
         }
     }
     Err(overtaken())
@@ -167,37 +188,6 @@ async fn own_link(call: &Call) -> Result<PaymentLink, Refusal> {
     })
 }
 
-/// More than the most is as much as there can be; what is no number is refused.
-fn limit(text: Option<&str>) -> Option<u32> {
-    let Some(text) = text else { return Some(DEFAULT_LIMIT) };
-    let plain = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
-    let number = text.parse().ok().filter(|number| plain && *number > 0)?;
-    Some(MAX_LIMIT.min(number))
-}
-
 fn malformed(fault: Fault) -> Refusal {
-    Refusal::bad_request("invalid_payment_link", fault)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits() {
-        for (text, expected) in [
-            (None, Some(50)),
-            (Some("1"), Some(1)),
-            (Some("100"), Some(100)),
-            (Some("999999999"), Some(100)),
-            (Some("0"), None),
-            (Some("-1"), None),
-            (Some("+1"), None),
-            (Some("1.5"), None),
-            (Some("ten"), None),
-            (Some("99999999999999999999"), None),
-        ] {
-            assert_eq!(limit(text), expected, "{text:?}");
-        }
-    }
+    Refusal::bad_request("invalid_payment_link", &fault).of_field(fault.member)
 }

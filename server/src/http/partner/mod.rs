@@ -2,12 +2,17 @@
 
 mod call;
 mod challenge;
+mod conditional;
+mod customers;
 mod deliveries;
 pub(in crate::http) mod guard;
 mod links;
 mod metadata;
+mod page;
 mod settings;
+mod subscriptions;
 mod table;
+mod wallets;
 mod webhooks;
 
 use std::sync::Arc;

@@ -1,35 +1,118 @@
-//! What a store shows of its company: branding and settings, to be read.
+//! The company and its settings.
 
 use axum::{body::Body, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
-use super::call::{Call, answer, to_bytes};
-use crate::http::error::Refusal;
+use super::{
+    call::{Call, answer, invalid, to_bytes},
+    conditional::written,
+};
+use crate::{
+    http::error::Refusal,
+    partner::{
+        receipt::Keeping,
+        settings::{KeptSettings, MerchantSettings},
+    },
+};
 
-/// What can be paid with.
-const PAYMENT_METHODS: [&str; 4] = ["BTC.BTC", "ETH.ETH", "ETH.USDC", "ETH.USDT"];
+/// `GET company`: who the token's company is, and what its payers see.
+pub(super) async fn company(call: Call, _body: Body) -> Result<Response, Refusal> {
+    let MerchantSettings { display_name, support_email, default_currency, .. } =
+        call.settings().await?.settings;
+    let body = to_bytes(&json!({
+        "companyId": call.holder.company.id,
+        "company": described(&call),
+        "settings": {
+            "displayName": display_name,
+            "supportEmail": support_email,
+            "defaultCurrency": default_currency,
+        },
+    }))?;
+    Ok(answer(StatusCode::OK, body))
+}
 
 /// `GET branding`.
 pub(super) async fn branding(call: Call, _body: Body) -> Result<Response, Refusal> {
+    let settings = call.settings().await?.settings;
     let body = to_bytes(&json!({
         "companyId": call.holder.company.id,
-        "company": company(&call),
-        "makePaySettings": { "allowedPaymentMethods": PAYMENT_METHODS },
+        "company": described(&call),
+        "makePaySettings": {
+            "allowedPaymentMethods": settings.payment_methods(&call.app.config.payment_methods),
+        },
     }))?;
     Ok(answer(StatusCode::OK, body))
 }
 
 /// `GET settings`.
-pub(super) async fn settings(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let body = to_bytes(&json!({
-        "companyId": call.holder.company.id,
-        "company": company(&call),
-        "settings": { "allowedPaymentMethods": PAYMENT_METHODS },
-    }))?;
-    Ok(answer(StatusCode::OK, body))
+pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
+    let kept = call.settings().await?;
+    let view = view(&call, &kept.settings);
+    call.shown(&view, shown(&call, None, &view)?)
 }
 
-fn company(call: &Call) -> Value {
+/// `PUT settings`: all of them, in place of those that the sender read.
+pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
+    let app = &*call.app;
+    let text = call.json(body).await?;
+    let once = call.once(Keeping::PLAIN, text.as_bytes())?;
+    call.must_say_what_it_changes()?;
+    let (methods, local) = (&app.config.payment_methods, app.config.local_hosts());
+    let settings = MerchantSettings::parse(&text, methods, local).map_err(invalid)?;
+    once.decide(|| async {
+        let known = call.settings().await?;
+        call.may_change(&view(&call, &known.settings))?;
+        let view = view(&call, &settings);
+        let body = shown(&call, Some(true), &view)?;
+        let kept = KeptSettings {
+            company_id: known.company_id,
+            settings: settings.clone(),
+            updated_at: app.now(),
+            version: known.version + 1,
+        };
+        let write = call.writing(kept, once.receipt(&body));
+        let write = app.store.write_merchant_settings(write).await?;
+        call.written(write, || written(StatusCode::OK, &view, body))?.transpose()
+    })
+    .await
+}
+
+/// The settings on the wire: as they are set, and what can be paid with where that is not.
+fn view(call: &Call, settings: &MerchantSettings) -> Value {
+    let mut view = json!(settings);
+    view["allowedPaymentMethods"] =
+        json!(settings.payment_methods(&call.app.config.payment_methods));
+    view
+}
+
+fn shown(call: &Call, ok: Option<bool>, view: &Value) -> Result<Vec<u8>, Refusal> {
+    let mut body = json!({
+        "companyId": call.holder.company.id,
+        "company": described(call),
+        "settings": view,
+        "availablePaymentMethods": call.app.config.payment_methods,
+    });
+    if let Some(ok) = ok {
+        body["ok"] = ok.into();
+    }
+    to_bytes(&body)
+}
+
+impl Call {
+    /// What the company has set; nothing at all where it never did.
+    pub(super) async fn settings(&self) -> Result<KeptSettings, Refusal> {
+        let company_id = &self.holder.company.id;
+        let kept = self.app.store.merchant_settings(company_id).await?;
+        Ok(kept.unwrap_or_else(|| KeptSettings {
+            company_id: company_id.clone(),
+            settings: MerchantSettings::default(),
+            updated_at: self.app.now(),
+            version: 0,
+        }))
+    }
+}
+
+fn described(call: &Call) -> Value {
     let company = &call.holder.company;
     json!({
         "id": company.id,

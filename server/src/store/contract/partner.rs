@@ -14,7 +14,8 @@ use crate::{
         subscription::{SealedSecret, Subscription, SubscriptionRequest},
     },
     store::{
-        Holder, KeptReceipt, LinkChange, NewLink, PartnerWrite, SecretChange, SubscriptionChange,
+        Holder, KeptReceipt, LinkChange, NewLink, Page, PartnerWrite, SecretChange,
+        SubscriptionChange,
     },
     webhooks::payload::Seed,
 };
@@ -102,8 +103,9 @@ impl World {
     }
 
     async fn uids(&self, grant_id: &str, limit: u32) -> Vec<String> {
-        let links = self.store.payment_links(grant_id, limit).await.expect("reads");
-        links.into_iter().map(|link| link.uid).collect()
+        let page = Page { after: None, limit };
+        let links = self.store.payment_links(grant_id, &page).await.expect("reads");
+        links.expect("a list").into_iter().map(|link| link.uid).collect()
     }
 
     async fn kept(&self, grant_id: &str, name: &str) -> Option<Receipt> {

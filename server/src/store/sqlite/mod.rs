@@ -8,6 +8,7 @@ mod applications;
 mod audit;
 mod clients;
 mod columns;
+mod commerce;
 mod connections;
 mod credentials;
 mod ends;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite,
     columns::{key_opt, time, unreadable},
+    commerce::place_of,
     grants::standing,
     webhooks::outbox,
 };
@@ -18,8 +19,8 @@ use crate::{
         subscription::{SealedSecret, Subscription},
     },
     store::{
-        Company, Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, Result,
-        SecretChange, StoreError, SubscriptionChange,
+        Company, Holder, KeptReceipt, LinkChange, Listed, NewLink, Page, Partner, PartnerWrite,
+        Result, SecretChange, StoreError, SubscriptionChange,
     },
     webhooks::event::EventKind,
 };
@@ -39,6 +40,9 @@ macro_rules! link_columns {
          version FROM payment_link WHERE "
     };
 }
+
+pub(super) const LINKS: &str =
+    concat!(link_columns!(), "grant_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
 
 #[async_trait]
 impl Partner for Sqlite {
@@ -96,12 +100,13 @@ impl Partner for Sqlite {
         })
     }
 
-    async fn payment_links(&self, grant_id: &str, limit: u32) -> Result<Vec<PaymentLink>> {
+    async fn payment_links(&self, grant_id: &str, page: &Page) -> Result<Listed<PaymentLink>> {
         self.read(|db| {
-            let sql = concat!(link_columns!(), "grant_id = ? ORDER BY position DESC LIMIT ?");
-            let mut statement = db.prepare_cached(sql)?;
-            let links = statement.query_map(params![grant_id, limit], link)?;
-            Ok(links.collect::<rusqlite::Result<_>>()?)
+            let place = "SELECT position FROM payment_link WHERE uid = ? AND grant_id = ?";
+            let Some(before) = place_of(db, place, page, grant_id)? else { return Ok(None) };
+            let mut statement = db.prepare_cached(LINKS)?;
+            let links = statement.query_map(params![grant_id, before, page.limit], link)?;
+            Ok(Some(links.collect::<rusqlite::Result<_>>()?))
         })
     }
 
@@ -240,7 +245,7 @@ fn change_secret(db: &Connection, change: &SecretChange) -> Result<PartnerWrite>
 }
 
 /// What stands against a write: the grant has ended, or the `Idempotency-Key` was used meanwhile.
-fn hindrance(
+pub(super) fn hindrance(
     db: &Connection,
     grant_id: &str,
     receipt: Option<&KeptReceipt>,
@@ -258,7 +263,11 @@ fn hindrance(
 }
 
 /// Keeps a receipt, in place of one that is forgotten.
-fn keep(db: &Connection, grant_id: &str, receipt: Option<&KeptReceipt>) -> Result<PartnerWrite> {
+pub(super) fn keep(
+    db: &Connection,
+    grant_id: &str,
+    receipt: Option<&KeptReceipt>,
+) -> Result<PartnerWrite> {
     if let Some(KeptReceipt { idempotency, receipt }) = receipt {
         let sql = "INSERT OR REPLACE INTO partner_receipt (grant_id, idempotency, request, key, sealed, given_at, forgotten_at)
                    VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -315,6 +324,6 @@ fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {
     })
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|_| StoreError::Corrupt("a value that is no JSON"))
 }

@@ -4,8 +4,8 @@
 use rusqlite::Connection;
 
 use super::{
-    applications, audit, clients, connections, credentials, ends, grants, partner, people,
-    recovery, schema, webhooks,
+    applications, audit, clients, commerce, connections, credentials, ends, grants, partner,
+    people, recovery, schema, webhooks,
 };
 
 #[track_caller]
@@ -71,6 +71,10 @@ fn no_table_is_read_whole() {
         webhooks::SUBSCRIBED,
         webhooks::WAITS_BEFORE,
         recovery::FORGET,
+        partner::LINKS,
+        commerce::ACTIVITY,
+        &format!("SELECT id FROM customer{}", commerce::AFTER),
+        &format!("SELECT id FROM recurring{}", commerce::AFTER),
         &format!("{} WHERE client.id = ?", clients::SELECT),
         &format!("{} WHERE installation.identity = ?", clients::SELECT),
         "SELECT id FROM grants WHERE client_id = ? AND company_id = ? AND revoked_at IS NULL",

@@ -10,6 +10,7 @@ use super::shop::{Shop, json as body_of, ok, refused};
 use crate::{
     audit::Actor,
     oauth::grant::EndReason,
+    store::Page,
     testing::{Answer, TestServer},
 };
 
@@ -283,6 +284,13 @@ async fn a_grant_that_ends_takes_no_more() {
         .await
         .expect("ends");
     refused(&shop.call("POST", "payment-links", ORDER).await, 401, "invalid_token");
-    let links = server.app.store.payment_links(shop.grant_id(), 100).await.expect("reads");
+    let all = Page { after: None, limit: 100 };
+    let links = server
+        .app
+        .store
+        .payment_links(shop.grant_id(), &all)
+        .await
+        .expect("reads")
+        .expect("a list");
     assert!(links.is_empty());
 }
