@@ -99,7 +99,12 @@ impl<'a> Tenant<'a> {
     /// A body with which the route does its work.
     fn body(&self, route: &Route) -> String {
         match (route.method, route.path) {
-            ("GET" | "DELETE", _) => String::new(),
+            ("GET" | "DELETE", _)
+            | (
+                "POST",
+                "/makepay/webhook-requests/{id}/retry"
+                | "/makepay/webhook-subscriptions/current/test",
+            ) => String::new(),
             ("POST", "/makepay/payment-links") => {
                 r#"{"payload":{"amount":"1","currency":"USDT"}}"#.to_owned()
             }
@@ -117,11 +122,6 @@ impl<'a> Tenant<'a> {
                 r#"{"url":"https://shop.example/hook2"}"#.to_owned()
             }
             ("POST", "/makepay/webhook-secret") => "{}".to_owned(),
-            (
-                "POST",
-                "/makepay/webhook-requests/{id}/retry"
-                | "/makepay/webhook-subscriptions/current/test",
-            ) => String::new(),
             (method, path) => panic!("{method} {path}: say here what it takes"),
         }
     }
