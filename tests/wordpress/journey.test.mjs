@@ -12,6 +12,7 @@ import { until } from '../interop/lib/processes.mjs';
 import { Shop } from './lib/shop.mjs';
 
 const ZIP = fileURLToPath(new URL('../../target/counterfoil.zip', import.meta.url));
+const PLAYED = fileURLToPath(new URL('../../plugin-bridge/wordpress/tests/played-woocommerce.php', import.meta.url));
 const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
 const OURS = { within: '#wpbody-content' };
 const COMPANY = 'Nordwind Trading';
@@ -208,6 +209,28 @@ describe('a merchant with WordPress', () => {
     assert.equal(await known(uid), 'complete!');
   });
 
+  it('has an order of WooCommerce paid, by one link however often it is tried', async () => {
+    // WooCommerce is in no registry: its order and the base of its gateways are played, all else is real.
+    const woo = (code) => shop.php(`require ${JSON.stringify(PLAYED)};
+      $order = WC_Order::$all[12] = new WC_Order(); $gateway = new Counterfoil\\WordPress\\Woo\\Gateway(); ${code}`);
+    const pay = 'echo wp_json_encode([$gateway->is_available(), $gateway->process_payment(12), $order->meta]);';
+    const [available, { result, redirect }, meta] = JSON.parse(await woo(pay));
+    assert.deepEqual([available, result], [true, 'success']);
+    assert.deepEqual(JSON.parse(await woo(pay)), [available, { result, redirect }, meta]);
+    const { _counterfoil_uid: uid } = meta;
+    assert.ok(redirect.endsWith(`/payment/${uid}`), redirect);
+    const { json: { paymentLink } } = await daemon.local('GET', `/v1/api/makepay/payment-links/${uid}`);
+    assert.deepEqual([paymentLink.amount, paymentLink.fiatCurrency, paymentLink.orderId], ['19.90', 'EUR', '12']);
+    await land.server.operator(['payment-link', 'set-status', uid, 'complete']);
+    const back = `$order->meta["_counterfoil_uid"] = "${uid}"; foreach ([1, 2] as $time) { Counterfoil\\WordPress\\Woo\\Orders::payerIsBack(12); }
+      echo implode(" ", $order->done);`;
+    assert.equal(await woo(back), `paid ${uid}`);
+    const changed = '$order->total = "20.00"; echo wp_json_encode([$gateway->process_payment(12), $order->meta]);';
+    const [dearer, { _counterfoil_uid: other }] = JSON.parse(await woo(changed));
+    assert.equal(dearer.result, 'success');
+    assert.notEqual(other, uid);
+  });
+
   it('archives a payment link', async () => {
     await merchant.goTo(shop.screen('counterfoil-payments'));
     await merchant.page.getByLabel('Amount').fill('5');
@@ -217,7 +240,7 @@ describe('a merchant with WordPress', () => {
     await pressFirst(/^Archive/);
     await says(merchant, /is archived.*Archived \(Open\)/);
     const { json } = await daemon.local('GET', '/v1/api/makepay/payment-links');
-    assert.equal(json.paymentLinks.filter(({ status }) => status === 'archived').length, 1);
+    assert.equal(json.paymentLinks.find(({ amount }) => amount === '5').status, 'archived');
   });
 
   it('is told of each callback that changes nothing: denied, foreign, forged, twice', async () => {

@@ -4,14 +4,16 @@
 
 declare(strict_types=1);
 
-function __(string $text, string $domain): string
-{
-    return $text;
-}
+if (!function_exists('__')) {
+    function __(string $text, string $domain): string
+    {
+        return $text;
+    }
 
-function get_option(string $name, $default = false)
-{
-    return $GLOBALS['options'][$name] ?? $default;
+    function get_option(string $name, $default = false)
+    {
+        return $GLOBALS['options'][$name] ?? $default;
+    }
 }
 
 function wc_get_order(int $id): ?WC_Order
@@ -44,6 +46,21 @@ class WC_Order
     public function get_id(): int
     {
         return 12;
+    }
+
+    public function get_order_number(): string
+    {
+        return '12';
+    }
+
+    public function get_billing_email(): string
+    {
+        return 'payer@example.org';
+    }
+
+    public function get_checkout_order_received_url(): string
+    {
+        return 'http://localhost/order-received/12/?key=wc_order_1';
     }
 
     public function get_total(string $context): string
@@ -101,4 +118,46 @@ class WC_Order
     {
         $this->done[] = 'note';
     }
+}
+
+/** What a way to pay is made from. */
+class WC_Payment_Gateway
+{
+    public string $id = '';
+    public bool $has_fields = false;
+    public string $method_title = '';
+    public string $method_description = '';
+    public string $title = '';
+    public string $description = '';
+    public array $supports = [];
+    public array $form_fields = [];
+
+    public function init_settings(): void
+    {
+    }
+
+    public function get_option(string $name): string
+    {
+        return $this->form_fields[$name]['default'];
+    }
+
+    public function is_available()
+    {
+        return true;
+    }
+}
+
+/** What a customer is told. */
+function wc_add_notice(string $text, string $kind): void
+{
+    $GLOBALS['notices'][] = $text;
+}
+
+function wc_get_logger(): object
+{
+    return new class {
+        public function error(string $text, array $context): void
+        {
+        }
+    };
 }
