@@ -15,6 +15,7 @@ pub mod json;
 pub mod jwk;
 pub mod jws;
 pub mod metadata;
+pub mod ownership;
 pub mod pkce;
 pub mod proof;
 pub mod registration;

@@ -258,6 +258,11 @@ pub struct Draft<'a> {
 pub struct Unsigned(String);
 
 impl Unsigned {
+    /// From the text that is to be signed.
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// What the key has to sign.
     #[must_use]
     pub fn message(&self) -> &[u8] {

@@ -10,6 +10,7 @@ use counterfoil_protocol::{
     json,
     jwk::{JwkRefusal, PublicKey},
     jws::JwsRefusal,
+    ownership::{Ownership, OwnershipRefusal},
     pkce::{Challenge, PkceRefusal},
     proof::{self, Expectation, NonceRule, ProofRefusal, Window},
     scope::ScopeSet,
@@ -20,13 +21,14 @@ use counterfoil_protocol::{
 
 use crate::records::{self, Outcome, Record, run};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "access-token.txt",
     "callback.txt",
     "dpop-proof-rfc9449.txt",
     "dpop-proof.txt",
     "http-uri.txt",
     "jwk-thumbprint.txt",
+    "ownership.txt",
     "pkce.txt",
     "redirect-uri.txt",
     "scope.txt",
@@ -102,6 +104,33 @@ fn dpop_proof() {
 #[test]
 fn dpop_proof_rfc9449() {
     run("dpop-proof-rfc9449.txt", &PROOF_KEYS, judge_proof);
+}
+
+#[test]
+fn ownership() {
+    let keys = ["issuer", "client_id", "site_url", "nonce", "now", "jkt", "answer"];
+    run("ownership.txt", &keys, |record| {
+        let asked = Ownership {
+            issuer: record.text("issuer"),
+            client_id: record.text("client_id"),
+            site_url: record.text("site_url"),
+            nonce: record.text("nonce"),
+        };
+        let key = record.text("jkt").parse().expect("a thumbprint");
+        match asked.judge(record.text("answer"), &key, UnixTime(record.number("now"))) {
+            Ok(()) => Outcome::Accepted,
+            Err(refusal) => Outcome::Refused(Some(match refusal {
+                OwnershipRefusal::Algorithm => "alg",
+                OwnershipRefusal::Claim(name) => name,
+                OwnershipRefusal::Jwk(_) => "jwk",
+                OwnershipRefusal::Key => "key",
+                OwnershipRefusal::Malformed(_) => "malformed",
+                OwnershipRefusal::Signature => "signature",
+                OwnershipRefusal::Stale => "stale",
+                OwnershipRefusal::Type => "type",
+            })),
+        }
+    });
 }
 
 fn judge_proof(record: &Record) -> Outcome {
