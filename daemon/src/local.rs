@@ -10,6 +10,7 @@ mod events;
 mod gate;
 mod hall;
 mod keys;
+mod ownership;
 mod pace;
 mod paths;
 mod peer;

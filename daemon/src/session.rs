@@ -11,6 +11,7 @@ mod connect;
 mod disconnect;
 mod event;
 mod facts;
+mod ownership;
 mod recovery;
 mod rotation;
 mod safe_mode;

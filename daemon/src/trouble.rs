@@ -259,6 +259,10 @@ codes! {
     NotInSafeMode = 409 "not_in_safe_mode"
         "Nothing says that this store is a copy, so there is nothing to decide."
         "Run counterfoild status: it says how the connection is.";
+    /// A challenge that is none of ours.
+    OwnershipRefused = 403 "ownership_refused"
+        "This challenge is not for this store."
+        "Hand over nonce and client_id exactly as the request to the store had them; answer whoever asked with 404.";
     /// The path is not one that may be forwarded at all.
     PathRefused = 400 "path_refused"
         "The path has parts that are never forwarded."

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { Client } from '../node/src/index.mjs';
 
 const CALLBACK = '/wp-admin/admin-post.php';
+const CHALLENGE = '/wp-json/counterfoil/v1/challenge';
 
 const escape = (text) => String(text ?? '').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -32,6 +33,12 @@ function front(status, message, link) {
 export function startStore(port, socket) {
   const daemon = new Client({ plugin: 'demo-store/1.0', socket });
   let notice = {};
+  // Whoever asks may be anybody: what is not for this store is answered with 404, and nothing is shown of it.
+  const challenge = async ({ searchParams: query }) => {
+    const [nonce, clientId] = ['nonce', 'client_id'].map((name) => (query.getAll(name).length === 1 ? query.get(name) : null));
+    if (nonce === null || clientId === null) return null;
+    return daemon.ownership(nonce, clientId).catch(() => null);
+  };
   const routes = {
     'GET /': async () => {
       const { message, link } = notice;
@@ -58,6 +65,12 @@ export function startStore(port, socket) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://store.invalid');
     const route = routes[`${request.method} ${url.pathname}`];
+    if (request.method === 'GET' && url.pathname === CHALLENGE) {
+      const answer = await challenge(url);
+      if (!answer) return response.writeHead(404).end();
+      const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+      return response.writeHead(200, headers).end(JSON.stringify(answer));
+    }
     if (!route) return response.writeHead(404).end();
     try {
       const { html, location } = await route(url);

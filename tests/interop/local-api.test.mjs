@@ -1,6 +1,6 @@
 // Every route of the local API against a real daemon, honest and refused: each answer must be as local-api.yaml says.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -119,6 +119,23 @@ describe('the local API is as it is described', () => {
     for (const { method, path } of api.operations.filter((one) => one.path.startsWith('/v1/admin/'))) {
       refused(await call(method, path), 403, 'admin_only');
     }
+  });
+
+  it('of a challenge', async () => {
+    const { json: { client_id: id } } = await call('GET', '/v1/status');
+    const ask = (nonce, client_id) => call('POST', '/v1/ownership', { json: { nonce, client_id } });
+    const nonce = randomBytes(32).toString('base64url');
+    const [header, claims] = ok(await ask(nonce, id)).proof.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+    assert.equal(header.typ, 'counterfoil-ownership+jwt');
+    assert.deepEqual([claims.iss, claims.nonce], [id, nonce]);
+    refused(await ask(nonce, 'mco_app_other'), 403, 'ownership_refused');
+    refused(await ask('short', id), 403, 'ownership_refused');
+    refused(await ask(undefined, id), 400, 'body_malformed');
+    // Strangers can have this asked, so it is counted apart: nothing else waits for it.
+    let last;
+    for (let i = 0; i < 40 && last?.status !== 429; i += 1) last = await ask(nonce, 'x');
+    refused(last, 429, 'too_many_requests');
+    ok(await call('GET', '/v1/status'));
   });
 
   it('of a stream', async () => {

@@ -151,6 +151,7 @@ async fn a_copy_does_nothing_and_the_original_goes_on() -> Result<()> {
         ("POST", "/v1/connect", Some(json!({}))),
         ("POST", "/v1/callback", Some(json!({ "query": "code=a&state=b" }))),
         ("POST", "/v1/proofs", Some(proof)),
+        ("POST", "/v1/ownership", Some(json!({ "nonce": "a", "client_id": "b" }))),
         ("GET", LINKS, None),
         ("POST", LINKS, Some(json!({ "payload": {} }))),
         ("POST", "/v1/disconnect", Some(json!({}))),

@@ -43,6 +43,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a free descriptor, if no connection of ours ends before.
 const BREATH: Duration = Duration::from_millis(250);
 
+/// How many challenges a caller may hand over. The server asks once or twice at a connect.
+const CHALLENGES: Rate = Rate { per_second: 2, burst: 20 };
+
 /// How long requests under way are given at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -277,12 +280,15 @@ impl Visitor {
     }
 
     fn count(&self, who: &Who, verb: Verb, limits: Limits) -> Result<(), Trouble> {
-        let (kind, per_second, burst) = if verb.is_a_call() {
-            (Kind::Calls, limits.calls_per_second, limits.calls_burst)
+        let (kind, rate) = if verb.is_a_call() {
+            let (per_second, burst) = (limits.calls_per_second, limits.calls_burst);
+            (Kind::Calls, Rate { per_second, burst })
+        } else if verb == Verb::Ownership {
+            (Kind::Challenges, CHALLENGES)
         } else {
-            (Kind::Control, limits.control_per_second, limits.control_burst)
+            let (per_second, burst) = (limits.control_per_second, limits.control_burst);
+            (Kind::Control, Rate { per_second, burst })
         };
-        let rate = Rate { per_second, burst };
         self.rates.take(who, kind, rate, self.app.clock.ticks()).map_err(|wait| {
             let seconds = i64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX);
             Trouble::of(Code::TooManyRequests).retry_after(seconds)

@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Calls,
     /// Everything else.
     Control,
+    /// Answers to challenges, which strangers can have asked for.
+    Challenges,
 }
 
 /// How often.

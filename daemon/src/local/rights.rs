@@ -55,6 +55,8 @@ pub(super) enum Verb {
     OwnersStatus,
     /// Which keys there are.
     Key,
+    /// The answer to the server's challenge.
+    Ownership,
     /// Signing for a plugin.
     Proofs,
     /// The level of the log.
@@ -131,7 +133,7 @@ pub(super) fn may(caller: Caller, door: Door, verb: Verb, rules: Rules) -> Resul
 mod tests {
     use super::*;
 
-    const VERBS: [Verb; 11] = [
+    const VERBS: [Verb; 12] = [
         Verb::Admin,
         Verb::Api,
         Verb::Callback,
@@ -139,6 +141,7 @@ mod tests {
         Verb::Disconnect,
         Verb::Events,
         Verb::Health,
+        Verb::Ownership,
         Verb::Proofs,
         Verb::Status,
         Verb::WebhookRotate,
@@ -155,21 +158,41 @@ mod tests {
     /// One row a caller and door, one column a verb in the order of `VERBS`, one table a set of rules: `+` may, `-` is
     /// no caller here, `a` admin only, `s` stewards only, `p` proofs are off.
     const TABLE: &[(Door, Caller, [&str; 4])] = &[
-        (Door::Admin, Caller::Owner, ["+++++++p+++", "+++++++p+++", "+++++++++++", "+++++++++++"]),
-        (Door::Admin, Caller::Steward, ["-----------"; 4]),
-        (Door::Admin, Caller::Guest, ["-----------"; 4]),
-        (Door::Admin, Caller::Plugin, ["-----------"; 4]),
-        (Door::Admin, Caller::Stranger, ["-----------"; 4]),
-        (Door::Api, Caller::Owner, ["a++++++p+a+", "a++++++p+a+", "a++++++++a+", "a++++++++a+"]),
-        (Door::Api, Caller::Steward, ["a++++++p+a+", "a++++++p+a+", "a++++++++a+", "a++++++++a+"]),
-        (Door::Api, Caller::Guest, ["a++++++p+a+", "a++ss++p+a+", "a++++++++a+", "a++ss++++a+"]),
-        (Door::Api, Caller::Plugin, ["-----------"; 4]),
-        (Door::Api, Caller::Stranger, ["-----------"; 4]),
-        (Door::Port, Caller::Owner, ["-----------"; 4]),
-        (Door::Port, Caller::Steward, ["-----------"; 4]),
-        (Door::Port, Caller::Guest, ["-----------"; 4]),
-        (Door::Port, Caller::Plugin, ["a++++++p+a+", "a++ss++p+a+", "a++++++++a+", "a++ss++++a+"]),
-        (Door::Port, Caller::Stranger, ["-----------"; 4]),
+        (
+            Door::Admin,
+            Caller::Owner,
+            ["++++++++p+++", "++++++++p+++", "++++++++++++", "++++++++++++"],
+        ),
+        (Door::Admin, Caller::Steward, ["------------"; 4]),
+        (Door::Admin, Caller::Guest, ["------------"; 4]),
+        (Door::Admin, Caller::Plugin, ["------------"; 4]),
+        (Door::Admin, Caller::Stranger, ["------------"; 4]),
+        (
+            Door::Api,
+            Caller::Owner,
+            ["a+++++++p+a+", "a+++++++p+a+", "a+++++++++a+", "a+++++++++a+"],
+        ),
+        (
+            Door::Api,
+            Caller::Steward,
+            ["a+++++++p+a+", "a+++++++p+a+", "a+++++++++a+", "a+++++++++a+"],
+        ),
+        (
+            Door::Api,
+            Caller::Guest,
+            ["a+++++++p+a+", "a++ss+++p+a+", "a+++++++++a+", "a++ss+++++a+"],
+        ),
+        (Door::Api, Caller::Plugin, ["------------"; 4]),
+        (Door::Api, Caller::Stranger, ["------------"; 4]),
+        (Door::Port, Caller::Owner, ["------------"; 4]),
+        (Door::Port, Caller::Steward, ["------------"; 4]),
+        (Door::Port, Caller::Guest, ["------------"; 4]),
+        (
+            Door::Port,
+            Caller::Plugin,
+            ["a+++++++p+a+", "a++ss+++p+a+", "a+++++++++a+", "a++ss+++++a+"],
+        ),
+        (Door::Port, Caller::Stranger, ["------------"; 4]),
     ];
 
     /// Verbs for which there is no column, since they are the owner's like the first.

@@ -14,8 +14,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Response, Visit, admin, control, events, keys, problem::problem, proofs, proxy, report,
-    rights::Verb, site, webhooks,
+    Response, Visit, admin, control, events, keys, ownership, problem::problem, proofs, proxy,
+    report, rights::Verb, site, webhooks,
 };
 use crate::{
     platform::{Call, Platform},
@@ -51,6 +51,7 @@ pub(super) const ROUTES: &[(&str, &str, Verb)] = &[
     ("/v1/connect", "POST", Verb::Connect),
     ("/v1/disconnect", "POST", Verb::Disconnect),
     ("/v1/events", "GET", Verb::Events),
+    ("/v1/ownership", "POST", Verb::Ownership),
     ("/v1/proofs", "POST", Verb::Proofs),
     ("/v1/status", "GET", Verb::Status),
     ("/v1/webhooks/verify", "POST", Verb::WebhookVerify),
@@ -105,6 +106,7 @@ pub(super) async fn answer(
         Verb::Health => Ok(control::health()),
         Verb::Log => admin::log(app, request).await,
         Verb::Reload => admin::reload(app, request).await,
+        Verb::Ownership => ownership::answer(app, request).await,
         Verb::Proofs => proofs::sign(app, request).await,
         Verb::Separate => admin::separate(app, request).await,
         Verb::Status => Ok(control::status(app)),

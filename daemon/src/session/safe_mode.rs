@@ -103,7 +103,7 @@ impl Session {
         (trouble.message, format!("{goes_on}; if this is a store of its own, run: {separate}"))
     }
 
-    fn safe_mode_trouble(&self, cx: &Context<'_>) -> Trouble {
+    pub(super) fn safe_mode_trouble(&self, cx: &Context<'_>) -> Trouble {
         let message = Code::SafeMode.words().message;
         match self.evidence(cx.config).first() {
             Some(sign) => Trouble::new(Code::SafeMode, format!("{message} {}", sign.sentence())),

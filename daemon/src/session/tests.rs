@@ -13,6 +13,7 @@ use crate::{
 
 mod connect;
 mod disconnect;
+mod ownership;
 mod recovery;
 mod rotation;
 mod safe_mode;

@@ -1,14 +1,16 @@
 //! Requests that carry a proof of the key (RFC 9449).
 
 use bytes::Bytes;
-use counterfoil_protocol::{UnixTime, jwk::Thumbprint, proof::Draft, secret::Secret, uri::HttpUri};
+use counterfoil_protocol::{
+    UnixTime, jwk::Thumbprint, ownership::Ownership, proof::Draft, secret::Secret, uri::HttpUri,
+};
 use hyper::{
     HeaderMap, Method,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
 use super::{Again, Answer, NONCE, Refused, Unanswered, Upstream};
-use crate::key::InstallationKey;
+use crate::key::{CannotSign, InstallationKey};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_PREVIOUS: HeaderName = HeaderName::from_static("dpop-previous");
@@ -116,6 +118,14 @@ impl Upstream {
     ) -> Result<Proof, Unanswered> {
         let occasion = Occasion { method, url, token, successor: None };
         self.proof_by(&self.keys.current(), &occasion).await
+    }
+
+    /// Signs whose store this is, by the key in force and the server's clock.
+    pub(crate) async fn ownership(&self, answer: &Ownership<'_>) -> Result<String, CannotSign> {
+        let key = self.keys.current();
+        let unsigned = answer.unsigned(key.public_key(), self.server_time());
+        let signature = key.sign(unsigned.message()).await?;
+        Ok(unsigned.signed(&signature))
     }
 
     /// Makes a proof by the server's clock, with the newest nonce of its origin.

@@ -115,6 +115,11 @@ export class Client {
     return this.#own('POST', '/v1/proofs', { method, url });
   }
 
+  /** The answer, `{proof}`, to a challenge that came to the store's own address: whose store it is. */
+  ownership(nonce, clientId) {
+    return this.#own('POST', '/v1/ownership', { nonce, client_id: clientId }, SECONDS.status);
+  }
+
   /**
    * Whether a notification is the platform's, and not one that was taken before. `headers` as they came, `body` the raw
    * bytes. Answers `{event, type, delivery_id, …}`; what is not taken is thrown, with the `status` for its sender.

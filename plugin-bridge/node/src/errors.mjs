@@ -52,7 +52,7 @@ const NAMED = new Map([
   [DaemonFailed, ['degraded', 'internal', 'storage_failed', 'config_refused']],
   [PermissionDenied, [
     'admin_only', 'bearer_mismatch', 'bearer_required', 'browser_refused', 'caller_refused', 'host_refused',
-    'proofs_disabled', 'steward_only', 'url_refused',
+    'ownership_refused', 'proofs_disabled', 'steward_only', 'url_refused',
   ]],
   [VersionMismatch, ['not_found', 'method_not_allowed', 'client_header_missing']],
   [SafeMode, ['registration_identity_mismatch', 'safe_mode', 'site_mismatch', 'site_unknown']],

@@ -89,6 +89,7 @@ export class Client {
     seconds?: number;
     signal?: AbortSignal;
   }): Promise<Answer>;
+  ownership(nonce: string, clientId: string): Promise<{ proof: string }>;
   proof(options: { method: string; url: string }): Promise<{ authorization: string; dpop: string }>;
   verifyWebhook(options: {
     headers: Record<string, string | string[] | undefined>;

@@ -87,6 +87,12 @@ describe('what is sent', () => {
     assert.deepEqual(JSON.parse(seen.text), { headers: { 'x-a': ['1', '2'] }, body_base64: 'AP8K' });
   });
 
+  it('hands over a challenge', async () => {
+    answers = answer(200, { proof: 'a.b.c' });
+    assert.deepEqual(await client().ownership('nonce', 'mco_app_1'), { proof: 'a.b.c' });
+    assert.deepEqual(JSON.parse(seen.text), { nonce: 'nonce', client_id: 'mco_app_1' });
+  });
+
   it('refuses wrong arguments before anything is sent', async () => {
     seen = null;
     for (const plugin of [undefined, '', 'my-plugin', 'a/b/c', 'a b/1', `${'a'.repeat(65)}/1`]) {

@@ -153,6 +153,16 @@ final class Client
     }
 
     /**
+     * The answer, `proof`, to a challenge that came to the store's own address: whose store it is.
+     *
+     * @return array<string, mixed>
+     */
+    public function ownership(string $nonce, string $clientId): array
+    {
+        return $this->own('POST', '/v1/ownership', ['nonce' => $nonce, 'client_id' => $clientId], self::STATUS_SECONDS);
+    }
+
+    /**
      * Whether a notification is the platform's and was not taken before: answers `event`, `type`, `delivery_id`, …
      *
      * @param  array<string, string|list<string>> $headers all headers of the request, as `getallheaders()` gives them

@@ -29,6 +29,7 @@ final class Problem
         'browser_refused' => PermissionDenied::class,
         'caller_refused' => PermissionDenied::class,
         'host_refused' => PermissionDenied::class,
+        'ownership_refused' => PermissionDenied::class,
         'proofs_disabled' => PermissionDenied::class,
         'steward_only' => PermissionDenied::class,
         'url_refused' => PermissionDenied::class,

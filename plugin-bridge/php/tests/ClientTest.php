@@ -94,6 +94,8 @@ final class ClientTest extends TestCase
         $this->assertMatchesRegularExpression('/^idempotency-key: order-1042\r?$/im', $this->daemon->seen()['head']);
         $client->verifyWebhook(['X-A' => '1'], "\x00\xff\n");
         $this->assertSame(['POST /v1/webhooks/verify', '{"headers":{"X-A":"1"},"body_base64":"AP8K"}'], $sent());
+        $client->ownership('nonce', 'mco_app_1');
+        $this->assertSame(['POST /v1/ownership', '{"nonce":"nonce","client_id":"mco_app_1"}'], $sent());
         $client->proof('GET', 'https://pay.example/a');
         $this->assertSame(['POST /v1/proofs', '{"method":"GET","url":"https://pay.example/a"}'], $sent());
         $client->disconnect();

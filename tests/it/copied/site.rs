@@ -68,6 +68,7 @@ async fn a_stranger_is_sent_away_and_the_shop_goes_on() -> Result<()> {
             ("POST", "/v1/connect", Some(json!({}))),
             ("POST", "/v1/callback", Some(json!({ "query": "code=a&state=b" }))),
             ("POST", "/v1/proofs", Some(json!({ "method": "GET", "url": "http://a.example/" }))),
+            ("POST", "/v1/ownership", Some(json!({ "nonce": "a", "client_id": "b" }))),
             ("POST", "/v1/disconnect", Some(json!({}))),
             ("POST", "/v1/disconnect", Some(json!({ "forget": true }))),
         ] {

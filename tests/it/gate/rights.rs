@@ -49,6 +49,7 @@ async fn every_class_of_callers_has_its_verbs() -> Result<()> {
             (GUEST, "POST", "/v1/callback", (400, "body_malformed")),
             (GUEST, "POST", "/v1/connect", guests_connect),
             (GUEST, "POST", "/v1/proofs", (403, "proofs_disabled")),
+            (GUEST, "POST", "/v1/ownership", (400, "body_malformed")),
             (GUEST, "POST", "/v1/admin/adopt", (403, "admin_only")),
             (GUEST, "GET", "/v1/admin/there-is-none", (403, "admin_only")),
             (STEWARD, "GET", "/v1/status", (200, "")),
@@ -58,6 +59,7 @@ async fn every_class_of_callers_has_its_verbs() -> Result<()> {
             (0, "POST", "/v1/admin/adopt", (403, "admin_only")),
             (STRANGER, "GET", "/v1/status", (403, "caller_refused")),
             (STRANGER, "GET", "/healthz", (403, "caller_refused")),
+            (STRANGER, "POST", "/v1/ownership", (403, "caller_refused")),
             (STRANGER, "GET", "/v1/admin/adopt", (403, "caller_refused")),
             (STRANGER, "GET", "/v1/there-is-none", (403, "caller_refused")),
         ] {
