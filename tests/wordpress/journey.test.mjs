@@ -269,6 +269,11 @@ describe('a merchant with WordPress', () => {
     await stranger.goTo(callback);
     assert.match(stranger.page.url(), /wp-login\.php/);
     assert.ok(!stranger.page.url().includes('code'), stranger.page.url());
+    await stranger.page.locator('#user_login').fill('admin');
+    await stranger.page.locator('#user_pass').fill(shop.password);
+    await stranger.page.locator('#wp-submit').click();
+    await stranger.page.waitForURL(/page=counterfoil/);
+    await says(stranger, /You were not signed in when the approval came back/);
     await stranger.close();
     await unchanged();
     await merchant.goTo(callback);

@@ -61,7 +61,7 @@ final class Callback
     /** Nobody is signed in: the code is left unused, and the person may sign in and begin again. */
     public static function signedOut(): void
     {
-        wp_safe_redirect(wp_login_url(Menu::url()));
+        wp_safe_redirect(wp_login_url(Menu::url() . '&signed_out=1'));
         exit;
     }
 

@@ -22,6 +22,7 @@ final class ConnectionPage
         $connection = Connection::read();
         echo '<div class="wrap counterfoil"><h1>' . esc_html__('Connection', 'counterfoil') . '</h1>';
         Notice::render();
+        self::signedOut();
         if ($connection->problem() !== null) {
             Notice::box(['kind' => 'error'] + Words::problem($connection->problem()));
             self::firstSteps();
@@ -32,6 +33,17 @@ final class ConnectionPage
         }
         self::settings();
         echo '</div>';
+    }
+
+    /** Somebody came back from the platform without being signed in here, and has signed in since. */
+    private static function signedOut(): void
+    {
+        // phpcs:ignore WordPress.Security.NonceVerification.Recommended -- a sentence is shown, nothing is done.
+        if (isset($_GET['signed_out'])) {
+            $message = __('You were not signed in when the approval came back, so it was not used.', 'counterfoil');
+            $next = __('Press Connect to begin again. An earlier connection is as it was.', 'counterfoil');
+            Notice::box(['kind' => 'info', 'code' => '', 'command' => ''] + compact('message', 'next'));
+        }
     }
 
     private static function state(Connection $connection): void
