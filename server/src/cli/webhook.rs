@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     outbound::Rules,
-    store::{NewEndpoint, Of, Queued, Webhooks as _},
+    store::{DeliveryQuery, NewEndpoint, Of, Queued, Webhooks as _},
     webhooks::{event::Patterns, log::Delivery, secret, view},
 };
 
@@ -218,7 +218,8 @@ async fn deliveries(
     before: Option<i64>,
     limit: u32,
 ) -> anyhow::Result<()> {
-    let found = operator.store.deliveries(of, before, limit).await?;
+    let query = DeliveryQuery { before, limit, ..DeliveryQuery::default() };
+    let found = operator.store.deliveries(of, query).await?;
     let next = found.last().filter(|_| found.len() == limit as usize).map(|last| last.position);
     let lines: Vec<_> = found.iter().map(line).collect();
     let text = if lines.is_empty() { "nothing was sent".to_owned() } else { lines.join("\n") };

@@ -15,7 +15,6 @@ pub enum Role {
 
 /// Something that is done for a company.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "not everything has its page yet"))]
 pub enum Act {
     /// Approve a connection: let a store or an application act for the company.
     Approve,

@@ -41,8 +41,8 @@ pub use self::{
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
     sqlite::{FILE_NAME as DATABASE, Frozen, Sqlite},
     webhooks::{
-        Claim, Due, Fate, NewEndpoint, Notice, Of, PaymentMove, Queued, Settled, Settlement,
-        Webhooks,
+        Claim, DeliveryQuery, Due, EndpointQuery, Fate, ListedEndpoint, NewEndpoint, Notice, Of,
+        PaymentMove, Queued, Settled, Settlement, Webhooks,
     },
 };
 

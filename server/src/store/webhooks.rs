@@ -112,6 +112,45 @@ pub enum Of<'a> {
     Client(&'a str),
 }
 
+/// Which deliveries. What is not said is not asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeliveryQuery<'a> {
+    /// Those that are `waiting`, `delivered` or `failed`.
+    pub state: Option<&'a str>,
+    /// Those of one payment link.
+    pub link_uid: Option<&'a str>,
+    /// Those before a place.
+    pub before: Option<i64>,
+    /// The most of them.
+    pub limit: u32,
+}
+
+/// Which endpoints of a company.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointQuery<'a> {
+    /// The company.
+    pub company_id: &'a str,
+    /// Those of one application or store.
+    pub client_id: Option<&'a str>,
+    /// How many to pass over.
+    pub skip: u32,
+    /// The most of them.
+    pub limit: u32,
+}
+
+/// An endpoint with what people know it by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedEndpoint {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The name of its application, or of its store's plugin.
+    pub name: String,
+    /// Where its store is, if it is a store's.
+    pub site_url: Option<String>,
+    /// What was written for it last, with the newest attempt.
+    pub last: Option<Delivery>,
+}
+
 /// A new endpoint of an application.
 #[derive(Clone, Debug)]
 pub struct NewEndpoint {
@@ -181,6 +220,13 @@ pub trait Webhooks: Send + Sync {
     /// The endpoints of a company's people, oldest first; or of everybody.
     async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>>;
 
+    /// Endpoints of a company: those of applications and subscriptions before those that payment links named, the newest
+    /// first.
+    async fn company_endpoints(&self, query: EndpointQuery<'_>) -> Result<Vec<ListedEndpoint>>;
+
+    /// One endpoint of a company.
+    async fn company_endpoint(&self, company_id: &str, id: &str) -> Result<Option<ListedEndpoint>>;
+
     /// One endpoint.
     async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>>;
 
@@ -225,13 +271,8 @@ pub trait Webhooks: Send + Sync {
         now: UnixTime,
     ) -> Result<Queued>;
 
-    /// Deliveries before a place, newest first.
-    async fn deliveries(
-        &self,
-        of: Of<'_>,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<Delivery>>;
+    /// Deliveries, newest first.
+    async fn deliveries(&self, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>>;
 
     /// One delivery with its attempts.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>>;

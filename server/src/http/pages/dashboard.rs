@@ -1,6 +1,6 @@
 //! What surrounds the pages of somebody who is signed in: who that is, the company, and its parts.
 
-use super::{applications, connections, guard::Visit, people};
+use super::{applications, connections, guard::Visit, people, webhooks};
 use crate::{
     people::role::{Act, Role},
     store::Membership,
@@ -21,6 +21,7 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     Section { title: "Connected apps", path: connections::SECTION, act: Act::SeeConnections },
     Section { title: "Applications", path: applications::SECTION, act: Act::SeeApplications },
+    Section { title: "Webhooks", path: webhooks::SECTION, act: Act::SeeWebhooks },
     Section { title: "People", path: people::SECTION, act: Act::SeePeople },
 ];
 

@@ -24,6 +24,7 @@ pub mod sign_in;
 pub mod step_up;
 mod told;
 mod visitor;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ use crate::app::App;
 #[must_use]
 pub fn guarded() -> Pages {
     let pages = account::pages(home::pages(Pages::default()));
-    people::pages(applications::pages(connections::pages(pages)))
+    people::pages(webhooks::pages(applications::pages(connections::pages(pages))))
 }
 
 /// The routes of the pages.

@@ -10,4 +10,5 @@ mod letters;
 mod matrix;
 mod people;
 mod sign_in;
+mod webhooks;
 mod world;

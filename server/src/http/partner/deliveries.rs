@@ -7,7 +7,7 @@ use super::call::{Call, answer, to_bytes};
 use crate::{
     audit::Actor,
     http::{error::Refusal, extract::Parameters},
-    store::{Of, Queued},
+    store::{DeliveryQuery, Of, Queued},
     webhooks::view,
 };
 
@@ -32,7 +32,8 @@ pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
         })?),
     };
     let of = Of::Grant(&call.holder.grant_id);
-    let found = call.app.store.deliveries(of, cursor, limit).await?;
+    let query = DeliveryQuery { before: cursor, limit, ..DeliveryQuery::default() };
+    let found = call.app.store.deliveries(of, query).await?;
     let next = found.last().filter(|_| found.len() == limit as usize);
     let body = to_bytes(&json!({
         "companyId": call.holder.company.id,

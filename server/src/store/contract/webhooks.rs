@@ -1,5 +1,7 @@
 //! The outbox: written with what it tells of, emptied in order, once by one sender, and its endpoints.
 
+use std::slice;
+
 use counterfoil_protocol::callback::LocalHosts;
 
 use super::{
@@ -15,13 +17,13 @@ use crate::{
         subscription::SealedSecret,
     },
     store::{
-        Claim, Due, Fate, LinkChange, NewEndpoint, NewLink, Of, PartnerWrite, PaymentMove, Queued,
-        SecretChange, Settled, Settlement, SubscriptionChange,
+        Claim, DeliveryQuery, Due, EndpointQuery, Fate, LinkChange, NewEndpoint, NewLink, Of,
+        PartnerWrite, PaymentMove, Queued, SecretChange, Settled, Settlement, SubscriptionChange,
     },
     webhooks::{
         endpoint::{Endpoint, EndpointKind, Origin},
         event::Patterns,
-        log::Attempt,
+        log::{Attempt, Delivery},
         payload::Seed,
     },
 };
@@ -95,6 +97,11 @@ impl World {
         self.store.settle_delivery(settlement).await.expect("settles")
     }
 
+    async fn log(&self, of: Of<'_>, before: Option<i64>, limit: u32) -> Vec<Delivery> {
+        let query = DeliveryQuery { before, limit, ..DeliveryQuery::default() };
+        self.store.deliveries(of, query).await.expect("reads")
+    }
+
     async fn endpoint_of(&self, id: &str) -> Endpoint {
         self.store.endpoint(id).await.expect("reads").expect("an endpoint")
     }
@@ -144,7 +151,7 @@ pub async fn in_order(world: World) {
     assert_eq!(world.settles(&next[0], Fate::Delivered).await, Settled::Done);
     assert_eq!(told(&world.claims(9, 9).await), ["one complete"]);
 
-    let log = world.store.deliveries(Of::Grant(&grant), None, 10).await.expect("reads");
+    let log = world.log(Of::Grant(&grant), None, 10).await;
     let states: Vec<_> = log.iter().rev().map(|it| (it.state.as_str(), it.attempts)).collect();
     assert_eq!(states, [("failed", 2), ("delivered", 1), ("delivered", 1), ("waiting", 0)]);
     let failed = log.last().expect("one");
@@ -152,9 +159,20 @@ pub async fn in_order(world: World) {
     let whole = world.store.delivery(&failed.id).await.expect("reads").expect("a delivery");
     assert_eq!((whole.tried.len(), failed.tried.len()), (2, 1));
     assert_eq!(failed.tried[0], whole.tried[1]);
-    let older = world.store.deliveries(Of::Endpoint(&subscription), Some(log[1].position), 1).await;
-    assert_eq!(older.expect("reads")[0].id, log[2].id);
-    assert_eq!(world.store.deliveries(Of::Client("shop"), None, 2).await.expect("reads").len(), 2);
+    let older = world.log(Of::Endpoint(&subscription), Some(log[1].position), 1).await;
+    assert_eq!(older[0].id, log[2].id);
+    assert_eq!(world.log(Of::Client("shop"), None, 2).await.len(), 2);
+    for (state, link_uid, expected) in [
+        (Some("failed"), None, 1),
+        (Some("delivered"), None, 2),
+        (Some("delivered"), Some("two"), 1),
+        (None, Some("one"), 3),
+        (Some("failed"), Some("two"), 0),
+    ] {
+        let query = DeliveryQuery { state, link_uid, before: None, limit: 10 };
+        let found = world.store.deliveries(Of::Endpoint(&subscription), query).await;
+        assert_eq!(found.expect("reads").len(), expected, "{query:?}");
+    }
 }
 
 pub async fn claims_lapse_and_are_shared(world: World) {
@@ -268,12 +286,29 @@ pub async fn to_whom(world: World) {
     assert_eq!(created[0].event, "makepay.payment_link.created");
     world.settles(&created[0], Fate::Delivered).await;
     assert_eq!(world.claims(9, 9).await[0].event, "makepay.payment_link.archived");
-    let log = world.store.deliveries(Of::Grant(&app_grant), None, 9).await.expect("reads");
+    let log = world.log(Of::Grant(&app_grant), None, 9).await;
     assert_eq!((log.len(), log[0].client_id.as_str()), (2, "partner"));
     let ids = |found: Vec<Endpoint>| found.into_iter().map(|it| it.id).collect::<Vec<_>>();
     let acme = world.store.endpoints(Some("acme")).await.expect("reads");
     assert_eq!(ids(acme), ["apps", &endpoint.id]);
     assert!(world.store.endpoints(Some("bolt")).await.expect("reads").is_empty());
+    let listed = async |company_id, client_id, skip, limit| {
+        let query = EndpointQuery { company_id, client_id, skip, limit };
+        let found = world.store.company_endpoints(query).await.expect("reads");
+        found.into_iter().map(|it| (it.endpoint.id, it.last.is_some())).collect::<Vec<_>>()
+    };
+    // What a payment link named comes last.
+    let (apps, own) = (("apps".to_owned(), true), (endpoint.id.clone(), true));
+    assert_eq!(listed("acme", None, 0, 9).await, [apps.clone(), own.clone()]);
+    assert_eq!(listed("acme", None, 1, 9).await, slice::from_ref(&own));
+    assert_eq!(listed("acme", None, 0, 1).await, slice::from_ref(&apps));
+    assert_eq!(listed("acme", Some("partner"), 0, 9).await, [apps]);
+    assert!(listed("bolt", None, 0, 9).await.is_empty());
+    let one = world.store.company_endpoint("acme", "apps").await.expect("reads").expect("it is");
+    assert_eq!((one.endpoint.id.as_str(), one.site_url), ("apps", None));
+    for (company, id) in [("bolt", "apps"), ("acme", "unknown")] {
+        assert_eq!(world.store.company_endpoint(company, id).await.expect("reads"), None);
+    }
 }
 
 pub async fn endpoints_are_looked_after(world: World) {
@@ -363,5 +398,5 @@ pub async fn what_is_old_is_forgotten(world: World) {
     assert_eq!(told(&world.claims(9, 9).await), ["one pending"]);
     assert_eq!(world.store.delivery(&claimed[0].id).await.expect("reads"), None);
     world.store.release("shop", &operator(), world.now()).await.expect("releases");
-    assert!(world.store.deliveries(Of::Client("shop"), None, 9).await.expect("reads").is_empty());
+    assert!(world.log(Of::Client("shop"), None, 9).await.is_empty());
 }

@@ -12,8 +12,8 @@ use crate::{
     audit::Actor,
     partner::subscription::SealedSecret,
     store::{
-        Claim, Due, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result, Settled,
-        Settlement, Webhooks,
+        Claim, DeliveryQuery, Due, EndpointQuery, ListedEndpoint, NewEndpoint, Notice, Of,
+        PartnerWrite, PaymentMove, Queued, Result, Settled, Settlement, Webhooks,
     },
     webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
 };
@@ -46,6 +46,17 @@ impl Webhooks for Sqlite {
 
     async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>> {
         self.read(|db| endpoints::all(db, company_id))
+    }
+
+    async fn company_endpoints(&self, query: EndpointQuery<'_>) -> Result<Vec<ListedEndpoint>> {
+        self.read(|db| endpoints::of_company(db, query))
+    }
+
+    async fn company_endpoint(&self, company_id: &str, id: &str) -> Result<Option<ListedEndpoint>> {
+        self.read(|db| {
+            let found = endpoints::one(db, id)?.filter(|it| it.company_id == company_id);
+            found.map(|it| endpoints::listed(db, it)).transpose()
+        })
     }
 
     async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>> {
@@ -103,13 +114,8 @@ impl Webhooks for Sqlite {
         self.write(move |db| manual::retry(db, &id, &event, &actor, now)).await
     }
 
-    async fn deliveries(
-        &self,
-        of: Of<'_>,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<Delivery>> {
-        self.read(|db| log::list(db, of, before, limit))
+    async fn deliveries(&self, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>> {
+        self.read(|db| log::list(db, of, query))
     }
 
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>> {

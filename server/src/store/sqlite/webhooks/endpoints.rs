@@ -3,14 +3,17 @@
 use counterfoil_protocol::UnixTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{
-    audit,
-    columns::{time, time_opt, unreadable},
+use super::{
+    super::{
+        audit,
+        columns::{time, time_opt, unreadable},
+    },
+    log,
 };
 use crate::{
     audit::{Actor, AuditEvent},
     partner::subscription::SealedSecret,
-    store::{NewEndpoint, Result, StoreError},
+    store::{DeliveryQuery, EndpointQuery, ListedEndpoint, NewEndpoint, Of, Result, StoreError},
     webhooks::endpoint::{Endpoint, EndpointKind},
 };
 
@@ -35,6 +38,30 @@ pub(super) fn all(db: &Connection, company_id: Option<&str>) -> Result<Vec<Endpo
     let mut statement = db.prepare_cached(sql)?;
     let endpoints = statement.query_map([company_id], endpoint)?;
     Ok(endpoints.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn of_company(db: &Connection, query: EndpointQuery<'_>) -> Result<Vec<ListedEndpoint>> {
+    let sql = concat!(
+        columns!(),
+        "WHERE company_id = ?1 AND (?2 IS NULL OR client_id = ?2)
+         ORDER BY kind = 'link', created_at DESC, id LIMIT ?3 OFFSET ?4"
+    );
+    let EndpointQuery { company_id, client_id, skip, limit } = query;
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_map(params![company_id, client_id, limit, skip], endpoint)?;
+    let found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
+    found.into_iter().map(|endpoint| listed(db, endpoint)).collect()
+}
+
+/// An endpoint with what people know it by.
+pub(super) fn listed(db: &Connection, endpoint: Endpoint) -> Result<ListedEndpoint> {
+    let sql = "SELECT client.name, installation.site_url FROM client
+               LEFT JOIN installation ON installation.client_id = client.id WHERE client.id = ?";
+    let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (name, site_url) = db.prepare_cached(sql)?.query_row([&endpoint.client_id], columns)?;
+    let newest = DeliveryQuery { limit: 1, ..DeliveryQuery::default() };
+    let last = log::list(db, Of::Endpoint(&endpoint.id), newest)?.pop();
+    Ok(ListedEndpoint { endpoint, name, site_url, last })
 }
 
 pub(super) fn add(db: &Connection, new: &NewEndpoint, actor: &Actor) -> Result<bool> {

@@ -8,7 +8,7 @@ use super::{
     outbox::NEVER,
 };
 use crate::{
-    store::{Notice, Of, Result, StoreError},
+    store::{DeliveryQuery, Notice, Of, Result, StoreError},
     webhooks::{
         endpoint::Origin,
         log::{Attempt, Delivery},
@@ -27,28 +27,28 @@ macro_rules! columns {
 }
 
 pub(in crate::store::sqlite) const OF_ENDPOINT: &str =
-    columns!("WHERE endpoint_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
+    columns!("WHERE endpoint_id = ?1 AND position < ?2 AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR link_uid = ?5)
+              ORDER BY position DESC LIMIT ?3");
 pub(in crate::store::sqlite) const OF_GRANT: &str =
-    columns!("WHERE grant_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
+    columns!("WHERE grant_id = ?1 AND position < ?2 AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR link_uid = ?5)
+              ORDER BY position DESC LIMIT ?3");
 pub(in crate::store::sqlite) const OF_CLIENT: &str =
-    columns!("WHERE client_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
+    columns!("WHERE client_id = ?1 AND position < ?2 AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR link_uid = ?5)
+              ORDER BY position DESC LIMIT ?3");
 
 pub(in crate::store::sqlite) const OLD: &str =
     "DELETE FROM webhook_delivery WHERE settled_at IS NOT NULL AND settled_at < ?";
 
-pub(super) fn list(
-    db: &Connection,
-    of: Of<'_>,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Delivery>> {
+pub(super) fn list(db: &Connection, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>> {
+    let DeliveryQuery { state, link_uid, before, limit } = query;
     let (sql, key) = match of {
         Of::Endpoint(id) => (OF_ENDPOINT, id),
         Of::Grant(id) => (OF_GRANT, id),
         Of::Client(id) => (OF_CLIENT, id),
     };
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![key, before.unwrap_or(i64::MAX), limit], delivery)?;
+    let rows = statement
+        .query_map(params![key, before.unwrap_or(i64::MAX), limit, state, link_uid], delivery)?;
     let mut deliveries: Vec<Delivery> = rows.collect::<rusqlite::Result<_>>()?;
     for delivery in &mut deliveries {
         delivery.tried = attempts(db, delivery.position, 1)?;
