@@ -1,7 +1,7 @@
 // The plugin in a real WordPress, with the real server, the real daemon and a real browser: what a merchant does, and
 // what goes wrong.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -121,6 +121,22 @@ describe('a merchant with WordPress', () => {
     await merchant.press('Make a test call');
     await says(merchant, /The test call worked/);
     await look('confirmed');
+  });
+
+  it('shows the platform whose address this is, and nobody else', async () => {
+    const { client_id: client } = await daemon.status();
+    const ask = (query) => send(shop.at(`/?rest_route=/counterfoil/v1/challenge&${query}`));
+    const nonce = randomBytes(32).toString('base64url');
+    const answer = await ask(`nonce=${nonce}&client_id=${client}`);
+    assert.match(ok(answer).proof, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+    assert.equal(answer.headers['cache-control'], 'no-store');
+    for (const query of [
+      '', `nonce=${nonce}`, `nonce=${nonce}&client_id=another`, `nonce=${nonce}&nonce=${nonce}&client_id=${client}`,
+      `nonce[]=${nonce}&client_id=${client}`,
+    ]) {
+      const refused = await ask(query);
+      assert.deepEqual([refused.status, refused.json], [404, { code: 'not_found' }], query);
+    }
   });
 
   it('makes a payment link, once however often the form is sent, and puts it on a page', async () => {

@@ -21,6 +21,7 @@ final class Plugin
         add_filter('map_meta_cap', [self::class, 'mapCapability'], 10, 2);
         add_action('init', [self::class, 'init']);
         add_action('rest_api_init', [Webhook::class, 'register']);
+        add_action('rest_api_init', [Ownership::class, 'register']);
         add_action(Check::HOOK, [Check::class, 'run']);
         add_filter('debug_information', [SiteHealth::class, 'information']);
         add_filter('site_status_tests', [SiteHealth::class, 'tests']);
