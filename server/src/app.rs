@@ -14,6 +14,7 @@ use crate::{
     limits::Limits,
     mail::{Mail, MailError},
     outbound::{self, CertificatesError, Outbound},
+    ownership::Checks,
     profiles::{Profiles, ProfilesError},
     replay::ReplayMemory,
     store::Store,
@@ -49,6 +50,8 @@ pub struct App {
     pub mail: Mail,
     /// Calls to addresses that others gave us.
     pub outbound: Outbound,
+    /// The checks of whose store it is that are under way.
+    pub ownership: Checks,
     /// The door of the payment engine.
     pub engine: Engine,
 }
@@ -76,6 +79,7 @@ impl App {
             limits: Limits::new(&config.limits, Arc::clone(&clock)),
             mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
             outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock))?,
+            ownership: Checks::default(),
             engine: Engine::open(config.engine.token_file.as_deref()).map_err(OpenError::Engine)?,
             config,
             clock,

@@ -28,6 +28,12 @@ pub fn denied(client_id: &str, user_id: &str) {
     info!(event = "denied", client_id, user_id);
 }
 
+/// A store's own address was asked whose it is.
+pub fn ownership_checked(client_id: &str, site_url: &str, verdict: &'static str) {
+    counter!(EVENTS, "event" => "ownership_checked").increment(1);
+    info!(event = "ownership_checked", client_id, site_url, verdict);
+}
+
 /// A code became tokens.
 pub fn code_redeemed(client_id: &str, grant_id: &str) {
     counter!(EVENTS, "event" => "code_redeemed").increment(1);

@@ -23,6 +23,9 @@ const LETTERS_TO_ONE: u32 = 3;
 /// Letters an hour that strangers at one address can have sent.
 const LETTERS_BY_ADDRESS: u32 = 20;
 
+/// Questions to one store's address, and for one installation, in a minute. An honest store needs one.
+const OWNERSHIP_CHECKS: u32 = 10;
+
 /// Keys a limit remembers. Beyond it new keys share one bucket, so that a flood of keys costs no memory.
 const MAX_KEYS: usize = 100_000;
 
@@ -50,6 +53,8 @@ pub struct Limits {
     push: Limit,
     introspection: Limit,
     partner: Limit,
+    ownership_by_client: Limit,
+    ownership_by_site: Limit,
 }
 
 impl Limits {
@@ -69,6 +74,8 @@ impl Limits {
             push: Limit::new("push", limits.pushed_requests_per_minute),
             introspection: Limit::new("introspection", limits.introspections_per_minute),
             partner: Limit::new("partner", limits.partner_requests_per_minute),
+            ownership_by_client: Limit::new("ownership_client", OWNERSHIP_CHECKS),
+            ownership_by_site: Limit::new("ownership_site", OWNERSHIP_CHECKS),
         }
     }
 
@@ -145,6 +152,14 @@ impl Limits {
         self.partner.take(text_key(client_id), self.clock.monotonic())
     }
 
+    /// Counts a question to a store's own address, which anybody could have named: by who named it, and by the address.
+    pub fn check_ownership(&self, client_id: &str, site_url: &str) -> Result<(), RetryAfter> {
+        let now = self.clock.monotonic();
+        let host = site_url.split('/').nth(2).unwrap_or(site_url);
+        self.ownership_by_client.take(text_key(client_id), now)?;
+        self.ownership_by_site.take(text_key(host), now)
+    }
+
     /// Forgets the keys whose buckets are full again.
     pub fn sweep(&self) {
         let now = self.clock.monotonic();
@@ -160,6 +175,8 @@ impl Limits {
             &self.push,
             &self.introspection,
             &self.partner,
+            &self.ownership_by_client,
+            &self.ownership_by_site,
         ] {
             limit.buckets().retain(|_, full_at| *full_at > now);
         }

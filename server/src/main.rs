@@ -17,6 +17,7 @@ mod limits;
 mod mail;
 mod oauth;
 mod outbound;
+mod ownership;
 mod partner;
 mod password;
 mod payments;

@@ -1,11 +1,13 @@
 //! A server for tests: a data directory of its own, a clock that stands, and bytes that come out the same every time.
 
 use std::{
-    fs,
+    fs, io,
+    net::IpAddr,
     path::Path,
     sync::{Arc, LazyLock},
 };
 
+use async_trait::async_trait;
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
@@ -35,7 +37,8 @@ use crate::{
     last_access::LastAccess,
     limits::Limits,
     mail::Mail,
-    outbound::{self, Outbound},
+    outbound::{Outbound, Resolve},
+    ownership::Checks,
     profiles::Profiles,
     replay::ReplayMemory,
     store::Sqlite,
@@ -61,6 +64,16 @@ pub struct TestServer {
     pub clock: Arc<FixedClock>,
     router: Router,
     _data: TempDir,
+}
+
+/// A resolver that knows no name: a server of tests asks nobody.
+struct Nowhere;
+
+#[async_trait]
+impl Resolve for Nowhere {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Err(io::Error::other("no such name"))
+    }
 }
 
 /// A key that signs proofs.
@@ -138,8 +151,9 @@ impl TestServer {
             profiles: Profiles::load(None).expect("profiles"),
             limits: Limits::new(&config.limits, Arc::clone(&clock) as _),
             mail: mail.expect("an outbox"),
-            outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock) as _)
+            outbound: Outbound::new(&config, Arc::new(Nowhere), Arc::clone(&clock) as _)
                 .expect("a client"),
+            ownership: Checks::default(),
             engine: Engine::open(config.engine.token_file.as_deref()).expect("a token"),
             clock: Arc::clone(&clock) as _,
             entropy,

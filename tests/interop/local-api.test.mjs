@@ -125,7 +125,8 @@ describe('the local API is as it is described', () => {
     const { json: { client_id: id } } = await call('GET', '/v1/status');
     const ask = (nonce, client_id) => call('POST', '/v1/ownership', { json: { nonce, client_id } });
     const nonce = randomBytes(32).toString('base64url');
-    const [header, claims] = ok(await ask(nonce, id)).proof.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+    const parts = ok(await ask(nonce, id)).proof.split('.').slice(0, 2);
+    const [header, claims] = parts.map((part) => JSON.parse(Buffer.from(part, 'base64url')));
     assert.equal(header.typ, 'counterfoil-ownership+jwt');
     assert.deepEqual([claims.iss, claims.nonce], [id, nonce]);
     refused(await ask(nonce, 'mco_app_other'), 403, 'ownership_refused');

@@ -8,6 +8,7 @@ use super::operator::{self, Operator, moment};
 use crate::{
     audit::AuditRecord,
     oauth::{client::Client, installation::Installation},
+    ownership,
     store::{Audit as _, AuditQuery, Clients as _, Connections as _, Grants as _},
 };
 
@@ -74,6 +75,10 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
             "grant_id": grant.id, "company_id": grant.company_id, "company": grant.company_name,
             "last_access": last_access.map(moment),
         });
+    }
+    if let Some(checked) = ownership::newest(&operator.store, &client).await? {
+        let (verdict, at) = (checked.verdict.word(), moment(checked.at));
+        value["address"] = json!({ "verdict": verdict, "checked_at": at });
     }
     let mut text = lines(&value, "");
     let history = operator.store.newest_audit(&AuditQuery::client(client_id), None, EVENTS).await?;

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod installation;
 pub mod key_rotation;
 pub mod nonce;
+pub mod ownership;
 pub mod profile;
 pub mod recovery;
 pub mod refresh;

@@ -9,6 +9,8 @@ use counterfoil_protocol::{
 };
 use serde::Deserialize;
 
+use super::ownership;
+
 /// The longest version text accepted, in bytes.
 const MAX_VERSION_LENGTH: usize = 64;
 
@@ -80,6 +82,12 @@ pub struct Profile {
     /// Whether a store that proves its key may move to another URL.
     #[serde(default)]
     pub may_move: bool,
+    /// Whether a store's own address is asked whose it is, before a merchant approves.
+    #[serde(default)]
+    pub ownership: ownership::Rule,
+    /// Where, below the store's address: tried in turn until one knows the question.
+    #[serde(default)]
+    pub challenge_paths: Vec<String>,
     /// Whether payment links need an active webhook subscription.
     #[serde(default)]
     pub links_need_subscription: bool,
@@ -186,6 +194,15 @@ impl Profile {
             if !url.starts_with("https://") {
                 return wrong("links shown at consent must be https");
             }
+        }
+        let paths = &profile.challenge_paths;
+        if paths.len() > 3 || !paths.iter().all(|path| ownership::is_challenge_path(path)) {
+            return wrong(
+                "challenge_paths must be at most three, each a slash and letters, digits and -._~?=&",
+            );
+        }
+        if (profile.ownership == ownership::Rule::Off) != paths.is_empty() {
+            return wrong("ownership (optional or required) and challenge_paths need each other");
         }
         if profile.may_move && !profile.registration_id {
             return wrong(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use counterfoil_protocol::{UnixTime, scope::ScopeSet};
 
 use super::Result;
-use crate::oauth::connection::Facts;
+use crate::oauth::{connection::Facts, ownership::Checked};
 
 /// A client that has or had a grant of a company, with the newest such grant.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +136,12 @@ pub trait Connections: Send + Sync {
 
     /// Notes when grants were last used. A grant that is gone is passed over, and no time goes backwards.
     async fn note_access(&self, uses: Vec<(String, UnixTime)>) -> Result<()>;
+
+    /// Keeps what came of asking a store's own address; of an installation that is gone, nothing.
+    async fn note_ownership(&self, checked: Checked) -> Result<()>;
+
+    /// What came of the last time.
+    async fn ownership(&self, client_id: &str) -> Result<Option<Checked>>;
 
     /// When a grant was last used, as far as that was noted.
     async fn last_access(&self, grant_id: &str) -> Result<Option<UnixTime>>;

@@ -51,7 +51,7 @@ macro_rules! every_story {
             audit: actors, audit_cuts, audit_of_two_writers, audit_of_what_failed, audit_pages;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
-            connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses;
+            connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses, ownership;
             credentials: codes_of_many, passwords, resets, second_factors, sessions_of_a_person;
             commerce: customers, merchant_settings, recurring_payments, settings_of_many, wallets;
             durability: errors_leave_nothing, everything_is_there_again, one_error_among_many,

@@ -33,6 +33,7 @@ use crate::{
         consent::judge_again,
         request::{self, AuthorizationRequest, Context, Fault, Redirect, RequestRefusal},
     },
+    ownership,
     store::Consent,
 };
 
@@ -81,7 +82,7 @@ pub async fn authorize(State(app): State<Arc<App>>, request: Request<Body>) -> R
     }
 }
 
-async fn answer(app: &App, parts: &Parts) -> Result<Response, Stop> {
+async fn answer(app: &Arc<App>, parts: &Parts) -> Result<Response, Stop> {
     let query = parts.uri.query().unwrap_or_default();
     if query.len() > MAX_QUERY {
         let sentence = format!("The query must be at most {MAX_QUERY} bytes.");
@@ -147,18 +148,23 @@ fn carried(app: &App, client: Client, parameters: &Parameters) -> Result<Asked, 
 
 /// Shows the consent page, whatever was approved before, and remembers to whom.
 async fn ask(
-    app: &App,
+    app: &Arc<App>,
     asked: Asked,
     signed_in: &SignedIn,
     here: &Destination,
 ) -> Result<Response, Refusal> {
     let Asked { client, request, pushed } = asked;
     let slot = judge_again(&request, &client, app.now()).map_err(|fault| refuse(&client, fault))?;
+    let ownership = match slot {
+        Some((slot, _)) => ownership::known(app, &client, slot).await?,
+        None => None,
+    };
     let ticket = app.entropy.secret("");
     let shown = consent::Shown {
         client: &client,
         request: &request,
         slot: slot.map(|(slot, _)| slot),
+        ownership,
         signed_in,
         here,
         ticket: &ticket,

@@ -20,6 +20,7 @@ use crate::{
         extract::{self, DPOP, Parameters},
     },
     oauth::request::{self, Context},
+    ownership,
     store::PushedRequest,
 };
 
@@ -61,6 +62,9 @@ pub async fn push(
         .map_err(|refusal| Refusal::bad_request(refusal.fault.code(), refusal.fault))?;
     if let Some(proof) = &proof {
         app.remember_proof(proof, rule.window)?;
+    }
+    if let Some(key) = &request.key {
+        ownership::begin(&app, &client, key, &request.redirect_uri).await?;
     }
     let request_uri = app.entropy.secret(REQUEST_URI_PREFIX);
     let lifetime = app.config.lifetimes.request_uri;

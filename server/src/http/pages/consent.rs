@@ -23,6 +23,7 @@ use crate::{
         request::AuthorizationRequest,
         scopes,
     },
+    ownership::Known,
     people::role::Act,
     store::Company,
 };
@@ -36,6 +37,8 @@ pub struct Shown<'a> {
     pub request: &'a AuthorizationRequest,
     /// For a native installation: the slot of the request's key.
     pub slot: Option<Slot>,
+    /// Whether the store answered at its own address, where that was asked.
+    pub ownership: Option<Known>,
     /// Who is asked.
     pub signed_in: &'a SignedIn,
     /// This page's own address, for who signs out and in again as somebody else.
@@ -53,6 +56,9 @@ struct ConsentPage<'a> {
     here: &'a str,
     email: &'a str,
     asker: Asker<'a>,
+    ownership: Option<Known>,
+    /// Whether nobody may approve.
+    forbidden: bool,
     notices: Vec<Notice>,
     companies: Vec<Choice>,
     scopes: Vec<&'a str>,
@@ -124,6 +130,8 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         here: here.as_str(),
         email: &signed_in.user.email,
         asker,
+        ownership: shown.ownership,
+        forbidden: shown.ownership.is_some_and(Known::forbids),
         notices,
         companies,
         scopes: request.scope.iter().map(scopes::in_words).collect(),

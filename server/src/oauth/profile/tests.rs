@@ -144,6 +144,16 @@ fn a_profile_that_cannot_work_is_refused() {
         }
     }
     check_parse(&BTCPAY.replace("site_path = true", "may_move = true"), "may_move needs");
+    let paths = "challenge_paths = [\"/challenge\"]";
+    let together = "ownership (optional or required) and challenge_paths";
+    check_parse(&format!("{MEDUSA}\nownership = \"required\""), together);
+    check_parse(&format!("{MEDUSA}\n{paths}"), together);
+    check_parse(&format!("{MEDUSA}\nownership = \"off\"\n{paths}"), together);
+    check_parse(&format!("{MEDUSA}\nownership = \"perhaps\"\n{paths}"), "unknown variant");
+    for wrong in ["challenge", "@attacker.example/", "/a#b", "/a/../b", "/a b"] {
+        let asked = format!("{MEDUSA}\nownership = \"required\"\nchallenge_paths = [\"{wrong}\"]");
+        check_parse(&asked, "challenge_paths must be");
+    }
 }
 
 #[test]

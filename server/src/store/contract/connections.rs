@@ -1,11 +1,15 @@
 //! Connections as a company sees them.
 
-use counterfoil_protocol::UnixTime;
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
 use super::world::{World, app};
 use crate::{
     audit::Actor,
-    oauth::{connection::Standing, grant::EndReason},
+    oauth::{
+        connection::Standing,
+        grant::EndReason,
+        ownership::{Checked, Verdict},
+    },
     people::role::Role,
     store::{Connection, ConnectionEnd, ConnectionQuery, EndOutcome},
 };
@@ -146,4 +150,30 @@ pub async fn histories_of_companies(world: World) {
     let second = page(Some(first[1].id)).await;
     let names = first.iter().chain(&second).map(|event| &*event.event);
     assert_eq!(names.collect::<Vec<_>>(), ["grant_ended", "code_redeemed", "approved"]);
+}
+
+pub async fn ownership(world: World) {
+    world.register("shop", "key").await;
+    let checked = |client: &str, verdict, at| Checked {
+        client_id: client.to_owned(),
+        site_url: "https://shop.example".to_owned(),
+        key: Thumbprint([7; 32]),
+        verdict,
+        at: UnixTime(at),
+    };
+    let kept = async |client: &str| world.store.ownership(client).await.expect("reads");
+    assert_eq!(kept("shop").await, None);
+    for verdict in Verdict::ALL {
+        let checked = checked("shop", verdict, 5);
+        world.store.note_ownership(checked.clone()).await.expect("keeps");
+        assert_eq!(kept("shop").await, Some(checked));
+    }
+    let newer = checked("shop", Verdict::Verified, 9);
+    world.store.note_ownership(newer.clone()).await.expect("keeps");
+    let older = checked("shop", Verdict::Foreign, 8);
+    world.store.note_ownership(older).await.expect("passes over");
+    assert_eq!(kept("shop").await, Some(newer), "two checks that overtook each other");
+    let of_nobody = checked("gone", Verdict::Verified, 9);
+    world.store.note_ownership(of_nobody).await.expect("passes over");
+    assert_eq!(kept("gone").await, None);
 }

@@ -1,20 +1,24 @@
 use async_trait::async_trait;
-use counterfoil_protocol::UnixTime;
+use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 use rusqlite::{Connection as Database, OptionalExtension, Row, params};
 
 use super::{
     Sqlite,
-    columns::{scope, time, time_opt},
+    columns::{scope, time, time_opt, unreadable},
     ends,
     requests::role_of,
 };
 use crate::{
     audit::Actor,
-    oauth::{connection::Facts, grant::EndReason},
+    oauth::{
+        connection::Facts,
+        grant::EndReason,
+        ownership::{Checked, Verdict},
+    },
     people::role::Act,
     store::{
         Connection, ConnectionEnd, ConnectionEvent, ConnectionQuery, Connections, EndOutcome,
-        Result, StoreFacts,
+        Result, StoreError, StoreFacts,
     },
 };
 
@@ -61,6 +65,13 @@ pub(super) const EVENTS: &str =
 pub(super) const NOTE_ACCESS: &str =
     "INSERT INTO grant_access (grant_id, at) SELECT id, ?2 FROM grants WHERE id = ?1
      ON CONFLICT DO UPDATE SET at = max(at, excluded.at)";
+
+pub(super) const NOTE_OWNERSHIP: &str = "INSERT INTO ownership (client_id, site_url, key, verdict, checked_at)
+     SELECT client_id, ?2, ?3, ?4, ?5 FROM installation WHERE client_id = ?1
+     ON CONFLICT DO UPDATE SET site_url = ?2, key = ?3, verdict = ?4, checked_at = ?5 WHERE checked_at <= ?5";
+
+pub(super) const OWNERSHIP: &str =
+    "SELECT client_id, site_url, key, verdict, checked_at FROM ownership WHERE client_id = ?1";
 
 #[async_trait]
 impl Connections for Sqlite {
@@ -132,6 +143,22 @@ impl Connections for Sqlite {
         .await
     }
 
+    async fn note_ownership(&self, checked: Checked) -> Result<()> {
+        self.write(move |db| {
+            let Checked { client_id, site_url, key, verdict, at } = &checked;
+            let values = params![client_id, site_url, key.0, verdict.word(), at.0];
+            db.prepare_cached(NOTE_OWNERSHIP)?.execute(values)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ownership(&self, client_id: &str) -> Result<Option<Checked>> {
+        self.read(|db| {
+            Ok(db.prepare_cached(OWNERSHIP)?.query_row([client_id], checked).optional()?)
+        })
+    }
+
     async fn last_access(&self, grant_id: &str) -> Result<Option<UnixTime>> {
         self.read(|db| {
             let sql = "SELECT at FROM grant_access WHERE grant_id = ?";
@@ -154,6 +181,19 @@ fn end_by_person(db: &Database, end: &ConnectionEnd) -> Result<EndOutcome> {
     let silence = "UPDATE webhook_subscription SET active = 0, updated_at = ?1, version = version + 1 WHERE active AND grant_id = ?2";
     db.prepare_cached(silence)?.execute(params![now.0, grant_id])?;
     Ok(EndOutcome::Ended)
+}
+
+fn checked(row: &Row<'_>) -> rusqlite::Result<Checked> {
+    let word: String = row.get(3)?;
+    let verdict = Verdict::of_word(&word)
+        .ok_or_else(|| unreadable(StoreError::Corrupt("a verdict of ownership")))?;
+    Ok(Checked {
+        client_id: row.get(0)?,
+        site_url: row.get(1)?,
+        key: Thumbprint(row.get(2)?),
+        verdict,
+        at: time(row, 4)?,
+    })
 }
 
 fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {

@@ -19,7 +19,8 @@ use crate::{
         extract::Parameters,
         pages::{error::in_place, form, session::SignedIn, step_up},
     },
-    oauth::{client::Client, code, consent::judge_again, request::Fault},
+    oauth::{client::Client, code, consent::judge_again, ownership::Verdict, request::Fault},
+    ownership,
     people::role::Act,
     store::{Approval, ApproveOutcome, Consent, NewCode},
 };
@@ -33,7 +34,7 @@ pub async fn decide(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
     }
 }
 
-async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
+async fn judge(app: &Arc<App>, request: Request<Body>) -> Result<Response, Refusal> {
     let (parts, form) = form::read(app, request).await?;
     let signed_in =
         app.signed_in(&parts.headers).await?.ok_or_else(|| form::refused("nobody is signed in"))?;
@@ -53,7 +54,7 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
 }
 
 async fn approve(
-    app: &App,
+    app: &Arc<App>,
     form: &Parameters,
     signed_in: &SignedIn,
     consent: Consent,
@@ -61,6 +62,11 @@ async fn approve(
 ) -> Result<Response, Refusal> {
     let (request, now) = (consent.request, app.now());
     let slot = judge_again(&request, client, now).map_err(|fault| refuse(client, fault))?;
+    if let Some((slot, _)) = slot
+        && let Some(verdict) = ownership::forbids(app, client, slot).await?
+    {
+        return Err(not_verified(verdict));
+    }
     let named = form.require("company")?;
     let memberships = app.store.memberships(&signed_in.user.id).await?;
     let place = memberships.into_iter().find(|place| place.company.id == named);
@@ -101,6 +107,14 @@ async fn approve(
         ApproveOutcome::NotAllowed => Err(not_allowed()),
         ApproveOutcome::KeyGone => Err(refuse(client, Fault::KeyUnknown)),
     }
+}
+
+fn not_verified(verdict: Verdict) -> Refusal {
+    let sentence = format!(
+        "This store cannot be connected before its address is verified. {}",
+        verdict.sentence()
+    );
+    Refusal::new(StatusCode::FORBIDDEN, "store_not_verified", sentence).caused_by(verdict.word())
 }
 
 fn not_allowed() -> Refusal {

@@ -14,7 +14,12 @@ use crate::{
             moment::Moment,
         },
     },
-    oauth::{connection::Standing, scopes},
+    oauth::{
+        connection::Standing,
+        ownership::{Checked, Rule, Verdict},
+        scopes,
+    },
+    ownership,
     people::role::Act,
     store::{Connection, Membership},
 };
@@ -30,6 +35,7 @@ struct OnePage<'a> {
     company_id: &'a str,
     connection: &'a Connection,
     platform: Option<&'a str>,
+    address: Option<Address>,
     standing: Standing,
     ended: Option<(Moment, &'static str)>,
     last_access: Option<Moment>,
@@ -40,6 +46,13 @@ struct OnePage<'a> {
     history: Vec<Told>,
     newest: bool,
     older: Option<i64>,
+}
+
+/// Whether the store's address is verified.
+struct Address {
+    verified: bool,
+    meaning: &'static str,
+    at: Moment,
 }
 
 /// An event in words.
@@ -59,6 +72,12 @@ pub(super) async fn show(visit: Visit, place: Membership) -> Result<Response, Re
     events.truncate(EVENTS as usize);
     let is_store = connection.store.is_some();
     let profile = connection.store.as_ref().and_then(|store| app.profiles.get(&store.platform));
+    let asks = profile.is_some_and(|profile| profile.ownership != Rule::Off);
+    let client = app.store.client(client_id, app.now()).await?.filter(|_| asks);
+    let address = match &client {
+        Some(client) => ownership::newest(&*app.store, client).await?.map(Address::from),
+        None => None,
+    };
     let standing = Standing::of(&connection.facts);
     let reason = connection.ended_reason.as_deref().unwrap_or_default();
     let last_access = app.last_access.newest(&connection.grant_id, connection.last_access);
@@ -67,6 +86,7 @@ pub(super) async fn show(visit: Visit, place: Membership) -> Result<Response, Re
         dashboard: Dashboard::of_company(&visit, &place, SECTION),
         company_id,
         platform: profile.map(|profile| profile.name.as_str()),
+        address,
         standing,
         ended: connection.facts.ended_at.map(|at| (at.into(), words::reason(reason, is_store))),
         last_access: last_access.map(Moment::from),
@@ -87,4 +107,11 @@ pub(super) async fn show(visit: Visit, place: Membership) -> Result<Response, Re
         connection: &connection,
     };
     Ok(frame::page(StatusCode::OK, &template, None))
+}
+
+impl From<Checked> for Address {
+    fn from(checked: Checked) -> Self {
+        let verified = checked.verdict == Verdict::Verified;
+        Self { verified, meaning: checked.verdict.sentence(), at: checked.at.into() }
+    }
 }

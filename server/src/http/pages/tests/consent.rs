@@ -35,7 +35,8 @@ async fn a_store_is_approved() {
     for words in [
         "MakePay for WordPress",
         "shop.example",
-        "not verified",
+        "Not verified: shop.example.",
+        "We could not reach this address.",
         "Anvils &#38; Co",
         "Bolts Ltd",
         "Create and change payment links",
