@@ -27,6 +27,11 @@ class Receiver {
     receiver.seen = [];
     receiver.answer = (response) => response.end('{"received":true}');
     receiver.server = createServer((request, response) => {
+      // The server also asks a store's own address whose it is; this one does not say.
+      if (request.method !== 'POST') {
+        response.writeHead(404).end();
+        return;
+      }
       const chunks = [];
       request.on('data', (chunk) => chunks.push(chunk));
       request.on('end', () => {
