@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import {
-  admitsCallback, canonicalScope, canonicalUri, hashOf, judgeAccessToken, judgeDelivery, judgeKey, judgeProof,
-  judgeRedirect, judgeVerifier,
+  admitsCallback, canonicalScope, canonicalUri, hashOf, judgeAccessToken, judgeDelivery, judgeKey, judgeOwnership,
+  judgeProof, judgeRedirect, judgeVerifier,
 } from './lib/judges.mjs';
 import { readVectors, vectorFiles } from './lib/vectors.mjs';
 
@@ -38,6 +38,10 @@ const FILES = {
   'jwk-thumbprint.txt': {
     keys: ['canonical', 'jwk', 'thumbprint'], yields: ['thumbprint'],
     judge: ({ canonical, jwk }) => (canonical ? { thumbprint: hashOf(canonical) } : judgeKey(JSON.parse(jwk))),
+  },
+  'ownership.txt': {
+    keys: ['issuer', 'client_id', 'site_url', 'nonce', 'now', 'jkt', 'answer'],
+    judge: (record) => judgeOwnership(numbers(record, 'now')),
   },
   'pkce.txt': { keys: ['verifier', 'challenge'], judge: judgeVerifier },
   'redirect-uri.txt': { keys: ['registered', 'presented', 'native'], judge: judgeRedirect },

@@ -114,6 +114,24 @@ function claimsAreWellTyped({ iss, aud, client_id: client, scope, iat, exp, nbf,
     && (nbf === undefined || time(nbf) !== undefined) && bound && named;
 }
 
+/** What answers at a store's own address: signed by the installation's key, about exactly this, now. */
+export function judgeOwnership({ issuer, client_id: client, site_url: site, nonce, now, jkt, answer }) {
+  const jws = answer.length > 4096 ? { cause: 'too-long' } : readJws(answer);
+  if (jws.cause) return { cause: 'malformed' };
+  const { header, claims } = jws;
+  if (header.typ !== 'counterfoil-ownership+jwt') return { cause: 'type' };
+  if (header.alg !== 'ES256') return { cause: 'alg' };
+  const isObject = typeof header.jwk === 'object' && header.jwk !== null && !Array.isArray(header.jwk);
+  const { cause, key, thumbprint } = isObject ? judgeKey(header.jwk) : { cause: 'curve' };
+  if (cause) return { cause: 'jwk' };
+  if (thumbprint !== jkt) return { cause: 'key' };
+  if (!es256(key, jws)) return { cause: 'signature' };
+  const expected = { iss: client, sub: client, aud: issuer, site_url: site, nonce };
+  for (const [name, value] of Object.entries(expected)) if (claims[name] !== value) return { cause: name };
+  const iat = time(claims.iat);
+  return iat !== undefined && Math.abs(iat - now) <= 300 ? {} : { cause: 'stale' };
+}
+
 export function judgeAccessToken({ issuer, audience, client_id: client, jkt, scope, now, replayed, jwks, token }) {
   const jws = readJws(token);
   if (jws.cause) return jws;
