@@ -158,52 +158,52 @@ async fn tricks(
 
 #[tokio::test]
 async fn a_first_start_with_faults() -> Result<()> {
-    faults(Flow::FirstStart, 6).await
+    faults(Flow::FirstStart, 13).await
 }
 
 #[tokio::test]
 async fn a_start_with_faults() -> Result<()> {
-    faults(Flow::Start, 2).await
+    faults(Flow::Start, 5).await
 }
 
 #[tokio::test]
 async fn a_refresh_with_faults() -> Result<()> {
-    faults(Flow::Refresh, 2).await
+    faults(Flow::Refresh, 5).await
 }
 
 #[tokio::test]
 async fn a_connect_with_faults() -> Result<()> {
-    faults(Flow::Connect, 6).await
+    faults(Flow::Connect, 13).await
 }
 
 #[tokio::test]
 async fn a_reconnect_with_faults() -> Result<()> {
-    faults(Flow::Reconnect, 9).await
+    faults(Flow::Reconnect, 19).await
 }
 
 #[tokio::test]
 async fn a_disconnect_with_faults() -> Result<()> {
-    faults(Flow::Disconnect, 4).await
+    faults(Flow::Disconnect, 9).await
 }
 
 #[tokio::test]
 async fn a_rotation_with_faults() -> Result<()> {
-    faults(Flow::Rotation, 5).await
+    faults(Flow::Rotation, 11).await
 }
 
 #[tokio::test]
 async fn a_recovery_with_faults() -> Result<()> {
-    faults(Flow::Recovery, 14).await
+    faults(Flow::Recovery, 29).await
 }
 
 #[tokio::test]
 async fn a_subscription_with_faults() -> Result<()> {
-    faults(Flow::Subscription, 7).await
+    faults(Flow::Subscription, 15).await
 }
 
 #[tokio::test]
 async fn a_separation_with_faults() -> Result<()> {
-    faults(Flow::Separation, 12).await
+    faults(Flow::Separation, 25).await
 }
 
 #[tokio::test]

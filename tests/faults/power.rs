@@ -17,50 +17,50 @@ async fn cuts(flow: Flow, stride: u64) -> Result<()> {
 
 #[tokio::test]
 async fn the_power_goes_at_a_first_start() -> Result<()> {
-    cuts(Flow::FirstStart, 9).await
+    cuts(Flow::FirstStart, 19).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_start() -> Result<()> {
-    cuts(Flow::Start, 4).await
+    cuts(Flow::Start, 9).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_refresh() -> Result<()> {
-    cuts(Flow::Refresh, 6).await
+    cuts(Flow::Refresh, 13).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_connect() -> Result<()> {
-    cuts(Flow::Connect, 16).await
+    cuts(Flow::Connect, 33).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_reconnect() -> Result<()> {
-    cuts(Flow::Reconnect, 20).await
+    cuts(Flow::Reconnect, 41).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_recovery() -> Result<()> {
-    cuts(Flow::Recovery, 20).await
+    cuts(Flow::Recovery, 41).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_rotation() -> Result<()> {
-    cuts(Flow::Rotation, 9).await
+    cuts(Flow::Rotation, 19).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_subscription() -> Result<()> {
-    cuts(Flow::Subscription, 6).await
+    cuts(Flow::Subscription, 13).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_separation() -> Result<()> {
-    cuts(Flow::Separation, 16).await
+    cuts(Flow::Separation, 33).await
 }
 
 #[tokio::test]
 async fn the_power_goes_at_a_disconnect() -> Result<()> {
-    cuts(Flow::Disconnect, 8).await
+    cuts(Flow::Disconnect, 17).await
 }
