@@ -4,28 +4,23 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    body::Body,
-    extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use counterfoil_protocol::{encoding::sha256, secret::Secret};
+use counterfoil_protocol::encoding::sha256;
 
 use super::{
-    cookie::Cookie,
-    error::in_place,
-    form,
     frame::{self, Frame},
+    open::{Look, Posted},
+    password::chosen,
     told,
     visitor::Visitor,
 };
 use crate::{
     app::App,
     events,
-    http::{address::ClientAddress, error::Refusal, extract::Parameters},
+    http::{address::ClientAddress, error::Refusal},
     mail::{Message, address, letters},
-    password,
-    people::password::judge,
     store::User,
 };
 
@@ -35,7 +30,6 @@ const LIFETIME: i64 = 3_600;
 const NO_ADDRESS: &str = "This is no e-mail address.";
 const TOO_MANY: &str =
     "Too many links were asked for from here. Wait a few minutes, then try again.";
-const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 
 #[derive(Template)]
 #[template(path = "forgotten.html")]
@@ -57,20 +51,13 @@ struct ResetPage<'a> {
 }
 
 /// `GET /forgotten-password`.
-pub async fn ask(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    render_ask(&app, &headers, "", None)
+pub async fn ask(look: Look) -> Result<Response, Refusal> {
+    Ok(render_ask(&look.app, &look.headers, "", None))
 }
 
 /// `POST /forgotten-password`.
-pub async fn send(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    judge_ask(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
-}
-
-async fn judge_ask(app: &Arc<App>, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    let headers = &parts.headers;
-    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+pub async fn send(posted: Posted) -> Result<Response, Refusal> {
+    let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
     let typed = form.get("email").unwrap_or_default();
     let again = |status, problem| {
         let mut response = render_ask(app, headers, typed, Some(problem));
@@ -80,7 +67,7 @@ async fn judge_ask(app: &Arc<App>, request: Request<Body>) -> Result<Response, R
     let Some(email) = address::normal(typed) else {
         return Ok(again(StatusCode::BAD_REQUEST, NO_ADDRESS));
     };
-    let ClientAddress(from) = ClientAddress::of(&parts.extensions);
+    let ClientAddress(from) = posted.address();
     if let Err(limit) = app.limits.check_letter_from(from) {
         let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit.seconds));
@@ -120,46 +107,27 @@ async fn send_link(app: &App, email: &str) -> Result<(), Refusal> {
 }
 
 /// `GET /reset-password`: looking at it spends nothing, since programs look at links in letters.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
-        let token = parameters.get("token").unwrap_or_default();
-        let user = app.store.reset_of(&sha256(token.as_bytes()), app.now()).await?;
-        let user = user.ok_or_else(dead_link)?;
-        Ok(render_reset(&app, &headers, (token, &user), None))
-    };
-    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+pub async fn show(Look { app, headers, query }: Look) -> Result<Response, Refusal> {
+    let token = query.get("token").unwrap_or_default();
+    let user = app.store.reset_of(&sha256(token.as_bytes()), app.now()).await?;
+    let user = user.ok_or_else(dead_link)?;
+    Ok(render_reset(&app, &headers, (token, &user), None))
 }
 
 /// `POST /reset-password`.
-pub async fn finish(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    judge_reset(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
-}
-
-async fn judge_reset(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    let headers = &parts.headers;
-    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
+pub async fn finish(posted: Posted) -> Result<Response, Refusal> {
+    let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
     let token = form.get("token").unwrap_or_default();
     let hash = sha256(token.as_bytes());
     let user = app.store.reset_of(&hash, app.now()).await?.ok_or_else(dead_link)?;
-    let chosen = Secret::new(form.get("new_password").unwrap_or_default());
-    let again = |status, problem: &str| {
-        let mut response = render_reset(app, headers, (token, &user), Some(problem));
-        *response.status_mut() = status;
-        response
+    let hashed = match chosen(app, form, &user.email).await? {
+        Ok(hashed) => hashed,
+        Err((status, problem)) => {
+            let mut response = render_reset(app, headers, (token, &user), Some(&problem));
+            *response.status_mut() = status;
+            return Ok(response);
+        }
     };
-    if let Err(weak) = judge(chosen.expose(), &user.email) {
-        return Ok(again(StatusCode::BAD_REQUEST, &weak.to_string()));
-    }
-    let hashed = password::hash_for_person(chosen, Arc::clone(&app.entropy)).await;
-    let Ok(hashed) = hashed else { return Ok(again(StatusCode::SERVICE_UNAVAILABLE, BUSY)) };
-    let hashed = hashed.map_err(Refusal::server_error)?;
     let user = app.store.finish_reset(&hash, hashed, app.now()).await?.ok_or_else(dead_link)?;
     events::password_changed(&user.id);
     app.notify(&user, "A new password was chosen with a link that we sent to you by mail. You were signed out everywhere.", "ask for a new password at once; whoever did it reads your mail.").await;

@@ -1,34 +1,26 @@
 //! `/invitation`: an invitation into a company, taken up with a new account or with one's own.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::{
-    body::Body,
-    extract::{RawQuery, State},
-    http::{HeaderMap, Request, StatusCode},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
-use counterfoil_protocol::{encoding::sha256, secret::Secret};
+use counterfoil_protocol::encoding::sha256;
 
 use super::{
-    cookie::Cookie,
-    error::in_place,
     form,
     frame::{self, Frame},
+    open::{Look, Posted},
+    password::chosen,
     session::{SignedIn, Standing},
     visitor::{Visitor, append_cookies, mark_browser},
 };
 use crate::{
     app::App,
     events,
-    http::{address::ClientAddress, error::Refusal, extract::Parameters},
-    password,
-    people::password::judge,
+    http::{error::Refusal, extract::Parameters},
     store::{Invitation, Joined, Joiner, User},
 };
-
-const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 
 /// Who looks at an invitation.
 enum Guest {
@@ -64,23 +56,9 @@ struct Looked<'a> {
 }
 
 /// `GET /invitation`: looking at it spends nothing.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
-        let looked = look(&app, &headers, &parameters).await?;
-        render(&app, &headers, &looked, StatusCode::OK, None).await
-    };
-    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
-}
-
-/// `POST /invitation`.
-pub async fn accept(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    judge_form(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+pub async fn show(Look { app, headers, query }: Look) -> Result<Response, Refusal> {
+    let looked = look(&app, &headers, &query).await?;
+    render(&app, &headers, &looked, StatusCode::OK, None).await
 }
 
 async fn look<'a>(
@@ -94,11 +72,10 @@ async fn look<'a>(
     Ok(Looked { token, invitation, signed_in: app.signed_in(headers).await? })
 }
 
-async fn judge_form(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    let headers = &parts.headers;
-    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
-    let looked = look(app, headers, &form).await?;
+/// `POST /invitation`.
+pub async fn accept(posted: Posted) -> Result<Response, Refusal> {
+    let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
+    let looked = look(app, headers, form).await?;
     let hash = looked.invitation.hash;
     if let Some(SignedIn { user, .. }) = &looked.signed_in {
         let joiner = Joiner::Known { user_id: user.id.clone() };
@@ -111,24 +88,22 @@ async fn judge_form(app: &App, request: Request<Body>) -> Result<Response, Refus
             Joined::NotTheirs => render(app, headers, &looked, StatusCode::FORBIDDEN, None).await,
         };
     }
-    let chosen = Secret::new(form.get("new_password").unwrap_or_default());
-    if let Err(weak) = judge(chosen.expose(), &looked.invitation.email) {
-        let problem = weak.to_string();
-        return render(app, headers, &looked, StatusCode::BAD_REQUEST, Some(&problem)).await;
-    }
-    let Ok(hashed) = password::hash_for_person(chosen, Arc::clone(&app.entropy)).await else {
-        return render(app, headers, &looked, StatusCode::SERVICE_UNAVAILABLE, Some(BUSY)).await;
+    let password_hash = match chosen(app, form, &looked.invitation.email).await? {
+        Ok(hash) => hash,
+        Err((status, problem)) => {
+            return render(app, headers, &looked, status, Some(&problem)).await;
+        }
     };
     let user = User {
         id: app.entropy.id("mco_user_"),
         email: looked.invitation.email.clone(),
-        password_hash: hashed.map_err(Refusal::server_error)?,
+        password_hash,
         disabled_at: None,
     };
     match app.store.join(&hash, Joiner::New(user.clone()), app.now()).await? {
         Joined::Done(company, role) => {
             events::joined(&user.id, &company.id, role.as_str());
-            let address = ClientAddress::of(&parts.extensions);
+            let address = posted.address();
             let session = app.start_session(&user, headers, address, Standing::Whole).await?;
             let mut response = frame::see_other(&format!("/companies/{}", company.id));
             append_cookies(&mut response, [session, mark_browser(app, &user.email)]);

@@ -17,6 +17,8 @@ pub mod guard;
 mod home;
 mod invitation;
 mod moment;
+mod open;
+mod password;
 mod payment;
 pub mod people;
 pub mod session;
@@ -28,12 +30,13 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, routing::get};
 
-use self::guard::Pages;
+use self::{
+    cookie::Cookie,
+    guard::Pages,
+    open::{looked_at, posted},
+};
 use crate::app::App;
 
 /// The pages of people who are signed in.
@@ -49,13 +52,25 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/assets/icon.svg", get(asset::icon))
         .route("/assets/style.css", get(asset::stylesheet))
         .route("/icons/{name}", get(applications::serve_icon))
-        .route("/forgotten-password", get(forgotten::ask).post(forgotten::send))
-        .route("/invitation", get(invitation::show).post(invitation::accept))
+        .route(
+            "/forgotten-password",
+            looked_at(forgotten::ask).merge(posted(Cookie::Visit, forgotten::send)),
+        )
+        .route(
+            "/invitation",
+            looked_at(invitation::show).merge(posted(Cookie::Visit, invitation::accept)),
+        )
         .route("/payment/{uid}", get(payment::show))
-        .route("/reset-password", get(forgotten::show).post(forgotten::finish))
-        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
-        .route(sign_in::code::PATH, get(sign_in::code::show).post(sign_in::code::prove))
-        .route("/sign-out", post(sign_in::sign_out))
+        .route(
+            "/reset-password",
+            looked_at(forgotten::show).merge(posted(Cookie::Visit, forgotten::finish)),
+        )
+        .route("/sign-in", looked_at(sign_in::show).merge(posted(Cookie::Visit, sign_in::sign_in)))
+        .route(
+            sign_in::code::PATH,
+            looked_at(sign_in::code::show).merge(posted(Cookie::Session, sign_in::code::prove)),
+        )
+        .route("/sign-out", posted(Cookie::Session, sign_in::sign_out))
         .merge(guarded().router())
 }
 

@@ -2,22 +2,18 @@
 
 pub mod code;
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::{
-    body::Body,
-    extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use counterfoil_protocol::secret::Secret;
 
 use super::{
     cookie::Cookie,
-    error::in_place,
-    form,
     frame::{self, Frame},
+    open::{Look, Posted},
+    password::{BUSY, TOO_MANY},
     session::Standing,
     visitor::{Visitor, append_cookies, known_browser, mark_browser},
 };
@@ -37,8 +33,6 @@ const AUTHORIZE: &str = "/oauth/authorize?";
 
 /// One sentence for an unknown address, a wrong password and a person who is shut out.
 const WRONG: &str = "The e-mail address or the password is not right.";
-const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.";
-const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 
 /// What every page of people who are signed in begins with, beside `/` itself.
 const OWN_PAGES: [&str; 3] = ["/account", "/companies/", "/invitation"];
@@ -94,20 +88,13 @@ struct SignInPage<'a> {
 }
 
 /// `GET /sign-in`. Whoever is signed in goes on at once.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
-        let destination = destination(&parameters)?;
-        Ok(match app.signed_in(&headers).await? {
-            Some(_) => frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str)),
-            None => ask(&app, &headers, destination.as_ref()),
-        })
-    };
-    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+pub async fn show(look: Look) -> Result<Response, Refusal> {
+    let Look { app, headers, query } = &look;
+    let destination = destination(query)?;
+    Ok(match app.signed_in(headers).await? {
+        Some(_) => frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str)),
+        None => ask(app, headers, destination.as_ref()),
+    })
 }
 
 /// The sign-in page, shown in the place of the page that needs it.
@@ -117,28 +104,9 @@ pub fn ask(app: &App, headers: &HeaderMap, destination: Option<&Destination>) ->
 }
 
 /// `POST /sign-in`.
-pub async fn sign_in(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    match judge(&app, request).await {
-        Ok(response) => response,
-        Err(refusal) => in_place(&app, &headers, refusal),
-    }
-}
-
-/// `POST /sign-out`.
-pub async fn sign_out(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    match end(&app, request).await {
-        Ok(response) => response,
-        Err(refusal) => in_place(&app, &headers, refusal),
-    }
-}
-
-async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    let headers = &parts.headers;
-    form::check(app, Cookie::Visit.read(app, headers).as_ref(), &form)?;
-    let destination = destination(&form)?;
+pub async fn sign_in(posted: Posted) -> Result<Response, Refusal> {
+    let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
+    let destination = destination(form)?;
     let email = form.get("email").unwrap_or_default().trim().to_lowercase();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let again = |status, problem, wait| {
@@ -149,7 +117,7 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
         }
         Ok(response)
     };
-    let from = ClientAddress::of(&parts.extensions);
+    let from = posted.address();
     let browser = known_browser(app, headers, &email);
     if let Err(limit) = app.limits.check_sign_in(&email, from.0, browser.as_deref()) {
         return again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY, Some(limit.seconds));
@@ -187,11 +155,11 @@ async fn go_on(
     Ok(response)
 }
 
-async fn end(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    form::check(app, Cookie::Session.read(app, &parts.headers).as_ref(), &form)?;
-    let destination = destination(&form)?;
-    app.end_session(&parts.headers).await?;
+/// `POST /sign-out`.
+pub async fn sign_out(posted: Posted) -> Result<Response, Refusal> {
+    let app = &posted.app;
+    let destination = destination(&posted.form)?;
+    app.end_session(posted.headers()).await?;
     let mut response =
         frame::see_other(destination.as_ref().map_or("/sign-in", Destination::as_str));
     append_cookies(&mut response, [Cookie::Session.clear(app)]);

@@ -67,7 +67,7 @@ pub async fn show(visit: Visit) -> Result<Response, Refusal> {
 pub async fn begin(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     if let Err((status, problem)) = confirm_password(&visit).await {
-        return render(&visit, status, Some(problem)).await;
+        return render(&visit, status, Some(&problem)).await;
     }
     let secret = Zeroizing::new(app.entropy.bytes::<{ totp::SECRET_LENGTH }>());
     let sealed = app.vault.seal(Purpose::SecondFactor, secret.as_slice(), &*app.entropy);
@@ -123,7 +123,7 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
 pub async fn remove(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     if let Err((status, problem)) = confirm_password(&visit).await {
-        return render(&visit, status, Some(problem)).await;
+        return render(&visit, status, Some(&problem)).await;
     }
     let code = Secret::new(visit.form.get("code").unwrap_or_default());
     if let Err(problem) = app.check_code(user, &code).await? {

@@ -1,7 +1,5 @@
 //! `POST /account/password`: another password, by somebody who knows the old one.
 
-use std::sync::Arc;
-
 use axum::{http::StatusCode, response::Response};
 use counterfoil_protocol::secret::Secret;
 
@@ -14,35 +12,27 @@ use crate::{
         pages::{
             frame,
             guard::Visit,
+            password::{BUSY, Problem, TOO_MANY, chosen},
             session::Standing,
             visitor::{append_cookies, mark_browser},
         },
     },
     password,
-    people::password::judge,
     store::PasswordChange,
 };
 
 const WRONG: &str = "The present password is not right.";
-const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.";
-const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
 const MEANWHILE: &str = "The password was changed in another browser meanwhile.";
-
-/// What is wrong with a password that was asked for again.
-pub type Problem = (StatusCode, &'static str);
 
 /// Changes it. Every session ends but this one, which goes on under another name.
 pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     if let Err((status, problem)) = confirm(&visit).await {
-        return render(&visit, status, None, Some(problem)).await;
+        return render(&visit, status, None, Some(&problem)).await;
     }
-    let chosen = Secret::new(visit.form.get("new_password").unwrap_or_default());
-    if let Err(weak) = judge(chosen.expose(), &user.email) {
-        return render(&visit, StatusCode::BAD_REQUEST, None, Some(&weak.to_string())).await;
-    }
-    let Ok(hashed) = password::hash_for_person(chosen, Arc::clone(&app.entropy)).await else {
-        return render(&visit, StatusCode::SERVICE_UNAVAILABLE, None, Some(BUSY)).await;
+    let hashed = match chosen(app, &visit.form, &user.email).await? {
+        Ok(hashed) => hashed,
+        Err((status, problem)) => return render(&visit, status, None, Some(&problem)).await,
     };
     // Whoever gave the second factor at sign-in has not done so again.
     let address = ClientAddress::of(&visit.parts.extensions);
@@ -50,7 +40,7 @@ pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     let change = PasswordChange {
         user_id: user.id.clone(),
         was: user.password_hash.clone(),
-        becomes: hashed.map_err(Refusal::server_error)?,
+        becomes: hashed,
         session: new.session,
         now: app.now(),
     };
@@ -73,15 +63,15 @@ pub async fn change(visit: Visit) -> Result<Response, Refusal> {
 pub async fn confirm(visit: &Visit) -> Result<(), Problem> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     if app.limits.check_confirmation(&user.id).is_err() {
-        return Err((StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+        return Err((StatusCode::TOO_MANY_REQUESTS, TOO_MANY.into()));
     }
     let typed = Secret::new(visit.form.get("password").unwrap_or_default());
     match password::verify(Some(user.password_hash.clone()), typed).await {
         Ok(true) => Ok(()),
         Ok(false) => {
             app.limits.note_confirmation_failure(&user.id);
-            Err((StatusCode::FORBIDDEN, WRONG))
+            Err((StatusCode::FORBIDDEN, WRONG.into()))
         }
-        Err(_busy) => Err((StatusCode::SERVICE_UNAVAILABLE, BUSY)),
+        Err(_busy) => Err((StatusCode::SERVICE_UNAVAILABLE, BUSY.into())),
     }
 }

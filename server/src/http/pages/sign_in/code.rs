@@ -1,14 +1,7 @@
 //! `/sign-in/code`: the second step of signing in, for people who have a second factor.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::{
-    body::Body,
-    extract::{RawQuery, State},
-    http::{HeaderMap, Request, StatusCode},
-    response::Response,
-};
+use axum::{http::StatusCode, response::Response};
 use counterfoil_protocol::secret::Secret;
 
 use super::{Destination, HOME, destination};
@@ -16,14 +9,11 @@ use crate::{
     app::App,
     events,
     http::{
-        address::ClientAddress,
         error::Refusal,
-        extract::Parameters,
         pages::{
-            cookie::Cookie,
-            error::in_place,
             form,
             frame::{self, Frame},
+            open::{Look, Posted},
             session::{SignedIn, Standing},
             visitor::{append_cookies, mark_browser},
         },
@@ -54,35 +44,21 @@ pub fn link(destination: Option<&Destination>) -> String {
 }
 
 /// `GET /sign-in/code`.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let answer = async {
-        let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
-        let destination = destination(&parameters)?;
-        Ok(match app.half_signed_in(&headers).await? {
-            Some(half) => render(&app, &half, destination.as_ref(), None),
-            None => frame::see_other("/sign-in"),
-        })
-    };
-    answer.await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
+pub async fn show(look: Look) -> Result<Response, Refusal> {
+    let destination = destination(&look.query)?;
+    Ok(match look.app.half_signed_in(&look.headers).await? {
+        Some(half) => render(&look.app, &half, destination.as_ref(), None),
+        None => frame::see_other("/sign-in"),
+    })
 }
 
 /// `POST /sign-in/code`.
-pub async fn prove(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let headers = request.headers().clone();
-    judge(&app, request).await.unwrap_or_else(|refusal| in_place(&app, &headers, refusal))
-}
-
-async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
-    let (parts, form) = form::read(app, request).await?;
-    form::check(app, Cookie::Session.read(app, &parts.headers).as_ref(), &form)?;
-    let destination = destination(&form)?;
-    let half = app.half_signed_in(&parts.headers).await?;
+pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
+    let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
+    let destination = destination(form)?;
+    let half = app.half_signed_in(headers).await?;
     let half = half.ok_or_else(|| form::refused("nobody has given a password here just now"))?;
-    let address = ClientAddress::of(&parts.extensions);
+    let address = posted.address();
     let code = Secret::new(form.get("code").unwrap_or_default());
     if let Err(problem) = app.check_code(&half.user, &code).await? {
         events::sign_in_failed(address.0);
@@ -91,7 +67,7 @@ async fn judge(app: &App, request: Request<Body>) -> Result<Response, Refusal> {
         return Ok(response);
     }
     let user = &half.user;
-    let session = app.start_session(user, &parts.headers, address, Standing::Proved).await?;
+    let session = app.start_session(user, headers, address, Standing::Proved).await?;
     events::signed_in(&user.id);
     let mut response = frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str));
     append_cookies(&mut response, [session, mark_browser(app, &user.email)]);

@@ -1,0 +1,38 @@
+//! Passwords that are typed into pages: what is said when one cannot be taken, or cannot be looked at just now.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::http::StatusCode;
+use counterfoil_protocol::secret::Secret;
+
+use crate::{
+    app::App,
+    http::{error::Refusal, extract::Parameters},
+    password,
+    people::password::judge,
+};
+
+/// What a page says when more passwords wait than the machine can take.
+pub const BUSY: &str = "Many people are signing in just now. Try again in a few seconds.";
+
+/// What a page says when too many passwords were wrong.
+pub const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try again.";
+
+/// What is wrong with a password that was typed: the status of the page, and what it says.
+pub type Problem = (StatusCode, Cow<'static, str>);
+
+/// The hash of the new password that the person with this address has chosen: the field `new_password` of the form.
+pub async fn chosen(
+    app: &App,
+    form: &Parameters,
+    email: &str,
+) -> Result<Result<String, Problem>, Refusal> {
+    let chosen = Secret::new(form.get("new_password").unwrap_or_default());
+    if let Err(weak) = judge(chosen.expose(), email) {
+        return Ok(Err((StatusCode::BAD_REQUEST, weak.to_string().into())));
+    }
+    match password::hash_for_person(chosen, Arc::clone(&app.entropy)).await {
+        Ok(hashed) => hashed.map(Ok).map_err(Refusal::server_error),
+        Err(_busy) => Ok(Err((StatusCode::SERVICE_UNAVAILABLE, BUSY.into()))),
+    }
+}
