@@ -61,7 +61,7 @@ describe('a restored server', () => {
     for (const _ of [1, 2]) await refreshing.accept(await refreshing.refresh());
     const expiry = (await daemon.status()).token?.expires_at;
     await until('the daemon refreshes', async () => (await daemon.status()).token?.expires_at !== expiry);
-    await land.server.operator(['installation', 'release', revoked.clientId]);
+    await land.server.operator(['installation', 'release', revoked.clientId, '--yes']);
 
     const running = await command('restore', '--from', backup, '--force');
     assert.equal(running.code, 1);

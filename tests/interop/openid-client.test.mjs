@@ -212,7 +212,7 @@ describe('a confidential application', () => {
     const config = await configure(app, client.ClientSecretBasic(app.client_secret));
     const tokens = await connect({ config, callback: WEB });
     const own = await client.clientCredentialsGrant(config, { resource: here.server.audience });
-    const removed = await here.server.operator(['app', 'remove', app.client_id]);
+    const removed = await here.server.operator(['app', 'remove', app.client_id, '--yes']);
     assert.deepEqual([removed.deleted, removed.connections_ended], [true, 1]);
     await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), ({ status }) => status === 401);
     for (const { access_token: token } of [tokens, own]) await assert.rejects(

@@ -192,7 +192,7 @@ describe('a company', () => {
     const app = await App.register(here.server, { company: 'Closing Co' });
     const { access_token: own } = ok(await app.token({ grant_type: 'client_credentials' }));
     const pending = await shop.authorize(browser);
-    const closed = await here.server.operator(['company', 'close', 'Closing Co']);
+    const closed = await here.server.operator(['company', 'close', 'Closing Co', '--yes']);
     assert.deepEqual([closed.closed, closed.connections_ended], [true, 2]);
     challenged(await shop.api('GET', 'payment-links'), 'invalid_token');
     refused(await shop.refresh(), 400, 'invalid_grant');

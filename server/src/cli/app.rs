@@ -7,10 +7,13 @@ use anyhow::{Context as _, bail};
 use counterfoil_protocol::callback::RedirectUri;
 use serde_json::{Value, json};
 
-use super::operator::{self, Operator, moment};
+use super::{
+    confirm::{self, Confirm},
+    operator::{self, Operator, moment},
+};
 use crate::{
     oauth::client::{App, Client},
-    store::{Applications as _, Changed, Clients as _, Edit},
+    store::{Applications as _, Changed, Clients as _, Edit, GrantQuery, Operators as _, Part},
 };
 
 #[derive(clap::Subcommand)]
@@ -39,6 +42,8 @@ pub enum Command {
     Remove {
         /// The application, `mco_app_…`.
         client_id: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -53,7 +58,7 @@ impl Command {
                 Self::EndFormerSecret { client_id } => {
                     secret::end_former(operator, &client_id).await
                 }
-                Self::Remove { client_id } => remove(operator, &client_id).await,
+                Self::Remove { client_id, confirm } => remove(operator, &client_id, &confirm).await,
             }
         })?
     }
@@ -109,8 +114,12 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
     operator.answer(&value, &lines.join("\n"))
 }
 
-async fn remove(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
+async fn remove(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {
     let (client, app) = find(operator, client_id).await?;
+    let query = GrantQuery { client_id: Some(client_id), ..GrantQuery::default() };
+    let grants = operator.store.grants(query, Part { after: "", limit: u32::MAX }).await?;
+    let ending = confirm::connections(grants.len());
+    confirm.ask(&format!("{} is deleted, and {ending}", client.name))?;
     let removed =
         operator.store.delete_app(&client.id, &app.company_id, &operator.actor, operator.now);
     let Some(ended) = removed.await? else { bail!("{client_id} was deleted meanwhile") };

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufWriter, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -12,8 +13,9 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     audit::{AuditRecord, Broken, Chain, Head},
-    store::{Accounts as _, Audit as _, AuditQuery},
+    store::{Accounts as _, Audit as _, AuditQuery, Sqlite},
     trail,
+    vault::Vault,
 };
 
 /// Records that are read at a time.
@@ -126,7 +128,7 @@ async fn verify(
     operator: &Operator,
     remembered: Option<(i64, [u8; 32])>,
 ) -> anyhow::Result<ExitCode> {
-    let chain = match walk(operator).await? {
+    let chain = match walk(&operator.store).await? {
         Ok(chain) => chain,
         Err(broken) => return refuse(operator, Some(broken.record()), &broken),
     };
@@ -176,10 +178,29 @@ fn refuse(
     Ok(ExitCode::FAILURE)
 }
 
-async fn walk(operator: &Operator) -> anyhow::Result<Result<Chain, Broken>> {
+/// Looks at the whole trail, and at its head as the server wrote it down. How many records, or what is wrong.
+pub(super) async fn examine(
+    store: &Sqlite,
+    directory: &Path,
+    vault: &Vault,
+) -> anyhow::Result<Result<u64, String>> {
+    let walked = walk(store).await?.and_then(|chain| chain.end().map(|_| chain.seen()));
+    let seen = match walked {
+        Ok(seen) => seen,
+        Err(broken) => return Ok(Err(broken.to_string())),
+    };
+    let head = match trail::kept(directory, vault) {
+        Ok(Some(head)) => trail::compare(store, &head).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    Ok(head.map(|()| seen).map_err(|error| error.to_string()))
+}
+
+async fn walk(store: &Sqlite) -> anyhow::Result<Result<Chain, Broken>> {
     let (mut chain, mut after) = (Chain::default(), i64::MIN);
     loop {
-        let records = operator.store.audit_after(&AuditQuery::default(), after, PAGE).await?;
+        let records = store.audit_after(&AuditQuery::default(), after, PAGE).await?;
         for record in &records {
             if let Err(broken) = chain.take(record) {
                 return Ok(Err(broken));

@@ -4,8 +4,11 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use serde_json::json;
 
-use super::operator::{answer, credentials};
-use crate::{clock, config::Config, data::DataDir, profiles::Profiles};
+use super::{
+    audit,
+    operator::{self, answer, credentials},
+};
+use crate::{clock, config::Config, data::DataDir, profiles::Profiles, vault::Vault};
 
 /// One thing looked at.
 struct Finding {
@@ -73,6 +76,7 @@ fn look(config: &Config) -> Vec<Finding> {
     add("data", Ok(format!("{directory} is the server's alone")));
     let (clock, entropy) = clock::system();
     let at_rest = data.at_rest_key(credentials().as_deref(), &*entropy);
+    let vault = at_rest.as_ref().ok().map(|key| Vault::new(**key));
     add("at-rest key", at_rest.map_err(|e| said(&e)).map(|_| "readable".to_owned()));
     let keys = data.signing_keys(&*entropy, clock.now());
     add(
@@ -82,7 +86,11 @@ fn look(config: &Config) -> Vec<Finding> {
             format!("{} published", published["keys"].as_array().map_or(0, Vec::len))
         }),
     );
-    let problems = data.store().and_then(|store| Ok(store.problems()?));
+    let store = data.store();
+    let trail = store.as_ref().ok().zip(vault.as_ref()).map(|(store, vault)| {
+        operator::wait(audit::examine(store, &config.data_dir, vault)).flatten()
+    });
+    let problems = store.and_then(|store| Ok(store.problems()?));
     add(
         "database",
         match problems {
@@ -94,5 +102,15 @@ fn look(config: &Config) -> Vec<Finding> {
             Err(error) => Err(said(&error)),
         },
     );
+    if let Some(trail) = trail {
+        let said = match trail {
+            Ok(Ok(records)) => Ok(format!("whole: {records} records")),
+            Ok(Err(broken)) => Err(format!(
+                "broken: {broken}. Somebody changed the database past the server. Keep a copy of the data directory as it is, see what `audit verify` and an earlier `audit export` say, and restore a backup from before"
+            )),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        add("audit trail", said);
+    }
     findings
 }

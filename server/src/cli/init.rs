@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     people::role::Role,
-    store::{Accounts as _, Company, Invitation, Invited, People as _},
+    store::{Company, Invitation, Invited, Operators as _, People as _},
 };
 
 /// Seconds for which the link works.
@@ -73,7 +73,7 @@ impl Arguments {
     async fn company(&self, operator: &Operator) -> anyhow::Result<Company> {
         let id = operator.entropy.id("mco_company_");
         let company = Company { id, name: self.company.clone() };
-        if operator.store.add_company(company.clone(), operator.now).await? {
+        if operator.store.found_company(company.clone(), &operator.actor, operator.now).await? {
             return Ok(company);
         }
         operator.company(&self.company).await

@@ -1,15 +1,21 @@
-//! `installation list`, `show` and `release`.
+//! `installation list`, `show`, `revoke` and `release`.
 
 use anyhow::{Context as _, ensure};
 use counterfoil_protocol::encoding::base64url;
 use serde_json::{Value, json};
 
-use super::operator::{self, Operator, moment};
+use super::{
+    confirm::{self, Confirm},
+    operator::{self, Operator, moment},
+};
 use crate::{
     audit::AuditRecord,
     oauth::{client::Client, installation::Installation},
     ownership,
-    store::{Audit as _, AuditQuery, Clients as _, Connections as _, Grants as _},
+    store::{
+        Audit as _, AuditQuery, Clients as _, Connections as _, GrantQuery, Grants as _,
+        Operators as _, Part,
+    },
 };
 
 /// The most events that are shown.
@@ -24,10 +30,19 @@ pub enum Command {
         /// Its client id: `mco_app_…`
         client_id: String,
     },
+    /// Ends a store's connection: its tokens stop working at once. It stays registered, and a merchant can connect it again.
+    Revoke {
+        /// Its client id: `mco_app_…`
+        client_id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
     /// Forgets a registration and ends its connection, so that the store can register anew.
     Release {
         /// Its client id: `mco_app_…`
         client_id: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -37,7 +52,10 @@ impl Command {
             match self {
                 Self::List => list(operator).await,
                 Self::Show { client_id } => show(operator, &client_id).await,
-                Self::Release { client_id } => release(operator, &client_id).await,
+                Self::Revoke { client_id, confirm } => revoke(operator, &client_id, &confirm).await,
+                Self::Release { client_id, confirm } => {
+                    release(operator, &client_id, &confirm).await
+                }
             }
         })?
     }
@@ -97,11 +115,35 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
     operator.answer(&value, &text.join("\n"))
 }
 
-async fn release(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
-    let released = operator.store.release(client_id, &operator.actor, operator.now).await?;
-    ensure!(released, "there is no installation {client_id}");
+/// How many connections of a store stand. An error when there is no such store.
+async fn standing(operator: &Operator, client_id: &str) -> anyhow::Result<usize> {
+    let client = operator.store.client(client_id, operator.now).await?;
+    let known = client.is_some_and(|client| client.installation().is_some());
+    ensure!(known, "there is no installation {client_id}; see: installation list");
+    let query = GrantQuery { client_id: Some(client_id), ..GrantQuery::default() };
+    Ok(operator.store.grants(query, Part { after: "", limit: u32::MAX }).await?.len())
+}
+
+async fn revoke(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {
+    let ending = confirm::connections(standing(operator, client_id).await?);
+    confirm.ask(&format!("{ending}; {client_id} stays registered"))?;
+    let ended = operator.store.revoke_installation(client_id, &operator.actor, operator.now);
+    let ended = ended.await?;
+    let ended = ended.with_context(|| format!("{client_id} was released meanwhile"))?;
     operator.answer(
-        &json!({ "client_id": client_id, "released": true }),
+        &json!({ "client_id": client_id, "connections_ended": ended }),
+        &format!("{client_id} revoked; connections ended: {ended}"),
+    )
+}
+
+async fn release(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {
+    let standing = standing(operator, client_id).await?;
+    let ending = confirm::connections(standing);
+    confirm.ask(&format!("{client_id} is forgotten, and {ending}"))?;
+    let released = operator.store.release(client_id, &operator.actor, operator.now).await?;
+    ensure!(released, "{client_id} was released meanwhile");
+    operator.answer(
+        &json!({ "client_id": client_id, "released": true, "connections_ended": standing }),
         &format!("{client_id} released: the store registers anew when it next connects"),
     )
 }

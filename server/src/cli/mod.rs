@@ -6,12 +6,15 @@ mod audit;
 mod backup;
 mod check;
 mod company;
+mod confirm;
+mod grant;
 mod init;
 mod installation;
 mod key;
 mod logging;
 mod mail;
 mod operator;
+mod part;
 mod payment_link;
 mod profile;
 mod reach;
@@ -75,6 +78,9 @@ enum Command {
     /// Stores that registered themselves.
     #[command(subcommand)]
     Installation(installation::Command),
+    /// What companies allowed stores and applications.
+    #[command(subcommand)]
+    Grant(grant::Command),
     /// Letters to people.
     #[command(subcommand)]
     Mail(mail::Command),
@@ -135,6 +141,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Profile(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Installation(command) => command.run(&operator(overrides)?)?,
+        Command::Grant(command) => command.run(&operator(overrides)?)?,
         Command::Mail(command) => command.run(&operator(overrides)?)?,
         Command::PaymentLink(command) => command.run(&operator(overrides)?)?,
         Command::Webhook(command) => command.run(&operator(overrides)?)?,

@@ -18,7 +18,7 @@ use crate::{
     data::DataDir,
     mail::Mail,
     replay::ReplayMemory,
-    store::{Accounts as _, Company, Sqlite},
+    store::{Accounts as _, Company, CompanyFacts, Operators as _, Sqlite},
     vault::Vault,
 };
 
@@ -74,6 +74,12 @@ impl Operator {
                 "there is no company {name:?}; add it with: counterfoil-server company add {name:?}"
             )
         })
+    }
+
+    /// The company with a name or id, closed or not.
+    pub async fn any_company(&self, name: &str) -> anyhow::Result<CompanyFacts> {
+        let found = self.store.company_facts(name).await?;
+        found.ok_or_else(|| anyhow!("there is no company {name:?}; see: company list"))
     }
 
     /// Answers on stdout: `value` for programs, or `text` for people.

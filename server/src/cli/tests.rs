@@ -34,6 +34,19 @@ fn every_command_that_scripts_hold_on_to() {
         "init --company Shop --email a@b --issuer https://pay.example",
         "company add Shop",
         "company close Shop",
+        "company close Shop --yes",
+        "company list --limit 10 --after Shop",
+        "company show Shop",
+        "company rename Shop Store",
+        "company reopen Shop",
+        "user list --company Shop",
+        "user show a@b",
+        "user disable a@b",
+        "user enable a@b",
+        "user remove a@b --company Shop",
+        "grant list --company Shop --client mco_app_x --ended",
+        "grant revoke mco_grant_x --yes",
+        "installation revoke mco_app_x --yes",
         "user add --email a@b --company Shop --role admin --password-stdin",
         "app add --name N --company Shop --redirect-uri https://a.example/cb --scope x,y --scope z",
         "app add --name N --company Shop --redirect-uri http://127.0.0.1/cb --scope x --public",
@@ -45,14 +58,14 @@ fn every_command_that_scripts_hold_on_to() {
         "app rotate-secret mco_app_x",
         "app rotate-secret mco_app_x --overlap-hours 24",
         "app end-former-secret mco_app_x",
-        "app remove mco_app_x",
+        "app remove mco_app_x --yes",
         "profile list",
         "profile check file.toml",
         "key rotate",
         "key rotate --algorithm RS256",
         "installation list",
         "installation show mco_app_x",
-        "installation release mco_app_x",
+        "installation release mco_app_x --yes",
         "mail test ana@shop.example",
         "audit list --client mco_app_x --limit 10 --before 7",
         "audit export --company Shop --since 2026-01-31 --until 2026-02-01T00:00:00Z",
@@ -137,6 +150,23 @@ fn companies_applications_and_keys() {
     shell.run(&["installation", "list"]).expect("lists");
     shell.refuses(&["installation", "show", "mco_app_x"], "there is no installation");
     shell.refuses(&["installation", "release", "mco_app_x"], "there is no installation");
+    shell.refuses(&["installation", "revoke", "mco_app_x", "--yes"], "there is no installation");
+    shell.refuses(&["grant", "revoke", "mco_grant_x", "--yes"], "there is no grant");
+    shell.run(&["grant", "list", "--company", "Shop"]).expect("lists");
+    shell.refuses(&["grant", "list", "--company", "None"], "there is no company");
+    shell.run(&["company", "add", "Other"]).expect("adds");
+    shell.refuses(&["company", "rename", "Shop", "Other"], "there is a company \"Other\" already");
+    shell.run(&["company", "rename", "Other", "Another"]).expect("renames");
+    shell.refuses(&["company", "reopen", "Another"], "is not closed");
+    shell.run(&["company", "close", "Another", "--yes"]).expect("closes");
+    shell.refuses(&["company", "close", "Another", "--yes"], "is closed already");
+    shell.run(&["company", "reopen", "Another"]).expect("reopens");
+    shell.run(&["company", "list"]).expect("lists");
+    shell.refuses(&["company", "show", "Other"], "there is no company \"Other\"");
+    shell.run(&["user", "list", "--company", "Shop"]).expect("lists");
+    for command in ["show", "disable", "enable"] {
+        shell.refuses(&["user", command, "a@b"], "there is nobody with the address a@b");
+    }
     shell.run(&["audit", "verify"]).expect("whole");
     shell.run(&["audit", "list"]).expect("lists");
     shell.run(&["check"]).expect("all is well");

@@ -1,4 +1,6 @@
-//! `user add`.
+//! `user add`, `list`, `show`, `disable`, `enable` and `remove`.
+
+mod others;
 
 use std::io::{self, Read as _};
 
@@ -11,11 +13,12 @@ use zeroize::Zeroizing;
 use super::{
     mail::email,
     operator::{self, Operator},
+    part,
 };
 use crate::{
     password,
     people::role::Role,
-    store::{Accounts as _, User},
+    store::{Accounts as _, Operators as _, User},
 };
 
 /// The shortest password of a new person, in characters (NIST SP 800-63B §5.1.1).
@@ -25,6 +28,41 @@ const MIN_PASSWORD: usize = 8;
 pub enum Command {
     /// Adds a person to a company. One who is known gets a place in another company, or another role.
     Add(Add),
+    /// Lists people by address, those who are shut out as well.
+    List {
+        /// Only those who act for this company, by name or id.
+        #[arg(long)]
+        company: Option<String>,
+        #[command(flatten)]
+        part: part::Arguments,
+    },
+    /// Shows a person.
+    Show {
+        /// The address the person signs in with.
+        #[arg(value_parser = email)]
+        email: String,
+    },
+    /// Shuts a person out, at once and everywhere. What they approved stays connected.
+    Disable {
+        /// The address the person signs in with.
+        #[arg(value_parser = email)]
+        email: String,
+    },
+    /// Lets a person in again who was shut out.
+    Enable {
+        /// The address the person signs in with.
+        #[arg(value_parser = email)]
+        email: String,
+    },
+    /// Takes a person's place in a company away. What they approved stays connected.
+    Remove {
+        /// The address the person signs in with.
+        #[arg(value_parser = email)]
+        email: String,
+        /// The company, by name or id.
+        #[arg(long)]
+        company: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -57,9 +95,22 @@ enum RoleName {
 
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let Self::Add(add) = self;
-        let password = add.password_stdin.then(|| read_password(io::stdin())).transpose()?;
-        operator::wait(add.run(operator, password))?
+        operator::wait(async {
+            match self {
+                Self::Add(add) => {
+                    let password =
+                        add.password_stdin.then(|| read_password(io::stdin())).transpose()?;
+                    add.run(operator, password).await
+                }
+                Self::List { company, part } => {
+                    others::list(operator, company.as_deref(), &part).await
+                }
+                Self::Show { email } => others::show(operator, &email).await,
+                Self::Disable { email } => others::disable(operator, &email).await,
+                Self::Enable { email } => others::enable(operator, &email).await,
+                Self::Remove { email, company } => others::remove(operator, &email, &company).await,
+            }
+        })?
     }
 }
 
@@ -80,7 +131,8 @@ impl Add {
             RoleName::Developer => Role::Developer,
             RoleName::Support => Role::Support,
         };
-        operator.store.add_membership(&user.id, &company.id, role).await?;
+        let Operator { store, actor, now, .. } = operator;
+        store.place(&user.id, &company.id, role, actor, *now).await?;
         operator.answer(
             &json!({
                 "user_id": user.id, "email": self.email, "company_id": company.id, "company": company.name,
@@ -115,7 +167,7 @@ impl Add {
             password_hash: password::hash(password, &*operator.entropy)?,
             disabled_at: None,
         };
-        if operator.store.add_user(user.clone(), operator.now).await? {
+        if operator.store.enroll(user.clone(), &operator.actor, operator.now).await? {
             return Ok((user, true));
         }
         let known = operator.store.user_by_email(&self.email).await?;

@@ -63,6 +63,8 @@ pub struct Receipt {
 /// Why a family or a grant was ended, as audited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EndReason {
+    /// An operator of the server ended it.
+    ByOperator,
     /// The company was closed.
     Closed,
     /// A code was used twice.
@@ -88,6 +90,7 @@ impl EndReason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ByOperator => "by_operator",
             Self::Closed => "company_closed",
             Self::CodeReuse => "code_reuse",
             Self::Deleted => "application_deleted",

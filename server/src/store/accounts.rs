@@ -60,6 +60,7 @@ pub struct Session {
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Adds a company. False when the name is taken.
+    #[cfg(test)]
     async fn add_company(&self, company: Company, now: UnixTime) -> Result<bool>;
 
     /// Finds an open company by its name or id.
@@ -75,9 +76,11 @@ pub trait Accounts: Send + Sync {
     ) -> Result<Option<usize>>;
 
     /// Adds a person, or finds that the address is known: then false, and nothing is changed.
+    #[cfg(test)]
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool>;
 
     /// Gives a person a place in a company, or another role there.
+    #[cfg(test)]
     async fn add_membership(&self, user_id: &str, company_id: &str, role: Role) -> Result<()>;
 
     /// Finds a person by address, in lower case.

@@ -13,6 +13,7 @@ mod connections;
 mod contract;
 mod credentials;
 mod grants;
+mod operators;
 mod partner;
 mod people;
 mod requests;
@@ -32,6 +33,9 @@ pub use self::{
     credentials::{Credentials, FactorUse, PasswordChange, SessionEntry},
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
+    },
+    operators::{
+        CompanyFacts, GrantEnd, GrantFacts, GrantQuery, Operators, Part, Renamed, UserFacts,
     },
     partner::{
         Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, SecretChange,
@@ -80,6 +84,7 @@ pub trait Store:
     + Connections
     + Credentials
     + Grants
+    + Operators
     + Partner
     + People
     + Requests
@@ -96,6 +101,7 @@ impl<T> Store for T where
         + Connections
         + Credentials
         + Grants
+        + Operators
         + Partner
         + People
         + Requests

@@ -16,12 +16,9 @@ use crate::{
 
 #[async_trait]
 impl Accounts for Sqlite {
+    #[cfg(test)]
     async fn add_company(&self, company: Company, now: UnixTime) -> Result<bool> {
-        self.write(move |db| {
-            let sql = "INSERT INTO company (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-            Ok(db.prepare_cached(sql)?.execute(params![company.id, company.name, now.0])? == 1)
-        })
-        .await
+        self.write(move |db| add_company(db, &company, now)).await
     }
 
     async fn company(&self, name_or_id: &str) -> Result<Option<Company>> {
@@ -51,10 +48,12 @@ impl Accounts for Sqlite {
         .await
     }
 
+    #[cfg(test)]
     async fn add_user(&self, user: User, now: UnixTime) -> Result<bool> {
         self.write(move |db| add_user(db, &user, now)).await
     }
 
+    #[cfg(test)]
     async fn add_membership(&self, user_id: &str, company_id: &str, role: Role) -> Result<()> {
         let (user_id, company_id) = (user_id.to_owned(), company_id.to_owned());
         self.write(move |db| place_in_company(db, &user_id, &company_id, role)).await
@@ -75,20 +74,7 @@ impl Accounts for Sqlite {
     }
 
     async fn memberships(&self, user_id: &str) -> Result<Vec<Membership>> {
-        self.read(|db| {
-            let sql = "SELECT company.id, company.name, membership.role FROM membership
-                       JOIN company ON company.id = membership.company_id
-                       WHERE membership.user_id = ? AND company.closed_at IS NULL ORDER BY company.name";
-            let mut statement = db.prepare_cached(sql)?;
-            let mut rows = statement.query([user_id])?;
-            let mut places = Vec::new();
-            while let Some(row) = rows.next()? {
-                let role = Role::parse(&row.get::<_, String>(2)?);
-                let role = role.ok_or(StoreError::Corrupt("a role that there is not"))?;
-                places.push(Membership { company: Company { id: row.get(0)?, name: row.get(1)? }, role });
-            }
-            Ok(places)
-        })
+        self.read(|db| memberships(db, user_id))
     }
 
     async fn start_session(&self, session: Session, now: UnixTime) -> Result<()> {
@@ -109,10 +95,32 @@ impl Accounts for Sqlite {
     }
 }
 
+/// The open companies a person acts for, by name.
+pub(super) fn memberships(db: &Connection, user_id: &str) -> Result<Vec<Membership>> {
+    let sql = "SELECT company.id, company.name, membership.role FROM membership
+               JOIN company ON company.id = membership.company_id
+               WHERE membership.user_id = ? AND company.closed_at IS NULL ORDER BY company.name";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([user_id])?;
+    let mut places = Vec::new();
+    while let Some(row) = rows.next()? {
+        let role = Role::parse(&row.get::<_, String>(2)?);
+        let role = role.ok_or(StoreError::Corrupt("a role that there is not"))?;
+        places.push(Membership { company: Company { id: row.get(0)?, name: row.get(1)? }, role });
+    }
+    Ok(places)
+}
+
 fn close(db: &Connection, company_id: &str, actor: &Actor, now: UnixTime) -> Result<usize> {
     let event = AuditEvent::new(now, "company_closed", actor).company(company_id);
     audit::note(db, &event)?;
     end_grants_of(db, company_id, EndReason::Closed, actor, now)
+}
+
+/// Adds a company. False when the name is taken.
+pub(super) fn add_company(db: &Connection, company: &Company, now: UnixTime) -> Result<bool> {
+    let sql = "INSERT INTO company (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    Ok(db.prepare_cached(sql)?.execute(params![company.id, company.name, now.0])? == 1)
 }
 
 /// Adds a person. False when the address is taken.

@@ -178,8 +178,7 @@ fn end_by_person(db: &Database, end: &ConnectionEnd) -> Result<EndOutcome> {
         return Ok(EndOutcome::NotStanding);
     }
     ends::of_grant(db, grant_id, EndReason::Withdrawn, &Actor::User(user_id.clone()), *now)?;
-    let silence = "UPDATE webhook_subscription SET active = 0, updated_at = ?1, version = version + 1 WHERE active AND grant_id = ?2";
-    db.prepare_cached(silence)?.execute(params![now.0, grant_id])?;
+    ends::silence(db, grant_id, *now)?;
     Ok(EndOutcome::Ended)
 }
 

@@ -53,3 +53,10 @@ pub(super) fn note_other_grants(
     }
     Ok(())
 }
+
+/// Disables what a grant was notified with.
+pub(super) fn silence(db: &Connection, grant_id: &str, now: UnixTime) -> Result<()> {
+    let sql = "UPDATE webhook_subscription SET active = 0, updated_at = ?1, version = version + 1 WHERE active AND grant_id = ?2";
+    db.prepare_cached(sql)?.execute(params![now.0, grant_id])?;
+    Ok(())
+}

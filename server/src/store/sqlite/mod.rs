@@ -16,6 +16,7 @@ mod frozen;
 mod grants;
 mod integrity;
 mod key_rotation;
+mod operators;
 mod partner;
 mod people;
 #[cfg(test)]

@@ -51,6 +51,7 @@ pub(super) fn event(event: &ConnectionEvent, is_store: bool) -> String {
 pub(super) fn reason(word: &str, is_store: bool) -> &'static str {
     match word {
         "withdrawn" => "Somebody of the company revoked it.",
+        "by_operator" => "The platform ended it.",
         "company_closed" => "The company was closed.",
         "application_deleted" => "The application was deleted.",
         "replaced" => "Another company was chosen.",

@@ -1,0 +1,109 @@
+//! What is done about people who are there.
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        operator::{Operator, moment},
+        part,
+    },
+    store::{Operators as _, People as _, RoleChange, RoleChanged, UserFacts},
+};
+
+pub(super) async fn list(
+    operator: &Operator,
+    company: Option<&str>,
+    part: &part::Arguments,
+) -> anyhow::Result<()> {
+    let company = match company {
+        Some(name) => Some(operator.any_company(name).await?.company.id),
+        None => None,
+    };
+    let users = operator.store.users(company.as_deref(), part.part(), operator.now).await?;
+    let next = part.next(users.len(), users.last().map(|last| &*last.email));
+    let lines: Vec<_> = users.iter().map(line).collect();
+    let text = if lines.is_empty() { "nobody".to_owned() } else { lines.join("\n") };
+    let values: Vec<_> = users.iter().map(described).collect();
+    operator.answer(&json!({ "users": values, "next_after": next }), &text)
+}
+
+pub(super) async fn show(operator: &Operator, email: &str) -> anyhow::Result<()> {
+    let user = find(operator, email).await?;
+    operator.answer(&described(&user), &line(&user))
+}
+
+pub(super) async fn disable(operator: &Operator, email: &str) -> anyhow::Result<()> {
+    let user = find(operator, email).await?;
+    let ended = operator.store.shut_out(&user.id, &operator.actor, operator.now).await?;
+    let ended = ended.with_context(|| format!("{email} is shut out already"))?;
+    operator.answer(
+        &json!({ "user_id": user.id, "email": email, "disabled": true, "sessions_ended": ended }),
+        &format!("{email} is shut out; sessions ended: {ended}"),
+    )
+}
+
+pub(super) async fn enable(operator: &Operator, email: &str) -> anyhow::Result<()> {
+    let user = find(operator, email).await?;
+    let enabled = operator.store.let_in(&user.id, &operator.actor, operator.now).await?;
+    ensure!(enabled, "{email} is not shut out");
+    operator.answer(
+        &json!({ "user_id": user.id, "email": email, "disabled": false }),
+        &format!("{email} can sign in again"),
+    )
+}
+
+pub(super) async fn remove(operator: &Operator, email: &str, company: &str) -> anyhow::Result<()> {
+    let user = find(operator, email).await?;
+    let company = operator.company(company).await?;
+    ensure!(
+        user.disabled_at.is_none(),
+        "{email} is shut out, and can do nothing; to remove, first: user enable {email}"
+    );
+    let change = RoleChange {
+        company_id: company.id.clone(),
+        user_id: user.id.clone(),
+        role: None,
+        actor: operator.actor.clone(),
+        now: operator.now,
+    };
+    match operator.store.change_role(change).await? {
+        RoleChanged::Done => {}
+        RoleChanged::Gone => bail!("{email} has no place in {:?}", company.name),
+        RoleChanged::LastOwner => bail!(
+            "{email} is the last owner of {:?}; nothing was changed. Make another one first: user add --role owner",
+            company.name
+        ),
+        RoleChanged::NotAllowed => bail!("{:?} was closed meanwhile", company.name),
+    }
+    operator.answer(
+        &json!({ "user_id": user.id, "email": email, "company_id": company.id, "company": company.name, "removed": true }),
+        &format!("{email} does not act for {:?} any more", company.name),
+    )
+}
+
+async fn find(operator: &Operator, email: &str) -> anyhow::Result<UserFacts> {
+    let found = operator.store.user_facts(email, operator.now).await?;
+    found.with_context(|| format!("there is nobody with the address {email}; see: user list"))
+}
+
+fn line(user: &UserFacts) -> String {
+    let places: Vec<_> = user
+        .places
+        .iter()
+        .map(|place| format!("{} of {:?}", place.role.as_str(), place.company.name))
+        .collect();
+    let places = if places.is_empty() { "no company".to_owned() } else { places.join(", ") };
+    let state = user.disabled_at.map(|at| format!(", shut out {}", moment(at))).unwrap_or_default();
+    format!("{}  {}: {places}, {} signed in{state}", user.id, user.email, user.sessions)
+}
+
+fn described(user: &UserFacts) -> Value {
+    let places = user.places.iter().map(|place| {
+        json!({ "company_id": place.company.id, "company": place.company.name, "role": place.role.as_str() })
+    });
+    json!({
+        "user_id": user.id, "email": user.email, "created_at": moment(user.created_at),
+        "disabled_at": user.disabled_at.map(moment), "sessions": user.sessions, "companies": places.collect::<Vec<_>>(),
+    })
+}
