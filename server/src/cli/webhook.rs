@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     outbound::Rules,
-    store::{DeliveryQuery, NewEndpoint, Of, Queued, Webhooks as _},
-    webhooks::{event::Patterns, log::Delivery, secret, view},
+    store::{
+        AddedEndpoint, DeliveryQuery, EndpointSecret, NewEndpoint, Of, Queued, Rotated,
+        Webhooks as _,
+    },
+    webhooks::{endpoint::MAX_OF_APPLICATION, event::Patterns, log::Delivery, secret, view},
 };
 
 #[derive(clap::Subcommand)]
@@ -158,8 +161,13 @@ async fn add(
     let new =
         NewEndpoint { id: id.clone(), client_id, url, events, description, secret: sealed, now };
     let client_id = new.client_id.clone();
-    if !operator.store.add_endpoint(new, &operator.actor).await? {
-        bail!("there is no application {client_id:?}");
+    match operator.store.add_endpoint(new, MAX_OF_APPLICATION, &operator.actor).await? {
+        AddedEndpoint::Added => {}
+        AddedEndpoint::Full => {
+            bail!("{client_id} has {MAX_OF_APPLICATION} endpoints, as many as it may have")
+        }
+        AddedEndpoint::Known => bail!("there is an endpoint {id:?} already"),
+        AddedEndpoint::NoApplication => bail!("there is no application {client_id:?}"),
     }
     secret_once(operator, &id, plain.expose(), None)
 }
@@ -177,8 +185,11 @@ async fn rotate(operator: &Operator, id: &str, overlap: Option<u32>) -> anyhow::
     let until = operator.now + overlap.map_or(settled, i64::from);
     let (plain, sealed) = secret::new(&operator.vault, &*operator.entropy);
     let (actor, now) = (&operator.actor, operator.now);
-    let rotated = operator.store.rotate_endpoint_secret(id, sealed, until, actor, now);
-    ensure!(rotated.await?, unknown(id));
+    let change = EndpointSecret { secret: sealed, overlap_until: until, replaces: None };
+    match operator.store.rotate_endpoint_secret(id, change, actor, now).await? {
+        Rotated::Done => {}
+        Rotated::Raced | Rotated::Unknown => bail!(unknown(id)),
+    }
     secret_once(operator, id, plain.expose(), Some(until).filter(|until| *until > now))
 }
 

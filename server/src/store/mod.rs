@@ -45,8 +45,9 @@ pub use self::{
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
     sqlite::{FILE_NAME as DATABASE, Frozen, Sqlite},
     webhooks::{
-        Claim, DeliveryQuery, Due, EndpointQuery, Fate, ListedEndpoint, NewEndpoint, Notice, Of,
-        PaymentMove, Queued, Settled, Settlement, Webhooks,
+        AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, Fate,
+        ListedEndpoint, NewEndpoint, Notice, Of, PaymentMove, Queued, Rotated, Settled, Settlement,
+        Webhooks,
     },
 };
 

@@ -170,6 +170,41 @@ pub struct NewEndpoint {
     pub now: UnixTime,
 }
 
+/// What became of an endpoint that was to be added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddedEndpoint {
+    /// It is there, and it was not before.
+    Added,
+    /// There is one of this name; it stays as it is.
+    Known,
+    /// The application has as many as it may have.
+    Full,
+    /// There is no such application.
+    NoApplication,
+}
+
+/// Another secret of an endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointSecret {
+    /// The secret.
+    pub secret: SealedSecret,
+    /// Until when the one before signs as well.
+    pub overlap_until: UnixTime,
+    /// The sealed secret that it is to replace; whichever is in force when it is not said.
+    pub replaces: Option<Vec<u8>>,
+}
+
+/// What became of a secret that was to be replaced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rotated {
+    /// It is replaced.
+    Done,
+    /// Another one is in force by now; nothing was changed.
+    Raced,
+    /// There is no such endpoint.
+    Unknown,
+}
+
 /// What became of something that was to be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Queued {
@@ -230,8 +265,13 @@ pub trait Webhooks: Send + Sync {
     /// One endpoint.
     async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>>;
 
-    /// Adds an endpoint to an application. False when there is no such application.
-    async fn add_endpoint(&self, new: NewEndpoint, actor: &Actor) -> Result<bool>;
+    /// Adds an endpoint to an application, which may have so many.
+    async fn add_endpoint(
+        &self,
+        new: NewEndpoint,
+        most: u32,
+        actor: &Actor,
+    ) -> Result<AddedEndpoint>;
 
     /// Enables or disables an endpoint. False when there is none.
     async fn switch_endpoint(
@@ -242,16 +282,15 @@ pub trait Webhooks: Send + Sync {
         now: UnixTime,
     ) -> Result<bool>;
 
-    /// Gives an endpoint another secret; the one before signs as well until `overlap_until`. An address that links name
-    /// shares its secret with all such addresses of its client. False when there is no such endpoint.
+    /// Gives an endpoint another secret. An address that links name shares its secret with all such addresses of its
+    /// client.
     async fn rotate_endpoint_secret(
         &self,
         id: &str,
-        secret: SealedSecret,
-        overlap_until: UnixTime,
+        change: EndpointSecret,
         actor: &Actor,
         now: UnixTime,
-    ) -> Result<bool>;
+    ) -> Result<Rotated>;
 
     /// Writes a test for an endpoint, which may be disabled.
     async fn test_endpoint(

@@ -5,6 +5,9 @@ use counterfoil_protocol::UnixTime;
 use super::event::Patterns;
 use crate::partner::subscription::SealedSecret;
 
+/// How many endpoints an application may have.
+pub const MAX_OF_APPLICATION: u32 = 10;
+
 /// How an endpoint came to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EndpointKind {

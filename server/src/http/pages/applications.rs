@@ -10,7 +10,10 @@ mod write;
 
 use axum::http::{Method, StatusCode};
 
-pub use self::icon::serve as serve_icon;
+pub use self::{
+    icon::serve as serve_icon,
+    secret::{Before, OVERLAPS, overlap},
+};
 use super::guard::{Pages, Visit, not_found};
 use crate::{
     audit::Actor,

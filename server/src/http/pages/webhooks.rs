@@ -3,7 +3,9 @@
 mod delivery;
 mod one;
 mod operate;
+mod secret;
 mod words;
+mod write;
 
 use askama::Template;
 use axum::{
@@ -30,10 +32,12 @@ use crate::{
 pub const SECTION: &str = "webhooks";
 
 const LIST: &str = "/companies/{company}/webhooks";
+const NEW: &str = "/companies/{company}/webhooks/new";
 const ONE: &str = "/companies/{company}/webhooks/{endpoint}";
 const TEST: &str = "/companies/{company}/webhooks/{endpoint}/test";
 const ENABLE: &str = "/companies/{company}/webhooks/{endpoint}/enable";
 const DISABLE: &str = "/companies/{company}/webhooks/{endpoint}/disable";
+const SECRET: &str = "/companies/{company}/webhooks/{endpoint}/secret";
 const DELIVERY: &str = "/companies/{company}/webhooks/{endpoint}/deliveries/{delivery}";
 const RETRY: &str = "/companies/{company}/webhooks/{endpoint}/deliveries/{delivery}/retry";
 
@@ -51,10 +55,14 @@ const MAX_NAME: usize = 100;
 pub fn pages(pages: Pages) -> Pages {
     pages
         .member(Method::GET, LIST, SeeWebhooks, list)
+        .member(Method::GET, NEW, ManageWebhooks, write::new)
+        .member(Method::POST, NEW, ManageWebhooks, write::create)
         .member(Method::GET, ONE, SeeWebhooks, one::show)
         .member(Method::POST, TEST, OperateWebhooks, operate::test)
         .member(Method::POST, ENABLE, ManageWebhooks, operate::enable)
         .member(Method::POST, DISABLE, ManageWebhooks, operate::disable)
+        .member(Method::GET, SECRET, ManageWebhooks, secret::ask)
+        .member(Method::POST, SECRET, ManageWebhooks, secret::rotate)
         .member(Method::GET, DELIVERY, SeeWebhooks, delivery::show)
         .member(Method::POST, RETRY, OperateWebhooks, delivery::retry)
 }
@@ -68,6 +76,10 @@ struct ListPage<'a> {
     rows: Vec<Row>,
     /// Whose endpoints alone are shown, when that was asked for.
     client: String,
+    /// Its name, where it is known.
+    client_name: Option<String>,
+    /// Where an endpoint is added, for whoever may.
+    add: Option<String>,
     page: u32,
     before: Option<String>,
     after: Option<String>,
@@ -104,13 +116,18 @@ async fn list(visit: Visit, place: Membership) -> Result<Response, Refusal> {
         }
         query.append_pair("page", &page.to_string()).finish()
     };
+    let add = format!("{}/new?", base(&place));
+    let length = add.len();
+    let add = Serializer::for_suffix(add, length).append_pair("client", &client).finish();
     let template = ListPage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_company(&visit, &place, SECTION),
         base: base(&place),
+        client_name: found.first().map(|listed| listed.name.clone()),
         rows: found.into_iter().map(row).collect(),
         before: (page > 1).then(|| link(page - 1)),
         after: more.then(|| link(page + 1)),
+        add: place.role.may(ManageWebhooks).then_some(add),
         client,
         page,
     };

@@ -17,8 +17,9 @@ use crate::{
         subscription::SealedSecret,
     },
     store::{
-        Claim, DeliveryQuery, Due, EndpointQuery, Fate, LinkChange, NewEndpoint, NewLink, Of,
-        PartnerWrite, PaymentMove, Queued, SecretChange, Settled, Settlement, SubscriptionChange,
+        AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, Fate, LinkChange,
+        NewEndpoint, NewLink, Of, PartnerWrite, PaymentMove, Queued, Rotated, SecretChange,
+        Settled, Settlement, SubscriptionChange,
     },
     webhooks::{
         endpoint::{Endpoint, EndpointKind, Origin},
@@ -273,9 +274,19 @@ pub async fn to_whom(world: World) {
         secret: secret("apps"),
         now: world.now(),
     };
-    assert!(!world.store.add_endpoint(new("x", "unknown"), &operator()).await.expect("decides"));
-    assert!(!world.store.add_endpoint(new("x", "shop"), &operator()).await.expect("decides"));
-    assert!(world.store.add_endpoint(new("apps", "partner"), &operator()).await.expect("decides"));
+    let add = async |id: &str, client: &str| {
+        world.store.add_endpoint(new(id, client), 1, &operator()).await.expect("decides")
+    };
+    assert_eq!(add("x", "unknown").await, AddedEndpoint::NoApplication);
+    assert_eq!(add("x", "shop").await, AddedEndpoint::NoApplication);
+    let raced = race((0..RACERS).map(|_| {
+        let (world, new) = (world.clone(), new("apps", "partner"));
+        async move { world.store.add_endpoint(new, 1, &operator()).await.expect("decides") }
+    }));
+    let raced = raced.await;
+    assert_eq!(count(&raced, &AddedEndpoint::Added), 1);
+    assert_eq!(count(&raced, &AddedEndpoint::Known), RACERS - 1);
+    assert_eq!(add("x", "partner").await, AddedEndpoint::Full);
     let made = world.made(link(&world, "apps", &app_grant)).await;
     let patch = LinkPatch::parse(r#"{"status":"archived"}"#, LocalHosts::Refused).expect("a patch");
     let archived = patch.apply(&made, world.now()).expect("archives");
@@ -352,16 +363,19 @@ pub async fn endpoints_are_looked_after(world: World) {
 
     // Two secrets, until one is.
     let until = world.now() + 50;
-    let rotate = async |name: &str, until| {
+    let rotate = async |name: &str, overlap_until, replaces: Option<&str>| {
+        let replaces = replaces.map(|name| secret(name).sealed);
+        let change = EndpointSecret { secret: secret(name), overlap_until, replaces };
         let (actor, now) = (operator(), world.now());
-        let rotated = world.store.rotate_endpoint_secret(&id, secret(name), until, &actor, now);
-        rotated.await.expect("decides")
+        world.store.rotate_endpoint_secret(&id, change, &actor, now).await.expect("decides")
     };
-    assert!(rotate("new", until).await);
+    assert_eq!(rotate("new", until, Some("other")).await, Rotated::Raced);
+    assert_eq!(rotate("new", until, Some("shop")).await, Rotated::Done);
+    assert_eq!(rotate("late", until, Some("shop")).await, Rotated::Raced);
     let endpoint = world.endpoint_of(&id).await;
     assert_eq!(endpoint.secret, secret("new"));
     assert_eq!(endpoint.previous, Some((secret("shop").sealed, until)));
-    assert!(rotate("newer", world.now()).await);
+    assert_eq!(rotate("newer", world.now(), None).await, Rotated::Done);
     assert_eq!(world.endpoint_of(&id).await.previous, None);
 
     // It fails for too long, is disabled, and somebody must be told.

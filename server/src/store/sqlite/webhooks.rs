@@ -10,10 +10,10 @@ use counterfoil_protocol::UnixTime;
 use super::Sqlite;
 use crate::{
     audit::Actor,
-    partner::subscription::SealedSecret,
     store::{
-        Claim, DeliveryQuery, Due, EndpointQuery, ListedEndpoint, NewEndpoint, Notice, Of,
-        PartnerWrite, PaymentMove, Queued, Result, Settled, Settlement, Webhooks,
+        AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, ListedEndpoint,
+        NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result, Rotated, Settled,
+        Settlement, Webhooks,
     },
     webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
 };
@@ -63,9 +63,14 @@ impl Webhooks for Sqlite {
         self.read(|db| endpoints::one(db, id))
     }
 
-    async fn add_endpoint(&self, new: NewEndpoint, actor: &Actor) -> Result<bool> {
+    async fn add_endpoint(
+        &self,
+        new: NewEndpoint,
+        most: u32,
+        actor: &Actor,
+    ) -> Result<AddedEndpoint> {
         let actor = actor.clone();
-        self.write(move |db| endpoints::add(db, &new, &actor)).await
+        self.write(move |db| endpoints::add(db, &new, most, &actor)).await
     }
 
     async fn switch_endpoint(
@@ -82,14 +87,12 @@ impl Webhooks for Sqlite {
     async fn rotate_endpoint_secret(
         &self,
         id: &str,
-        secret: SealedSecret,
-        overlap_until: UnixTime,
+        change: EndpointSecret,
         actor: &Actor,
         now: UnixTime,
-    ) -> Result<bool> {
+    ) -> Result<Rotated> {
         let (id, actor) = (id.to_owned(), actor.clone());
-        self.write(move |db| endpoints::rotate(db, &id, &secret, overlap_until, (&actor, now)))
-            .await
+        self.write(move |db| endpoints::rotate(db, &id, &change, (&actor, now))).await
     }
 
     async fn test_endpoint(

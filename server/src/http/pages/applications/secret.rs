@@ -8,6 +8,7 @@ use super::{Found, SECTION, find, must_be_done};
 use crate::{
     http::{
         error::Refusal,
+        extract::Parameters,
         pages::{
             dashboard::Dashboard,
             frame::{self, Frame, see_other},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// For how long the secret before may work on: hours, and words.
-const OVERLAPS: [(i64, &str); 5] = [
+pub const OVERLAPS: [(i64, &str); 5] = [
     (0, "Stop it now"),
     (1, "For one hour"),
     (24, "For one day"),
@@ -98,18 +99,7 @@ pub async fn ask(visit: Visit, place: Membership) -> Result<Response, Refusal> {
 /// `POST …/{app}/secret`.
 pub async fn rotate(visit: Visit, place: Membership) -> Result<Response, Refusal> {
     let found = confidential(&visit, &place).await?;
-    let hours = visit.form.get("overlap").and_then(|hours| hours.parse::<i64>().ok());
-    let until = match hours {
-        Some(0) => None,
-        Some(hours) if OVERLAPS.iter().any(|(known, _)| *known == hours) => {
-            overlap_end(visit.app.now(), hours * 3_600)
-        }
-        _ => {
-            return Err(Refusal::invalid_request(
-                "Choose for how long the secret before works on.",
-            ));
-        }
-    };
+    let until = overlap(&visit.form, visit.app.now())?;
     let secret = Secret::new(visit.app.entropy.secret("mco_sec_"));
     let change = AppChange::Secret(secret.sha256(), until);
     match visit.app.store.change_app(found.edit(&visit), change).await? {
@@ -119,6 +109,20 @@ pub async fn rotate(visit: Visit, place: Membership) -> Result<Response, Refusal
             must_be_done(changed)?;
             let before = until.map_or(Before::Ended, Before::Until);
             Ok(page(&visit, &place, &found.client, &secret, before))
+        }
+    }
+}
+
+/// Until when the secret before works on, as the form says; nothing when it ends now.
+pub fn overlap(form: &Parameters, now: UnixTime) -> Result<Option<UnixTime>, Refusal> {
+    match form.get("overlap").and_then(|hours| hours.parse::<i64>().ok()) {
+        Some(0) => Ok(None),
+        Some(hours) if OVERLAPS.iter().any(|(known, _)| *known == hours) => {
+            Ok(overlap_end(now, hours * 3_600))
+        }
+        _ => {
+            let sentence = "Choose for how long the secret before works on.";
+            Err(Refusal::invalid_request(sentence))
         }
     }
 }

@@ -9,9 +9,10 @@ use super::{
 use crate::{
     audit::Actor,
     people::role::Role,
-    store::{Claim, Fate, NewEndpoint, Settlement},
+    store::{AddedEndpoint, Claim, Fate, NewEndpoint, Settlement},
     testing::{Answer, TestServer},
-    webhooks::{event::Patterns, log::Attempt, secret},
+    vault::Purpose,
+    webhooks::{endpoint::MAX_OF_APPLICATION, event::Patterns, log::Attempt, secret},
 };
 
 const LIST: &str = "/companies/co_b/webhooks";
@@ -30,7 +31,8 @@ async fn with_endpoint() -> TestServer {
         secret,
         now: server.app.now(),
     };
-    assert!(server.app.store.add_endpoint(new, &Actor::System).await.expect("adds"));
+    let added = server.app.store.add_endpoint(new, 9, &Actor::System).await;
+    assert_eq!(added.expect("adds"), AddedEndpoint::Added);
     server
 }
 
@@ -232,7 +234,7 @@ async fn a_developer_operates_and_does_not_manage() {
     has(&page, &["Send a test"]);
     assert!(!page.body.contains("Disable this endpoint"));
     assert_eq!(press(&mut carl, &format!("{ENDPOINT}/test")).await.status, StatusCode::SEE_OTHER);
-    for act in ["enable", "disable"] {
+    for act in ["enable", "disable", "secret"] {
         let refused = press(&mut carl, &format!("{ENDPOINT}/{act}")).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{act}");
     }
@@ -256,10 +258,134 @@ async fn anothers_endpoint_is_not_there() {
     for path in [foreign.as_str(), &delivery, &format!("{ENDPOINT}/deliveries/none")] {
         assert_eq!(anna.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    let posts = ["/test", "/enable", "/disable"].map(|act| format!("{foreign}{act}"));
+    let posts = ["/test", "/enable", "/disable", "/secret"].map(|act| format!("{foreign}{act}"));
     for path in posts.iter().chain([&format!("{delivery}/retry")]) {
         assert_eq!(press(&mut anna, path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let known = server.app.store.endpoint("mpwhep_1").await.expect("reads").expect("it");
     assert!(known.active);
+}
+
+/// The fields of a form, but for those that name it.
+const GOOD: [(&str, &str); 4] = [
+    ("app", PARTNER),
+    ("url", "https://app.example/new?x=1"),
+    ("description", "Books"),
+    ("event:makepay.payment.status_changed", "1"),
+];
+
+/// Sends the form of a page with these fields, and those that are hidden in it.
+async fn send(browser: &mut Browser<'_>, page: &str, fields: &[(&str, &str)]) -> Answer {
+    let shown = browser.get(page).await;
+    let hidden = ["csrf", "nonce", "replaces"].map(|name| (name, field(&shown.body, name)));
+    let mut all: Vec<_> = hidden.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    all.retain(|(name, value)| !value.is_empty() && !fields.iter().any(|(own, _)| own == name));
+    all.extend(fields);
+    browser.post(page, &all).await
+}
+
+/// What the page shows as a secret.
+fn secret_on(answer: &Answer) -> String {
+    let shown = answer.body.split_once("id=\"secret\">").map_or("", |(_, rest)| rest);
+    shown.split('<').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn an_endpoint_is_added_and_its_secret_shown_once() {
+    let server = world().await;
+    let mut anna = somebody(&server, "anna").await;
+    let new = format!("{LIST}/new");
+    let page = anna.get(&format!("{new}?client={PARTNER}")).await;
+    has(
+        &page,
+        &["Ledger &#60;b&#62;Sync", "value=\"mco_app_partner\" selected", "A payment moved"],
+    );
+    let (csrf, nonce) = (field(&page.body, "csrf"), field(&page.body, "nonce"));
+    let fields = [&[("csrf", csrf.as_str()), ("nonce", &nonce)], &GOOD[..]].concat();
+    let added = anna.post(&new, &fields).await;
+    has(&added, &["it is shown this once", "https://app.example/new?x=1"]);
+    assert_eq!(added.header("cache-control"), "no-store");
+    let first = secret_on(&added);
+    assert!(first.starts_with("whsec_") && first.len() > 40, "{first}");
+    // The same form again, as when the page is loaded again: no second endpoint, and no secret.
+    let again = anna.post(&new, &fields).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    let shown = anna.get(again.header("location")).await;
+    has(&shown, &["Nothing was changed", "Books", &first[first.len() - 4..]]);
+    assert!(!shown.body.contains("whsec_"));
+    let known = server.app.store.endpoints(Some("co_b")).await.expect("reads");
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].events.0, ["makepay.payment.status_changed"]);
+    let kept = server.app.vault.open(Purpose::WebhookSecret, &known[0].secret.sealed);
+    assert_eq!(*kept.expect("opens"), *first.as_bytes());
+
+    let path = format!("{LIST}/{}", known[0].id);
+    let rotate = format!("{path}/secret");
+    for overlap in ["", "2", "-1", "x"] {
+        let refused = send(&mut anna, &rotate, &[("overlap", overlap)]).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{overlap}");
+    }
+    let page = anna.get(&rotate).await;
+    let (csrf, replaces) = (field(&page.body, "csrf"), field(&page.body, "replaces"));
+    let fields = [("csrf", csrf.as_str()), ("replaces", &replaces), ("overlap", "24")];
+    let rotated = anna.post(&rotate, &fields).await;
+    let second = secret_on(&rotated);
+    assert!(second.starts_with("whsec_") && second != first, "{second}");
+    has(&rotated, &["The secret before signs as well until", "2027-01-16T08:00:00Z"]);
+    let again = anna.post(&rotate, &fields).await;
+    assert_eq!(again.header("location"), format!("{path}?unchanged=yes"));
+    has(&anna.get(&path).await, &["signs as well until"]);
+    has(&anna.get(&rotate).await, &["Rotating now ends it"]);
+    let now = server.app.store.endpoint(&known[0].id).await.expect("reads").expect("it");
+    assert_eq!(now.previous, Some((known[0].secret.sealed.clone(), server.app.now() + 24 * 3_600)));
+    let ended = send(&mut anna, &rotate, &[("overlap", "0")]).await;
+    has(&ended, &["signs nothing any more"]);
+    let trail = server.app.store.connection_events("co_b", PARTNER, None, 9).await.expect("reads");
+    let rotations = trail.iter().filter(|it| it.event == "webhook_secret_rotated").count();
+    assert_eq!(rotations, 2);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_endpoint_is_said_where_it_is() {
+    let server = world().await;
+    let mut anna = somebody(&server, "anna").await;
+    let new = format!("{LIST}/new");
+    let long = "x".repeat(101);
+    for (change, words) in [
+        (("app", "mco_app_store"), "Choose one of your company"),
+        (("app", ""), "Choose one of your company"),
+        (("url", "http://app.example/"), "must begin with https://"),
+        (("url", "https://127.0.0.1/"), "not on the public Internet"),
+        (("url", "https://[::ffff:10.0.0.1]/"), "not on the public Internet"),
+        (("url", "https://me@app.example/"), "no user name"),
+        (("url", "https://app.example:22/"), "Port 22 is not called"),
+        (("url", "<script>"), "not a URL"),
+        (("description", long.as_str()), "at most 100 characters"),
+        (("description", "a\u{7}b"), "one line"),
+        (("event:makepay.payment.status_changed", ""), "Choose at least one event"),
+    ] {
+        let mut fields = GOOD.to_vec();
+        fields.retain(|(name, _)| *name != change.0);
+        if !change.0.starts_with("event:") {
+            fields.push(change);
+        }
+        let answer = send(&mut anna, &new, &fields).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{change:?}");
+        assert!(answer.body.contains(words), "{change:?}: {}", answer.body);
+        assert!(answer.body.contains("Nothing was saved yet") && !answer.body.contains("<script"));
+    }
+    let unnamed = send(&mut anna, &new, &[&GOOD[..], &[("nonce", "x")]].concat()).await;
+    assert_eq!(unnamed.status, StatusCode::FORBIDDEN);
+    assert!(server.app.store.endpoints(None).await.expect("reads").is_empty());
+    // As many as there may be, and no more.
+    for number in 0..MAX_OF_APPLICATION {
+        let added = send(&mut anna, &new, &GOOD).await;
+        assert_eq!(added.status, StatusCode::OK, "{number}");
+    }
+    let full = send(&mut anna, &new, &GOOD).await;
+    assert!(full.body.contains("as many as it may have"), "{}", full.body);
+    // An application of company B gets none from company A.
+    let elsewhere = send(&mut anna, "/companies/co_a/webhooks/new", &GOOD).await;
+    assert_ne!(elsewhere.status, StatusCode::OK);
+    assert!(server.app.store.endpoints(Some("co_a")).await.expect("reads").is_empty());
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     people::role::Act,
     store::{DeliveryQuery, ListedEndpoint, Membership, Of},
-    webhooks::log::Delivery,
+    webhooks::{endpoint::EndpointKind, log::Delivery},
 };
 
 /// How many deliveries are shown on a page.
@@ -29,6 +29,8 @@ const PER_PAGE: u32 = 25;
 /// What can be asked for, as parameter and in words.
 const STATES: [(&str, &str); 3] =
     [("delivered", "Delivered"), ("failed", "Failed"), ("waiting", "Not delivered yet")];
+
+const UNCHANGED: &str = "Nothing was changed: that form was used already, or somebody else changed the secret meanwhile. A secret is shown once.";
 
 #[derive(Template)]
 #[template(path = "webhook.html")]
@@ -47,6 +49,7 @@ struct OnePage<'a> {
     events: Vec<&'a str>,
     may_operate: bool,
     may_manage: bool,
+    notice: Option<&'static str>,
     state: &'static str,
     link_uid: String,
     rows: Vec<Row>,
@@ -56,6 +59,11 @@ struct OnePage<'a> {
 
 impl OnePage<'_> {
     const STATES: [(&'static str, &'static str); 3] = STATES;
+
+    /// Whether its secret is changed here: what signs for a store is between its plugin and us.
+    fn may_rotate(&self) -> bool {
+        self.may_manage && self.listed.endpoint.kind == EndpointKind::Application
+    }
 
     /// Whether only some are asked for.
     fn asks_for_some(&self) -> bool {
@@ -117,6 +125,7 @@ pub async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> 
         events: endpoint.events.0.iter().map(String::as_str).collect(),
         may_operate: place.role.may(Act::OperateWebhooks) && endpoint.stands,
         may_manage: place.role.may(Act::ManageWebhooks) && endpoint.stands,
+        notice: query.get("unchanged").map(|_| UNCHANGED),
         state,
         link_uid,
         rows: found.into_iter().map(row).collect(),

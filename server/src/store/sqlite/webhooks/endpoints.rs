@@ -13,7 +13,10 @@ use super::{
 use crate::{
     audit::{Actor, AuditEvent},
     partner::subscription::SealedSecret,
-    store::{DeliveryQuery, EndpointQuery, ListedEndpoint, NewEndpoint, Of, Result, StoreError},
+    store::{
+        AddedEndpoint, DeliveryQuery, EndpointQuery, EndpointSecret, ListedEndpoint, NewEndpoint,
+        Of, Result, Rotated, StoreError,
+    },
     webhooks::endpoint::{Endpoint, EndpointKind},
 };
 
@@ -64,7 +67,20 @@ pub(super) fn listed(db: &Connection, endpoint: Endpoint) -> Result<ListedEndpoi
     Ok(ListedEndpoint { endpoint, name, site_url, last })
 }
 
-pub(super) fn add(db: &Connection, new: &NewEndpoint, actor: &Actor) -> Result<bool> {
+pub(super) fn add(
+    db: &Connection,
+    new: &NewEndpoint,
+    most: u32,
+    actor: &Actor,
+) -> Result<AddedEndpoint> {
+    if one(db, &new.id)?.is_some() {
+        return Ok(AddedEndpoint::Known);
+    }
+    let has = "SELECT count(*) FROM webhook_endpoint WHERE client_id = ? AND kind = 'application'";
+    let has: u32 = db.prepare_cached(has)?.query_row([&new.client_id], |row| row.get(0))?;
+    if has >= most {
+        return Ok(AddedEndpoint::Full);
+    }
     let sql = "INSERT INTO webhook_endpoint (id, kind, client_id, url, events, active, description, secret, secret_last4,
                created_at, updated_at) SELECT ?1, 'application', id, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?8 FROM client
                WHERE id = ?2 AND kind = 'app'";
@@ -81,10 +97,10 @@ pub(super) fn add(db: &Connection, new: &NewEndpoint, actor: &Actor) -> Result<b
         new.now.0
     ])?;
     match one(db, &new.id)?.filter(|_| added == 1) {
-        None => Ok(false),
+        None => Ok(AddedEndpoint::NoApplication),
         Some(endpoint) => {
             note(db, &endpoint, "webhook_endpoint_added", (actor, new.now))?;
-            Ok(true)
+            Ok(AddedEndpoint::Added)
         }
     }
 }
@@ -113,12 +129,15 @@ pub(super) fn switch(
 pub(super) fn rotate(
     db: &Connection,
     id: &str,
-    secret: &SealedSecret,
-    overlap_until: UnixTime,
+    change: &EndpointSecret,
     (actor, now): (&Actor, UnixTime),
-) -> Result<bool> {
-    let Some(known) = one(db, id)? else { return Ok(false) };
-    let overlap = (overlap_until > now).then_some((&known.secret.sealed, overlap_until.0));
+) -> Result<Rotated> {
+    let EndpointSecret { secret, overlap_until, replaces } = change;
+    let Some(known) = one(db, id)? else { return Ok(Rotated::Unknown) };
+    if replaces.as_ref().is_some_and(|replaces| *replaces != known.secret.sealed) {
+        return Ok(Rotated::Raced);
+    }
+    let overlap = (*overlap_until > now).then_some((&known.secret.sealed, overlap_until.0));
     let (previous, until) = overlap.unzip();
     let values = params![id, secret.sealed, secret.last4, previous, until, now.0];
     let set = "secret = ?2, secret_last4 = ?3, previous_secret = ?4, previous_until = ?5, ";
@@ -150,7 +169,7 @@ pub(super) fn rotate(
         }
     }
     note(db, &known, "webhook_secret_rotated", (actor, now))?;
-    Ok(true)
+    Ok(Rotated::Done)
 }
 
 /// Notes what was done with an endpoint.
