@@ -5,6 +5,7 @@ mod challenge;
 mod conditional;
 mod customers;
 mod deliveries;
+mod description;
 pub(in crate::http) mod guard;
 mod links;
 mod metadata;
@@ -26,11 +27,12 @@ use axum::{
 use self::{guard::guarded, table::ROUTES};
 use crate::app::App;
 
-/// The routes of the table, each behind the guard, and the metadata, which anybody may read.
+/// The routes of the table, each behind the guard, and the metadata and the description, which anybody may read.
 pub fn routes() -> Router<Arc<App>> {
     let public = Router::new()
         .route("/.well-known/oauth-protected-resource", get(metadata::resource))
-        .route(metadata::PATH, get(metadata::resource));
+        .route(metadata::PATH, get(metadata::resource))
+        .route(description::PATH, get(description::show));
     table::paths().into_iter().fold(public, |router, path| {
         let methods = ROUTES.iter().filter(|route| route.path == path).fold(
             MethodRouter::new(),
