@@ -63,7 +63,7 @@ pub(crate) struct Words {
     pub(crate) code: &'static str,
     /// What went wrong, when there is nothing more particular to say.
     pub(crate) message: &'static str,
-    /// What to do about it.
+    /// What to do about it, where nobody tries again by himself what failed.
     pub(crate) next_step: &'static str,
 }
 
@@ -242,7 +242,7 @@ codes! {
     /// The key's token or TPM does not sign.
     KeyUnavailable = 503 "key_unavailable"
         "The device that keeps this store's key does not sign at the moment."
-        "Plug it in, or start the service that serves it; the daemon tries again by itself. Its log says what the device answers.";
+        "Plug it in, or start the service that serves it, then try again. The daemon's log says what the device answers.";
     /// The route exists, but not for this method.
     MethodNotAllowed = 405 "method_not_allowed"
         "This route does not take this method."
@@ -270,11 +270,11 @@ codes! {
     /// The server refused our proof; usually a clock.
     ProofRefused = 503 "proof_refused"
         "The payment platform did not accept this store's proof of its key; usually the machine's clock is wrong."
-        "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
+        "Set the machine's clock (timedatectl status shows it), then try again.";
     /// The proxy does not let the daemon through.
     ProxyRefused = 503 "proxy_refused"
         "The proxy on the way to the payment platform does not let the daemon through."
-        "Check proxy and proxy_credentials_file in the store's file; the daemon tries again by itself.";
+        "Check proxy and proxy_credentials_file in the store's file, then try again.";
     /// Signing for plugins is off.
     ProofsDisabled = 403 "proofs_disabled"
         "Signing proofs for plugins is switched off."
@@ -318,7 +318,7 @@ codes! {
     /// The server took the call and said nothing for too long.
     ServerAnswerTimeout = 503 "server_answer_timeout"
         "The payment platform took the call and gave no answer in time."
-        "Wait; the daemon tries again by itself. If it lasts, tell the platform's support since when.";
+        "Try again in a moment. If it lasts, tell the platform's support since when.";
     /// The certificate's time is over, or has not begun.
     ServerCertificateExpired = 503 "server_certificate_expired"
         "The payment platform shows a certificate that is not valid at this time."
@@ -334,15 +334,15 @@ codes! {
     /// Nothing listens at the server's address, or a firewall refuses.
     ServerConnectionRefused = 503 "server_connection_refused"
         "The payment platform's address, or the proxy's, refuses connections."
-        "Wait; the daemon tries again by itself. If it lasts, look for a firewall, and check issuer and proxy in the store's file.";
+        "Try again in a moment. If it lasts, look for a firewall, and check issuer and proxy in the store's file.";
     /// No connection came about in time.
     ServerConnectTimeout = 503 "server_connect_timeout"
         "No connection to the payment platform came about in time."
-        "Check the machine's network (ip route) and any firewall between it and the platform; the daemon tries again by itself.";
+        "Check the machine's network (ip route) and any firewall between it and the platform, then try again.";
     /// The server's name has no address that can be found.
     ServerNameUnresolved = 503 "server_name_unresolved"
         "The name of the payment platform, or of the proxy, cannot be resolved."
-        "Run getent ahosts with the host of issuer; the name servers are in /etc/resolv.conf. The daemon tries again by itself.";
+        "Run getent ahosts with the host of issuer, and try again once it answers; the name servers are in /etc/resolv.conf.";
     /// The metadata is not what the contract wants.
     ServerUnacceptable = 502 "server_unacceptable"
         "The payment platform's description of itself is not acceptable."
@@ -350,7 +350,7 @@ codes! {
     /// The exchange broke off, or a passing failure.
     ServerUnreachable = 503 "server_unreachable"
         "The payment platform cannot be reached at the moment."
-        "Wait; the daemon tries again by itself. If it lasts, check the machine's network and name resolution.";
+        "Try again in a moment. If it lasts, check the machine's network and name resolution.";
     /// The server shows a certificate that cannot be trusted for another reason than the above.
     ServerUntrusted = 503 "server_untrusted"
         "The payment platform shows a certificate that this machine does not trust."
@@ -382,7 +382,7 @@ codes! {
     /// One token after the other has ended before it could be used; usually a clock.
     TokenExpired = 503 "token_expired"
         "The payment platform's tokens have ended by the time they arrive; usually the machine's clock is wrong."
-        "Set the machine's clock (timedatectl status shows it); the daemon tries again by itself.";
+        "Set the machine's clock (timedatectl status shows it), then try again.";
     /// The API's answer holds the token that it was sent.
     TokenEchoed = 502 "token_echoed"
         "The payment platform's answer held this store's token, so it was not passed on."

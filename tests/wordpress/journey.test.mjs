@@ -9,9 +9,8 @@ import { Person } from '../interop/lib/chromium.mjs';
 import { ok, send } from '../interop/lib/http.mjs';
 import { LANDS } from '../interop/lib/lands.mjs';
 import { until } from '../interop/lib/processes.mjs';
-import { Shop } from './lib/shop.mjs';
+import { Shop, ZIP } from './lib/shop.mjs';
 
-const ZIP = fileURLToPath(new URL('../../target/counterfoil.zip', import.meta.url));
 const PLAYED = fileURLToPath(new URL('../../plugin-bridge/wordpress/tests/played-woocommerce.php', import.meta.url));
 const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
 const OURS = { within: '#wpbody-content' };

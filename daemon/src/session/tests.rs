@@ -300,6 +300,38 @@ fn a_server_that_does_not_answer_is_told_until_it_does() {
 }
 
 #[test]
+fn nobody_is_told_to_wait_for_what_is_not_tried_again() {
+    let world = World::default();
+    let due = NOW + 1_800;
+    let mut renewing = session(samples::connected());
+    renewing.apply(Event::Tick, &world.at(due));
+    let refused = Err(Failure::Passing(passing()));
+    renewing.apply(Event::Refreshed { family: 1, outcome: refused }, &world.at(due));
+    for (what, mut session, tries_again) in [
+        ("a first connect that failed", session(Facts::default()), false),
+        ("a connect that failed", session(samples::registered()), false),
+        ("a call, or a reconnect, that failed", session(samples::connected()), false),
+        ("a renewal", renewing, true),
+        ("an approval that is being confirmed", session(exchanging()), true),
+    ] {
+        session.note(&passing(), &world.at(due));
+        let told = status_after(&session, Some(Code::ServerUnreachable), due, &world);
+        let told = serde_json::to_value(&told).expect("status is JSON");
+        let advice = told["last_error"]["next_step"].as_str().expect("advice");
+        let begin = if tries_again {
+            "Wait; the daemon tries again by itself."
+        } else {
+            "Try again in a moment."
+        };
+        assert!(advice.starts_with(begin), "{what}: {advice}");
+        assert!(
+            advice.ends_with("check the machine's network and name resolution."),
+            "{what}: {advice}"
+        );
+    }
+}
+
+#[test]
 fn a_lost_connection_is_told_before_a_silent_server() {
     let world = World::default();
     let mut session = session(samples::connected());

@@ -219,8 +219,9 @@ pub(crate) struct LastError {
 }
 
 impl LastError {
-    pub(super) fn of(happened: &Happened) -> Self {
-        let Words { code, next_step, .. } = happened.trouble.code.words();
+    /// A trouble, and what to do about it.
+    pub(super) fn of(happened: &Happened, next_step: &'static str) -> Self {
+        let code = happened.trouble.code.words().code;
         Self { code, message: happened.trouble.message.clone(), at: happened.at, next_step }
     }
 }
@@ -248,6 +249,7 @@ impl Session {
         let facts = &self.facts;
         let state = self.state(cx);
         let (summary, next_step) = self.words_with(state, &server, cx);
+        let last = self.last_trouble(&server);
         let connection = facts.connection.as_ref();
         let client_id = connection
             .map(|connection| &connection.client_id)
@@ -273,7 +275,7 @@ impl Session {
             next_try_at: self.next_try_at(),
             server,
             webhook: self.webhook(cx),
-            last_error: self.last_trouble(&server).as_ref().map(LastError::of),
+            last_error: last.as_ref().map(|last| LastError::of(last, self.next_step(last))),
             ..Status::bare(state, cx.config)
         }
     }
@@ -349,18 +351,18 @@ impl Session {
                     "Connected to {company}, but no calls are possible at the moment: {}",
                     happened.trouble.message
                 ),
-                happened.trouble.code.words().next_step.to_owned(),
+                self.next_step(happened).to_owned(),
             ),
             Some(happened) if server.silence().is_some() => (
                 format!(
                     "Connected to {company}, but calls fail at the moment: {}",
                     happened.trouble.message
                 ),
-                happened.trouble.code.words().next_step.to_owned(),
+                self.next_step(happened).to_owned(),
             ),
             Some(happened) if self.endangers(happened) => (
                 format!("Connected to {company} and working, but: {}", happened.trouble.message),
-                happened.trouble.code.words().next_step.to_owned(),
+                self.next_step(happened).to_owned(),
             ),
             other => self.words_when_working(company, other.as_ref(), cx),
         }

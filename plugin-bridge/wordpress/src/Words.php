@@ -39,10 +39,14 @@ final class Words
                 $next = __('Start it on this machine. If it runs, its socket is elsewhere: set the path below.', 'counterfoil');
                 return [$message, $next, 'systemctl start counterfoild'];
             case 'socket_permission':
+                $user = Daemon::systemUser();
+                $message = self::keptOut($user);
+                /* translators: %s: a line of a file of settings */
+                $next = __('Add %s to the store\'s file, below [local]. The socket has to belong to a group of that user, too: doctor says who may open it.', 'counterfoil');
+                return [$message, sprintf($next, 'allow_users = ["' . $user . '"]'), 'counterfoild doctor'];
             case 'caller_refused':
                 $user = Daemon::systemUser();
-                /* translators: %s: a user of the machine, such as www-data */
-                $message = sprintf(__('The daemon runs, but does not let the web server\'s user (%s) in.', 'counterfoil'), $user);
+                $message = self::keptOut($user);
                 /* translators: %s: a line of a file of settings */
                 $next = __('Add %s to the store\'s file, below [local], and have the daemon read it again.', 'counterfoil');
                 return [$message, sprintf($next, 'allow_users = ["' . $user . '"]'), 'counterfoild reload'];
@@ -79,6 +83,12 @@ final class Words
                 return [__('This store is not connected to its payment platform.', 'counterfoil'), __('Press Connect.', 'counterfoil')];
         }
         return [];
+    }
+
+    private static function keptOut(string $user): string
+    {
+        /* translators: %s: a user of the machine, such as www-data */
+        return sprintf(__('The daemon runs, but does not let the web server\'s user (%s) in.', 'counterfoil'), $user);
     }
 
     /** A permission in words; its own name where it is not known. */

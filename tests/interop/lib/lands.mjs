@@ -13,13 +13,13 @@ class Land {
   daemons = [];
 
   /** Starts a daemon for a new store of this land. */
-  async daemon(platform = 'wordpress', { socket, ...options } = {}) {
+  async daemon(platform = 'wordpress', { socket, as, ...options } = {}) {
     const site = `https://shop-${process.pid}-${shops += 1}.example`;
     const daemon = await Daemon.start({
       platform, site_url: site, redirect_uri: PLATFORMS[platform].callback(site), plugin_version: '1.0.1',
       platform_version: '6.9',
       issuer: this.proxy.origin, ...options,
-    }, { socket });
+    }, { socket, as });
     this.daemons.push(daemon);
     return daemon;
   }

@@ -1,7 +1,7 @@
 // The real binaries: started on a free loopback port in a directory of their own, and ended in every way.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -170,9 +170,15 @@ export class Server {
 
 /** counterfoild for one store, spoken to over its socket. */
 export class Daemon {
-  static async start(store, { socket = {} } = {}) {
+  /** `as` is a user of its own to run under, `{ user, groups }` in numbers; root alone can make it so. */
+  static async start(store, { socket = {}, as } = {}) {
     const daemon = new Daemon();
+    daemon.as = as;
     daemon.directory = temporaryDirectory();
+    if (as) {
+      chownSync(daemon.directory.path, as.user, as.user);
+      chmodSync(daemon.directory.path, 0o755);
+    }
     daemon.socket = join(daemon.directory.path, 'api.sock');
     daemon.config = join(daemon.directory.path, 'store.toml');
     const flat = Object.entries(store).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('');
@@ -190,7 +196,14 @@ export class Daemon {
 
   async launch() {
     const args = ['run', '--config', this.config, '--state-dir', this.stateDir, '--socket', this.socket];
-    this.process = new Process(DAEMON_BIN, args, join(this.directory.path, 'daemon.log'));
+    const log = join(this.directory.path, 'daemon.log');
+    if (this.as) {
+      const { user, groups } = this.as;
+      const become = [`--reuid=${user}`, `--regid=${user}`, `--groups=${groups.join(',')}`, '--', DAEMON_BIN];
+      this.process = new Process('/usr/bin/setpriv', [...become, ...args], log);
+    } else {
+      this.process = new Process(DAEMON_BIN, args, log);
+    }
     await this.process.ready('counterfoild', async () => (await this.local('GET', '/v1/status')).status === 200);
   }
 

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../../interop/lib/processes.mjs';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+export const ZIP = join(ROOT, 'target/counterfoil.zip');
 const call = promisify(execFile);
 
 /** A socket before the daemon's. Every connection through it is a call of the plugin. */
@@ -51,17 +52,19 @@ class Gate {
 
 /** A shop at an address of its own. */
 export class Shop {
-  static async start() {
+  /** `server` is `php` (PHP's own) or `fpm` (nginx and php-fpm, as hosts run them); `installed` has the plugin on from the start. */
+  static async start({ server = 'php', installed = false } = {}) {
     const shop = new Shop();
     shop.root = mkdtempSync(join(tmpdir(), 'cf-shop-'));
     shop.port = await freePort();
     shop.gate = new Gate(join(shop.root, 'api.sock'));
     const { stdout } = await call(join(ROOT, 'scripts/wordpress'), ['up', shop.root], {
-      env: { ...process.env, PORT: String(shop.port) },
+      env: { ...process.env, PORT: String(shop.port), SERVER: server },
       timeout: 240_000,
     });
     shop.url = stdout.trim().split('\n').at(-1);
     shop.password = readFileSync(join(shop.root, 'password'), 'utf8').trim();
+    if (installed) await shop.install().catch((failure) => shop.stop().then(() => { throw failure; }));
     return shop;
   }
 
@@ -93,6 +96,12 @@ export class Shop {
     await person.page.locator('#user_pass').fill(password);
     await person.page.locator('#wp-submit').click();
     await person.page.waitForURL(/wp-admin/);
+  }
+
+  /** Puts the plugin in and switches it on, as a host does for its customers. */
+  async install() {
+    await call('unzip', ['-q', ZIP, '-d', join(this.root, 'www/wp-content/plugins')]);
+    await this.php('require_once ABSPATH . "wp-admin/includes/plugin.php"; wp_set_current_user(1); activate_plugin("counterfoil/counterfoil.php");');
   }
 
   /** Runs PHP in this WordPress, or in a copy of its files, as cron and the command line do; answers what it prints. */

@@ -4,7 +4,7 @@ use counterfoil_protocol::UnixTime;
 use serde::Serialize;
 
 use crate::{
-    session::{Connection, Context, Session, view::LastError},
+    session::{Connection, Context, Session, view::LastError, words::next_step_of},
     trouble::Happened,
 };
 
@@ -61,8 +61,15 @@ impl Session {
             url: Some(url.clone()),
             subscription_id: standing.and_then(|it| it.id.clone()),
             since: standing.map(|it| it.since),
-            last_error: self.webhook_trouble(cx).map(LastError::of),
+            last_error: self
+                .webhook_trouble(cx)
+                .map(|last| LastError::of(last, self.webhook_next_step(last))),
         }
+    }
+
+    /// What to do about such a trouble: what is still to be asked for is asked for again.
+    pub(in crate::session) fn webhook_next_step(&self, happened: &Happened) -> &'static str {
+        next_step_of(happened.trouble.code, self.facts.webhook.intent.is_some())
     }
 
     /// Why notifications do not come, or why the newest request has no answer yet.

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Counterfoil\WordPress\Admin;
 
+use Counterfoil\WordPress\Bridge\Exception\DaemonMissing;
 use Counterfoil\WordPress\Connection;
 use Counterfoil\WordPress\Daemon;
 use Counterfoil\WordPress\Plugin;
@@ -25,7 +26,9 @@ final class ConnectionPage
         self::signedOut();
         if ($connection->problem() !== null) {
             Notice::box(['kind' => 'error'] + Words::problem($connection->problem()));
-            self::firstSteps();
+            if ($connection->problem() instanceof DaemonMissing) {
+                self::firstSteps();
+            }
         } else {
             self::state($connection);
             self::facts($connection);
