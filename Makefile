@@ -33,6 +33,7 @@ unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 plugins: setup ## the clients that plugins are written with, against a daemon that is played
 	cd plugin-bridge/php && phpunit
 	cd plugin-bridge/wordpress && phpunit
+	@scripts/php-versions
 	node --test --test-timeout=60000 plugin-bridge/node/test/*.test.mjs
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
