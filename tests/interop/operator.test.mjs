@@ -38,24 +38,68 @@ async function connected(platform) {
 }
 
 describe('signing keys', () => {
-  it('change while the server runs, and what the old ones signed stays good', async () => {
+  const published = async () => {
+    const answer = await send(`${here.server.issuer}/oauth/jwks.json`);
+    assert.equal(answer.headers['cache-control'], 'public, max-age=60');
+    return ok(answer).keys.map(({ kid }) => kid);
+  };
+  const signer = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
+  const rotate = (...args) => here.server.operator(['key', 'rotate', ...args]);
+  const retire = (...args) => run(SERVER_BIN, ['--data-dir', here.server.dataDir, 'key', 'retire', ...args, '--json']);
+
+  it('are published while the server runs, before they sign', async () => {
+    const shop = await connected('wordpress');
+    const before = await published();
+    const { keys, withdrawn } = await rotate('--algorithm', 'ES256');
+    assert.deepEqual([keys.length, keys[0].state, withdrawn], [1, 'waiting', []]);
+    assert.equal(Date.parse(keys[0].signs_from) - Date.parse(keys[0].created_at), 600_000);
+    assert.deepEqual(await published(), [...before, keys[0].kid]);
+    await shop.accept(await shop.refresh());
+    assert.ok(before.includes(signer(shop.tokens.access_token)), 'the key before signs still');
+    const twice = await run(SERVER_BIN, ['--data-dir', here.server.dataDir, 'key', 'rotate']);
+    assert.deepEqual([twice.code, /waits already/.test(twice.stderr)], [1, true]);
+    const gone = await retire(keys[0].kid);
+    assert.equal(gone.code, 0, gone.stderr);
+    assert.deepEqual(await published(), before);
+  });
+
+  it('change at once in an emergency, and what the old ones signed is good until they are retired', async () => {
     const shops = [await connected('medusa'), await connected('wordpress')];
-    const kids = async () => ok(await send(`${here.server.issuer}/oauth/jwks.json`)).keys.map(({ kid }) => kid);
-    const before = await kids();
-    await here.server.operator(['key', 'rotate']);
+    const before = await published();
+    await rotate('--after', '3600');
+    const { keys, withdrawn } = await rotate('--now');
+    assert.deepEqual([keys.length, withdrawn.length], [2, 2]);
+    const olds = [];
     for (const shop of shops) {
       const { access_token: old } = shop.tokens;
+      olds.push(signer(old));
       ok(await shop.api('GET', 'payment-links'));
       await shop.accept(await shop.refresh());
-      const kid = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
-      assert.notEqual(kid(shop.tokens.access_token), kid(old), shop.platform);
+      assert.ok(keys.some(({ kid }) => kid === signer(shop.tokens.access_token)), shop.platform);
       ok(await shop.api('GET', 'payment-links', { token: old }));
+      shop.old = old;
     }
-    const after = await kids();
-    for (const kid of before) assert.ok(after.includes(kid), 'retired keys stay published');
-    assert.equal(new Set(after).size, after.length);
+    assert.deepEqual(await published(), [...before, ...keys.map(({ kid }) => kid)]);
+    const signs = await retire(keys[0].kid, '--yes');
+    assert.deepEqual([signs.code, /signs .* tokens now/.test(signs.stderr)], [1, true]);
+    for (const [index, shop] of shops.entries()) {
+      const asked = await retire(olds[index]);
+      assert.equal(asked.code, 1);
+      assert.match(asked.stderr, /access tokens that it signed are good until .* Nothing was changed; to go on, give --yes/);
+      ok(await shop.api('GET', 'payment-links', { token: shop.old }));
+      const done = await retire(olds[index], '--yes');
+      assert.equal(done.code, 0, done.stderr);
+      challenged(await shop.api('GET', 'payment-links', { token: shop.old }), 'invalid_token');
+      assert.ok(!(await published()).includes(olds[index]));
+    }
     await here.server.restart();
     for (const shop of shops) await shop.stillWorks();
+    const { records } = await here.server.operator(['audit', 'list', '--limit', '200']);
+    const noted = records.map(({ event }) => event).filter((event) => event.startsWith('signing_key_'));
+    const count = (event) => noted.filter((each) => each === event).length;
+    assert.deepEqual(
+      ['made', 'withdrawn', 'retired'].map((what) => count(`signing_key_${what}`)), [5, 3, 2],
+    );
   });
 
   it('are published without their private parts', async () => {

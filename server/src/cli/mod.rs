@@ -139,7 +139,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => command.run(&operator(overrides)?)?,
         Command::App(command) => command.run(&operator(overrides)?)?,
         Command::Profile(command) => command.run(&settings(overrides)?, cli.json)?,
-        Command::Key(command) => command.run(&settings(overrides)?, cli.json)?,
+        Command::Key(command) => {
+            command.run(&Operator::of_keys(settings(overrides)?, cli.json)?)?;
+        }
         Command::Installation(command) => command.run(&operator(overrides)?)?,
         Command::Grant(command) => command.run(&operator(overrides)?)?,
         Command::Mail(command) => command.run(&operator(overrides)?)?,

@@ -28,6 +28,8 @@ pub struct Operator {
     pub config: Config,
     /// The database.
     pub store: Sqlite,
+    /// Where the signing keys are.
+    pub keys: PathBuf,
     /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Letters to people: the server sends what is written here.
@@ -44,10 +46,21 @@ pub struct Operator {
 impl Operator {
     /// Opens the data directory, making it and its keys when this is the first command.
     pub fn open(config: Config, json: bool) -> anyhow::Result<Self> {
+        Self::begin(config, json, true)
+    }
+
+    /// The same for commands about signing keys, which help when these are lost.
+    pub fn of_keys(config: Config, json: bool) -> anyhow::Result<Self> {
+        Self::begin(config, json, false)
+    }
+
+    fn begin(config: Config, json: bool, needs_keys: bool) -> anyhow::Result<Self> {
         let (clock, entropy) = clock::system();
         let data = DataDir::open(&config.data_dir)?;
         let at_rest = data.at_rest_key(credentials().as_deref(), &*entropy)?;
-        data.signing_keys(&*entropy, clock.now())?;
+        if needs_keys || !data.had_database() {
+            data.signing_keys(&*entropy, clock.now())?;
+        }
         if !data.had_database() {
             // A server that finds the database made, and no replay memory, must think that it was lost.
             drop(ReplayMemory::open(data.path(), false, clock.now())?);
@@ -58,6 +71,7 @@ impl Operator {
         Ok(Self {
             config,
             store,
+            keys: data.keys_directory(),
             vault: Vault::new(*at_rest),
             entropy,
             mail,

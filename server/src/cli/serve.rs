@@ -202,6 +202,9 @@ async fn sweep(app: Arc<App>, metrics: PrometheusHandle) {
             tracing::error!(%error, "the log of notifications was not swept");
         }
         note_accesses(&app).await;
+        if let Err(error) = app.keys.sweep(app.now()) {
+            tracing::error!(%error, "signing keys that are retired for long were not removed");
+        }
         if let Err(error) = forget(&app).await {
             tracing::error!(%error, "what is too old was not removed");
         }

@@ -62,7 +62,10 @@ fn every_command_that_scripts_hold_on_to() {
         "profile list",
         "profile check file.toml",
         "key rotate",
-        "key rotate --algorithm RS256",
+        "key rotate --algorithm RS256 --after 3600",
+        "key rotate --now",
+        "key list",
+        "key retire abc --yes",
         "installation list",
         "installation show mco_app_x",
         "installation release mco_app_x --yes",
@@ -87,6 +90,8 @@ fn no_command_takes_a_secret_as_an_argument() {
         "app add --name N --company Shop --public --resource-server",
         "app rotate-secret mco_app_x --client-secret secret",
         "key rotate --algorithm none",
+        "key rotate --after 59",
+        "key rotate --after 600 --now",
     ] {
         assert!(parse(&line.split(' ').collect::<Vec<_>>()).is_err(), "{line}");
     }
@@ -147,6 +152,10 @@ fn companies_applications_and_keys() {
     );
     shell.refuses(&["user", "add", "--email", "a@b", "--company", "Shop"], "--password-stdin");
     shell.run(&["key", "rotate", "--algorithm", "ES256"]).expect("rotates");
+    shell.refuses(&["key", "rotate"], "waits already");
+    shell.run(&["key", "rotate", "--now"]).expect("rotates");
+    shell.run(&["key", "list"]).expect("lists");
+    shell.refuses(&["key", "retire", "abc"], "there is no key \"abc\"; see: key list");
     shell.run(&["installation", "list"]).expect("lists");
     shell.refuses(&["installation", "show", "mco_app_x"], "there is no installation");
     shell.refuses(&["installation", "release", "mco_app_x"], "there is no installation");

@@ -26,6 +26,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const BOTH: [Self; 2] = [Self::Es256, Self::Rs256];
+
     /// The name in a JOSE header.
     #[must_use]
     pub fn as_str(self) -> &'static str {

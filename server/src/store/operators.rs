@@ -171,6 +171,9 @@ pub trait Operators: Send + Sync {
     /// Ends a grant with its tokens, and disables what it was notified with.
     async fn revoke_grant(&self, id: &str, actor: &Actor, now: UnixTime) -> Result<GrantEnd>;
 
+    /// How many answers with tokens, signed by a key of ours, clients may still ask for again, if they lost them.
+    async fn answers_signed_by(&self, kid: &str) -> Result<u32>;
+
     /// Ends every grant of a native installation so, and keeps its registration. Answers how many; nothing when there is
     /// no such installation.
     async fn revoke_installation(

@@ -10,16 +10,16 @@ use axum::{
 };
 use counterfoil_protocol::{metadata::ServerMetadata, token};
 
-use crate::app::App;
+use crate::{app::App, keys::SET_MAX_AGE};
 
 /// The server's metadata. Everything in it comes from the configuration, nothing from the request.
 pub async fn server(State(app): State<Arc<App>>) -> Response {
     published(300, Json(document(&app)))
 }
 
-/// The keys that verify access tokens, those retired not long ago included.
+/// The keys that verify access tokens, those that will sign and those retired not long ago included.
 pub async fn jwks(State(app): State<Arc<App>>) -> Response {
-    published(60, Json(app.keys.current().jwks(app.now())))
+    published(SET_MAX_AGE, Json(app.keys.current().jwks(app.now())))
 }
 
 /// An answer that anybody may read and caches may keep.

@@ -4,7 +4,7 @@ use super::world::{ROUNDS, World, hash, race, user};
 use crate::{
     audit::Actor,
     people::role::Role,
-    store::{AuditQuery, Company, GrantEnd, GrantQuery, Part, Renamed, Session, User},
+    store::{AuditQuery, Company, GrantEnd, GrantQuery, Part, Renamed, Session, User, Written},
 };
 
 const ALL: Part<'_> = Part { after: "", limit: 100 };
@@ -227,4 +227,17 @@ pub async fn added(world: World) {
     assert_eq!(noted(&world, 9).await, expected);
     let places = store.memberships("ben").await.expect("reads");
     assert_eq!((places.len(), places[0].role), (1, Role::Support));
+}
+
+pub async fn answers_of_a_key(world: World) {
+    let signed = async |kid: &str| world.store.answers_signed_by(kid).await.expect("reads");
+    assert_eq!(signed("kid").await, 0);
+    world.register("shop", "key").await;
+    let grant = world.connected("family", "shop", "acme", "key").await;
+    assert_eq!((signed("kid").await, signed("other").await), (1, 0), "to a code");
+    assert_eq!(world.rotate(world.rotation("family", 1, 2)).await, Written::Done);
+    assert_eq!(signed("kid").await, 1, "to a refresh; that to the code cannot be had again");
+    let by = operator();
+    world.store.revoke_grant(&grant, &by, world.now()).await.expect("writes");
+    assert_eq!(signed("kid").await, 0, "nobody can ask for it any more");
 }

@@ -30,6 +30,15 @@ const GRANT: &str =
     FROM grants JOIN client ON client.id = grants.client_id JOIN company ON company.id = grants.company_id
     LEFT JOIN user ON user.id = grants.user_id LEFT JOIN grant_access ON grant_access.grant_id = grants.id";
 
+/// The receipts that a key signed, of families that stand; that of a code or a recovery until the first refresh. Reads
+/// whole tables: an operator asks, and seldom.
+const ANSWERS: &str = "SELECT
+    (SELECT count(*) FROM family WHERE receipt_kid = ?1 AND revoked_at IS NULL)
+    + (SELECT count(*) FROM code JOIN family ON family.id = code.family
+       WHERE code.receipt_kid = ?1 AND family.revoked_at IS NULL AND generation = 1)
+    + (SELECT count(*) FROM recovery JOIN family ON family.id = recovery.family
+       WHERE recovery.receipt_kid = ?1 AND family.revoked_at IS NULL AND generation = 1)";
+
 #[async_trait]
 impl Operators for Sqlite {
     async fn found_company(&self, company: Company, actor: &Actor, now: UnixTime) -> Result<bool> {
@@ -210,6 +219,10 @@ impl Operators for Sqlite {
             Ok(GrantEnd::Done)
         })
         .await
+    }
+
+    async fn answers_signed_by(&self, kid: &str) -> Result<u32> {
+        self.read(|db| Ok(db.prepare_cached(ANSWERS)?.query_row([kid], |row| row.get(0))?))
     }
 
     async fn revoke_installation(

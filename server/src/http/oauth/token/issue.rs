@@ -57,7 +57,7 @@ impl TokenRequest<'_> {
         });
         let keys = app.keys.current();
         let algorithm = self.profile.map_or(Algorithm::Es256, |profile| profile.token_algorithm);
-        let (access_token, kid) = keys.sign(algorithm, &self.claims(subject))?;
+        let (access_token, kid) = keys.sign(algorithm, &self.claims(subject), app.now())?;
         let refresh_hash = refresh_token.as_ref().map(Secret::sha256);
         let answer = TokenResponse {
             access_token: Secret::new(access_token),

@@ -215,7 +215,7 @@ impl<'a> Shop<'a> {
     /// Signs claims as the server would.
     pub(super) fn sign(&self, claims: &Claims) -> String {
         let keys = self.server.app.keys.current();
-        keys.sign(self.algorithm, claims).expect("signs").0
+        keys.sign(self.algorithm, claims, self.server.app.now()).expect("signs").0
     }
 
     /// The token with other claims.
