@@ -17,6 +17,18 @@ ALTER TABLE session ADD COLUMN address TEXT NOT NULL DEFAULT '';
 CREATE INDEX session_by_user ON session (user_id);
 CREATE INDEX session_by_expiry ON session (expires_at);
 
+-- What names a session at the developers' host: a hash of the code on its way there, with the browser that it is for;
+-- once that browser has brought the code, a hash of its cookie.
+CREATE TABLE portal_key (
+    hash BLOB PRIMARY KEY,
+    session_hash BLOB NOT NULL REFERENCES session (hash) ON DELETE CASCADE,
+    browser BLOB,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX portal_key_by_session ON portal_key (session_hash);
+CREATE INDEX portal_key_by_expiry ON portal_key (expires_at) WHERE browser IS NOT NULL;
+
 -- Links to a new password, by the hash of their token: one a person, the newest.
 CREATE TABLE password_reset (
     user_id TEXT PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE,

@@ -25,6 +25,9 @@ pub use self::{
 pub struct Config {
     /// The public origin of this server: `https://pay.example`. Everything it says of itself begins with it.
     pub issuer: String,
+    /// The public origin of the pages on which developers manage applications, a host of its own:
+    /// `https://apps.pay.example`. By default they are at the issuer.
+    pub portal_origin: Option<String>,
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where Prometheus finds the metrics, at `/metrics`: a listener of its own, without TLS and without
@@ -171,6 +174,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             issuer: "http://127.0.0.1:8480".to_owned(),
+            portal_origin: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8480)),
             metrics_listen: None,
             data_dir: PathBuf::from("counterfoil-data"),

@@ -8,6 +8,7 @@ impl Config {
     /// Says what cannot work, and what to write instead.
     pub fn check(&self) -> Result<(), String> {
         self.check_issuer()?;
+        self.check_portal()?;
         self.check_listeners()?;
         self.check_brand()?;
         self.mail.check(&self.issuer)?;
@@ -36,6 +37,31 @@ impl Config {
             return Err(format!(
                 "issuer {issuer:?} must be https: plain http is for trying on this machine, at 127.0.0.1, [::1] or localhost"
             ));
+        }
+        Ok(())
+    }
+
+    /// Cookies know hosts and no ports, so the developers' pages need a host of their own.
+    fn check_portal(&self) -> Result<(), String> {
+        let Some(portal) = &self.portal_origin else { return Ok(()) };
+        let urls = (Url::parse(portal).ok(), Url::parse(&self.issuer).ok());
+        let (Some(url), Some(issuer)) = urls else {
+            return Err(format!(
+                "portal_origin {portal:?} must be an origin: https://apps.pay.example"
+            ));
+        };
+        if url.scheme() != issuer.scheme() || *portal != url.origin().ascii_serialization() {
+            return Err(format!(
+                "portal_origin {portal:?} must be an origin as browsers write it, with the issuer's scheme: https://apps.pay.example"
+            ));
+        }
+        if url.host() == issuer.host() {
+            return Err(format!("portal_origin {portal:?} must have another host than the issuer"));
+        }
+        let is_loopback =
+            url.host().is_some_and(|host| counterfoil_protocol::callback::is_loopback(&host));
+        if url.scheme() == "http" && !is_loopback {
+            return Err(format!("portal_origin {portal:?} must be https"));
         }
         Ok(())
     }

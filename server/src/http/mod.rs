@@ -10,13 +10,21 @@ pub mod multipart;
 pub mod oauth;
 pub mod pages;
 pub mod partner;
+pub mod site;
 mod threshold;
 
 use std::sync::Arc;
 
-use axum::{Router, http::StatusCode};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 
-use self::error::Refusal;
+use self::{
+    error::Refusal,
+    pages::{error::in_kind, guard::not_found},
+};
 use crate::app::App;
 
 /// All routes.
@@ -28,8 +36,8 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(partner::routes())
         .merge(engine::routes());
     let routes = routes
-        .fallback(async || {
-            Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+        .fallback(async |State(app): State<Arc<App>>, headers: HeaderMap| {
+            in_kind(&app, &headers, not_found())
         })
         .method_not_allowed_fallback(async || {
             Refusal::new(

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 
-use super::error::{Cause, Refusal};
+use super::{
+    error::{Cause, Refusal},
+    site::{Site, is_authority_of},
+};
 use crate::app::App;
 
 /// For so long a browser remembers that this host speaks https alone.
@@ -21,11 +24,18 @@ pub fn around(routes: Router, app: Arc<App>) -> Router {
     Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, pass))
 }
 
-async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = match judge_target(&request, &app.config.issuer) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            let mut response = refusal.into_response();
+async fn pass(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let site = Site::of(&request, &app.config);
+    let answered = match judge_target(&request, site.origin(&app.config)) {
+        Ok(()) => site.elsewhere(&request, &app),
+        Err(refusal) => Some(refusal.into_response()),
+    };
+    let mut response = match answered {
+        None => {
+            request.extensions_mut().insert(site);
+            next.run(request).await
+        }
+        Some(mut response) => {
             if let Some(Cause { code, text }) = response.extensions_mut().remove() {
                 tracing::info!(code, cause = text, "refused");
             }
@@ -42,25 +52,18 @@ async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
 }
 
 /// Which host a request is for must have one answer (RFC 9112 §3.2). `Host` itself is not compared: behind a proxy it may
-/// be anything, and nothing is ever made of it.
-fn judge_target(request: &Request, issuer: &str) -> Result<(), Refusal> {
+/// be anything. All that is made of it is which of our own two hosts is meant.
+fn judge_target(request: &Request, origin: &str) -> Result<(), Refusal> {
     if request.headers().get_all(header::HOST).iter().count() > 1 {
         return Err(Refusal::invalid_request("The header Host is given twice."));
     }
     match request.uri().authority() {
-        Some(named) if !is_authority_of(named, issuer) => {
+        Some(named) if !is_authority_of(named.as_str(), origin) => {
             let sentence = "This server does not answer for the host that the request names.";
             Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", sentence))
         }
         _ => Ok(()),
     }
-}
-
-fn is_authority_of(named: &Authority, issuer: &str) -> bool {
-    let (scheme, own) = issuer.split_once("://").unwrap_or_default();
-    let port = if scheme == "https" { ":443" } else { ":80" };
-    let named = named.as_str();
-    named.strip_suffix(port).unwrap_or(named).eq_ignore_ascii_case(own)
 }
 
 /// The router joins the names without spaces; RFC 9110 §10.2.1 writes them with, and some clients split there.

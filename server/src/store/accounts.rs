@@ -56,6 +56,19 @@ pub struct Session {
     pub address: String,
 }
 
+/// A code that carries a session to the developers' host.
+#[derive(Clone, Debug)]
+pub struct HandOver {
+    /// SHA-256 of the code.
+    pub hash: [u8; 32],
+    /// The session.
+    pub session: [u8; 32],
+    /// SHA-256 of the cookie that the browser has at the developers' host.
+    pub browser: [u8; 32],
+    /// When the code ends.
+    pub expires_at: UnixTime,
+}
+
 /// Operations on companies, people and sessions.
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -98,6 +111,22 @@ pub trait Accounts: Send + Sync {
     /// Finds a session that has not ended, of a person who is not shut out.
     async fn session(&self, hash: &[u8; 32], now: UnixTime) -> Result<Option<Session>>;
 
-    /// Ends a session.
+    /// Ends a session, at the developers' host too.
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()>;
+
+    /// Keeps a code by which a session that stands can be taken to the developers' host.
+    async fn hand_over(&self, code: HandOver, now: UnixTime) -> Result<()>;
+
+    /// Takes a session up at the developers' host: the code is spent, and `cookie` (SHA-256) names the session there from
+    /// now on. False when the code ended, was spent, or is another browser's.
+    async fn take_over(
+        &self,
+        code: &[u8; 32],
+        browser: &[u8; 32],
+        cookie: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<bool>;
+
+    /// Finds the session that a cookie of the developers' host names, as [`Accounts::session`] does.
+    async fn portal_session(&self, cookie: &[u8; 32], now: UnixTime) -> Result<Option<Session>>;
 }

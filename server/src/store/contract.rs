@@ -47,7 +47,7 @@ macro_rules! every_story {
     ($fresh:path) => {
         $crate::store::contract::every_story! {
             $fresh;
-            accounts: closed_companies, companies, people, sessions;
+            accounts: closed_companies, companies, hand_overs, people, sessions;
             applications: changes, changes_of_many, deletions, deletions_against_approvals, limits, lists, pictures, secrets;
             audit: actors, audit_cuts, audit_of_two_writers, audit_of_what_failed, audit_pages;
             clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,

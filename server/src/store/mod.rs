@@ -21,7 +21,7 @@ mod sqlite;
 mod webhooks;
 
 pub use self::{
-    accounts::{Accounts, Company, Membership, Session, User},
+    accounts::{Accounts, Company, HandOver, Membership, Session, User},
     applications::{AddedApp, AppChange, Applications, Changed, Edit, Picture},
     audit::{Audit, AuditQuery, Deed},
     clients::{Clients, NewInstallation, RegisterOutcome, Registration, Reset, ResetReceipt},

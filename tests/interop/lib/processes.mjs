@@ -90,7 +90,10 @@ export function run(bin, args, input = '') {
   });
 }
 
-/** counterfoil-server with a database of its own. `via` is an origin (of a proxy, say) under which it is known. */
+/**
+ * counterfoil-server with a database of its own. `via` is an origin (of a proxy, say) under which it is known;
+ * `settings` is its file, or makes it of the server that is about to start.
+ */
 export class Server {
   static async start({ via, settings = '' } = {}) {
     const server = new Server();
@@ -99,7 +102,7 @@ export class Server {
     server.address = `http://127.0.0.1:${server.port}`;
     server.issuer = via ?? server.address;
     server.config = join(server.directory.path, 'server.toml');
-    writeFileSync(server.config, settings);
+    writeFileSync(server.config, typeof settings === 'function' ? settings(server) : settings);
     await server.launch();
     return server;
   }

@@ -148,6 +148,36 @@ fn issuers() {
 }
 
 #[test]
+fn developers_have_another_host_or_none() {
+    let file =
+        |issuer: &str, portal: &str| format!("issuer = {issuer:?}\nportal_origin = {portal:?}");
+    for (issuer, good) in [
+        ("https://pay.example", "https://apps.pay.example"),
+        ("https://pay.example:8443", "https://apps.pay.example:8443"),
+        ("https://pay.example", "https://apps.example"),
+        ("http://127.0.0.1:8480", "http://localhost:8480"),
+    ] {
+        let config = load_with(&file(issuer, good), &[]).expect("settings");
+        assert_eq!(config.portal_origin.as_deref(), Some(good));
+    }
+    for (bad, words) in [
+        ("", "must be an origin"),
+        ("apps.pay.example", "must be an origin"),
+        ("https://apps.pay.example/", "must be an origin"),
+        ("https://apps.pay.example/portal", "must be an origin"),
+        ("https://APPS.pay.example", "must be an origin"),
+        ("https://user@apps.pay.example", "must be an origin"),
+        ("http://apps.pay.example", "with the issuer's scheme"),
+        ("http://localhost:8480", "with the issuer's scheme"),
+        ("https://pay.example", "another host"),
+        ("https://pay.example:8443", "another host"),
+    ] {
+        refused(&file("https://pay.example", bad), &[], words);
+    }
+    refused(&file("http://127.0.0.1:8480", "http://apps.example"), &[], "must be https");
+}
+
+#[test]
 fn settings_that_cannot_work() {
     let https = "issuer = \"https://pay.example\"\n";
     for (file, words) in [

@@ -1,15 +1,17 @@
-//! The cookies: one of a browser that is signed in, one of a browser that is about to, one of a browser that was.
+//! The cookies: of a browser that is signed in, one a host, of one that is about to be, and of one that was.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use counterfoil_protocol::{encoding::from_base64url_exact, secret::Secret};
 
-use crate::app::App;
+use crate::{app::App, http::site::Site};
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cookie {
-    /// Names a session.
+    /// Names a session, at the issuer's host.
     Session,
+    /// Names a session, at the developers' host.
+    Portal,
     /// Names a browser before there is a session, so that its sign-in form can be told from a forged one.
     Visit,
     /// Marks a browser in which somebody signed in before.
@@ -22,10 +24,21 @@ impl Cookie {
         match (self, is_https(app)) {
             (Self::Session, true) => "__Host-counterfoil",
             (Self::Session, false) => "counterfoil",
+            (Self::Portal, true) => "__Host-counterfoil-portal",
+            (Self::Portal, false) => "counterfoil-portal",
             (Self::Visit, true) => "__Host-counterfoil-visit",
             (Self::Visit, false) => "counterfoil-visit",
             (Self::Device, true) => "__Host-counterfoil-device",
             (Self::Device, false) => "counterfoil-device",
+        }
+    }
+
+    /// The cookie that stands for this one at a host.
+    #[must_use]
+    pub fn at(self, site: Site) -> Self {
+        match (self, site) {
+            (Self::Session, Site::Portal) => Self::Portal,
+            _ => self,
         }
     }
 

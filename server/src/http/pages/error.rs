@@ -51,18 +51,28 @@ pub fn in_place(app: &App, headers: &HeaderMap, refusal: Refusal) -> Response {
     response
 }
 
-/// Browsers name `text/html`; `*/*` says nothing.
+/// Answers where nobody knows whether a person or a program asked: a page for whoever asks for one by name, else JSON.
+#[must_use]
+pub fn in_kind(app: &App, headers: &HeaderMap, refusal: Refusal) -> Response {
+    if accepts(headers, "text/html") {
+        return in_place(app, headers, refusal);
+    }
+    refusal.into_response()
+}
+
 fn wants_json(headers: &HeaderMap) -> bool {
-    let named = |media_type: &str| {
-        headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|range| range.split(';').next())
-            .any(|range| range.trim().eq_ignore_ascii_case(media_type))
-    };
-    named("application/json") && !named("text/html")
+    accepts(headers, "application/json") && !accepts(headers, "text/html")
+}
+
+/// Whether `Accept` names a media type. Browsers name `text/html`; `*/*` says nothing.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|range| range.trim().eq_ignore_ascii_case(media_type))
 }
 
 fn words(code: &str) -> Words {
@@ -101,6 +111,11 @@ fn words(code: &str) -> Words {
             "This link does not work any more",
             "A link to a new password works once, for an hour, and only the newest one we sent. Nothing was changed.",
             "Ask for a new one: on the sign-in page, follow \u{201c}Forgotten your password?\u{201d}.",
+        ),
+        "hand_over_expired" => (
+            "Please sign in once more",
+            "The link that brought you here works once, for a minute, in one browser. Nothing was changed.",
+            "Open the start page of this site. Cookies must be allowed for it.",
         ),
         "invitation_gone" => (
             "This invitation does not stand any more",

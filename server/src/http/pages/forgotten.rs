@@ -107,7 +107,7 @@ async fn send_link(app: &App, email: &str) -> Result<(), Refusal> {
 }
 
 /// `GET /reset-password`: looking at it spends nothing, since programs look at links in letters.
-pub async fn show(Look { app, headers, query }: Look) -> Result<Response, Refusal> {
+pub async fn show(Look { app, headers, query, .. }: Look) -> Result<Response, Refusal> {
     let token = query.get("token").unwrap_or_default();
     let user = app.store.reset_of(&sha256(token.as_bytes()), app.now()).await?;
     let user = user.ok_or_else(dead_link)?;

@@ -14,6 +14,7 @@ use crate::{
     http::{
         error::Refusal,
         extract::{self, Parameters, single_header},
+        site::Site,
     },
     vault,
 };
@@ -61,21 +62,21 @@ pub fn refused(cause: &str) -> Refusal {
 
 /// Refuses a form that another site made the browser send.
 pub fn judge_origin(app: &App, parts: &Parts) -> Result<(), Refusal> {
-    judge_headers(&parts.headers, &app.config.issuer)
+    judge_headers(&parts.headers, Site::met(&parts.extensions).origin(&app.config))
 }
 
 /// Both headers are the browser's own, out of reach of any page. Where one is absent the token alone decides.
-fn judge_headers(headers: &HeaderMap, issuer: &str) -> Result<(), Refusal> {
+fn judge_headers(headers: &HeaderMap, own: &str) -> Result<(), Refusal> {
     let site = single_header(headers, &SEC_FETCH_SITE)?;
     if !site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
         return Err(refused("Sec-Fetch-Site names another site"));
     }
     match single_header(headers, &header::ORIGIN)? {
         None => Ok(()),
-        Some(origin) if origin == issuer => Ok(()),
+        Some(origin) if origin == own => Ok(()),
         // Some browsers hide the origin for the sake of privacy, and say so truthfully in the other header.
         Some("null") if site == Some("same-origin") => Ok(()),
-        Some(_) => Err(refused("Origin is not the issuer's")),
+        Some(_) => Err(refused("Origin is not this host's")),
     }
 }
 

@@ -31,10 +31,20 @@ impl<'a> Frame<'a> {
 /// Renders a page. `leads_to` is the callback to which its form may lead in the end.
 #[must_use]
 pub fn page(status: StatusCode, template: &impl Template, leads_to: Option<&str>) -> Response {
+    render(status, template, &leads_to.map(form_target).unwrap_or_default())
+}
+
+/// Renders a page whose form may lead to another origin of ours.
+#[must_use]
+pub fn page_towards(status: StatusCode, template: &impl Template, origin: &str) -> Response {
+    render(status, template, &format!(" {origin}"))
+}
+
+fn render(status: StatusCode, template: &impl Template, target: &str) -> Response {
     match template.render() {
         Ok(html) => {
             let mut response = (status, Html(html)).into_response();
-            harden(response.headers_mut(), leads_to);
+            harden(response.headers_mut(), target);
             response
         }
         Err(error) => Refusal::server_error(error).into_response(),
@@ -48,17 +58,17 @@ pub fn see_other(location: &str) -> Response {
         return Refusal::server_error("a redirect to something that is no URI").into_response();
     };
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-    harden(response.headers_mut(), None);
+    harden(response.headers_mut(), "");
     response
 }
 
-fn harden(headers: &mut HeaderMap, leads_to: Option<&str>) {
+fn harden(headers: &mut HeaderMap, target: &str) {
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     };
-    set(header::CONTENT_SECURITY_POLICY, &content_security_policy(leads_to));
+    set(header::CONTENT_SECURITY_POLICY, &content_security_policy(target));
     set(header::X_FRAME_OPTIONS, "DENY");
     // Nothing leaves this origin. `no-referrer` would also hide the origin from our own forms' check.
     set(header::REFERRER_POLICY, "same-origin");
@@ -66,8 +76,7 @@ fn harden(headers: &mut HeaderMap, leads_to: Option<&str>) {
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
 }
 
-fn content_security_policy(leads_to: Option<&str>) -> String {
-    let target = leads_to.map(form_target).unwrap_or_default();
+fn content_security_policy(target: &str) -> String {
     format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{target}; \
          frame-ancestors 'none'; base-uri 'none'"

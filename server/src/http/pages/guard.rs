@@ -18,7 +18,7 @@ use axum::{
 
 use super::{
     error::in_place,
-    form,
+    form, hand_over,
     session::SignedIn,
     sign_in::{self, Destination},
 };
@@ -28,6 +28,7 @@ use crate::{
         error::Refusal,
         extract::{self, Parameters},
         multipart,
+        site::Site,
     },
     people::role::Act,
     store::Membership,
@@ -199,13 +200,18 @@ async fn admit(
     let path: Vec<(String, String)> =
         params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let is_post = request.method() == Method::POST;
-    let Some(signed_in) = app.signed_in(request.headers()).await? else {
+    let site = Site::met(request.extensions());
+    let Some(signed_in) = app.signed_in_at(site, request.headers()).await? else {
         if is_post {
             return Err(form::refused("nobody is signed in"));
         }
         let here = request.uri().path_and_query().map(PathAndQuery::as_str);
         let here = here.and_then(Destination::parse);
-        return Ok(Admitted::SignInFirst(sign_in::ask(app, request.headers(), here.as_ref())));
+        let ask = match site {
+            Site::Issuer => sign_in::ask(app, request.headers(), here.as_ref()),
+            Site::Portal => hand_over::begin(app, request.headers(), here.as_ref()),
+        };
+        return Ok(Admitted::SignInFirst(ask));
     };
     let (parts, body) = request.into_parts();
     if is_post {

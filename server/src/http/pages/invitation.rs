@@ -56,7 +56,7 @@ struct Looked<'a> {
 }
 
 /// `GET /invitation`: looking at it spends nothing.
-pub async fn show(Look { app, headers, query }: Look) -> Result<Response, Refusal> {
+pub async fn show(Look { app, headers, query, .. }: Look) -> Result<Response, Refusal> {
     let looked = look(&app, &headers, &query).await?;
     render(&app, &headers, &looked, StatusCode::OK, None).await
 }

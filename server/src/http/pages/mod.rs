@@ -14,6 +14,7 @@ mod forgotten;
 pub mod form;
 pub mod frame;
 pub mod guard;
+mod hand_over;
 mod home;
 mod invitation;
 mod moment;
@@ -71,6 +72,9 @@ pub fn routes() -> Router<Arc<App>> {
             looked_at(sign_in::code::show).merge(posted(Cookie::Session, sign_in::code::prove)),
         )
         .route("/sign-out", posted(Cookie::Session, sign_in::sign_out))
+        .route(hand_over::LEAVE, looked_at(hand_over::leave))
+        .route(hand_over::ARRIVE, looked_at(hand_over::arrive))
+        .route(hand_over::SIGNED_OUT, looked_at(hand_over::signed_out))
         .merge(guarded().router())
 }
 

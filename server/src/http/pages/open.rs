@@ -13,13 +13,15 @@ use axum::{
 use super::{cookie::Cookie, error::in_place, form};
 use crate::{
     app::App,
-    http::{address::ClientAddress, error::Refusal, extract::Parameters},
+    http::{address::ClientAddress, error::Refusal, extract::Parameters, site::Site},
 };
 
 /// A page that somebody looks at.
 pub struct Look {
     /// The server.
     pub app: Arc<App>,
+    /// The host.
+    pub site: Site,
     /// The headers.
     pub headers: HeaderMap,
     /// The query.
@@ -58,10 +60,10 @@ where
 {
     get(async move |State(app): State<Arc<App>>, request: Request<Body>| {
         let (parts, _) = request.into_parts();
-        let headers = parts.headers;
+        let (site, headers) = (Site::met(&parts.extensions), parts.headers);
         let answer = match Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             Ok(query) => {
-                handler(Look { app: Arc::clone(&app), headers: headers.clone(), query }).await
+                handler(Look { app: Arc::clone(&app), site, headers: headers.clone(), query }).await
             }
             Err(refusal) => Err(refusal),
         };
@@ -87,6 +89,7 @@ where
 
 async fn admit(app: &Arc<App>, cookie: Cookie, request: Request<Body>) -> Result<Posted, Refusal> {
     let (parts, form) = form::read(app, request).await?;
+    let cookie = cookie.at(Site::met(&parts.extensions));
     form::check(app, cookie.read(app, &parts.headers).as_ref(), &form)?;
     Ok(Posted { app: Arc::clone(app), parts, form })
 }

@@ -6,7 +6,7 @@ use counterfoil_protocol::secret::Secret;
 use super::{cookie::Cookie, visitor::browser_words};
 use crate::{
     app::App,
-    http::{address::ClientAddress, error::Refusal},
+    http::{address::ClientAddress, error::Refusal, site::Site},
     store::{Session, User},
 };
 
@@ -52,6 +52,22 @@ impl App {
         let Some(session) = self.store.session(&cookie.sha256(), self.now()).await? else {
             return Ok(None);
         };
+        let user = self.store.user(&session.user_id).await?;
+        Ok(user.map(|user| SignedIn { cookie, session, user }))
+    }
+
+    /// Who is signed in with the cookie that a page at this host goes by.
+    pub async fn signed_in_at(
+        &self,
+        site: Site,
+        headers: &HeaderMap,
+    ) -> Result<Option<SignedIn>, Refusal> {
+        if site == Site::Issuer {
+            return self.signed_in(headers).await;
+        }
+        let Some(cookie) = Cookie::Portal.read(self, headers) else { return Ok(None) };
+        let session = self.store.portal_session(&cookie.sha256(), self.now()).await?;
+        let Some(session) = session else { return Ok(None) };
         let user = self.store.user(&session.user_id).await?;
         Ok(user.map(|user| SignedIn { cookie, session, user }))
     }

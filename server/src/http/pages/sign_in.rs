@@ -12,6 +12,7 @@ use counterfoil_protocol::secret::Secret;
 use super::{
     cookie::Cookie,
     frame::{self, Frame},
+    hand_over,
     open::{Look, Posted},
     password::{BUSY, TOO_MANY},
     session::Standing,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     app::App,
     events,
-    http::{address::ClientAddress, error::Refusal, extract::Parameters},
+    http::{address::ClientAddress, error::Refusal, extract::Parameters, site::Site},
     password,
     store::User,
 };
@@ -28,7 +29,8 @@ use crate::{
 /// The longest address of ours that a form carries, in bytes.
 const MAX_DESTINATION: usize = 16 * 1024;
 
-const HOME: &str = "/";
+/// The page of whoever is signed in.
+pub const HOME: &str = "/";
 const AUTHORIZE: &str = "/oauth/authorize?";
 
 /// One sentence for an unknown address, a wrong password and a person who is shut out.
@@ -60,14 +62,32 @@ impl Destination {
         let ours = text.len() <= MAX_DESTINATION
             && text.bytes().all(plain)
             && is_plain_path
-            && (text.starts_with(AUTHORIZE) || is_page());
+            && (text.starts_with(AUTHORIZE) || hand_over::leads_away(text) || is_page());
         ours.then(|| Self(text.to_owned()))
+    }
+
+    /// The page of whoever is signed in.
+    #[must_use]
+    pub fn home() -> Self {
+        Self(HOME.to_owned())
     }
 
     /// Whether somebody waits for an approval there.
     #[must_use]
     pub fn is_authorization(&self) -> bool {
         self.0.starts_with(AUTHORIZE)
+    }
+
+    /// Renders a page whose form leads there: the way to the developers' host ends at another origin.
+    #[must_use]
+    pub fn page(app: &App, template: &impl Template, destination: Option<&Self>) -> Response {
+        let portal = app.config.portal_origin.as_deref();
+        match (portal, destination) {
+            (Some(portal), Some(Self(to))) if hand_over::leads_away(to) => {
+                frame::page_towards(StatusCode::OK, template, portal)
+            }
+            _ => frame::page(StatusCode::OK, template, None),
+        }
     }
 
     /// The path and query.
@@ -89,7 +109,7 @@ struct SignInPage<'a> {
 
 /// `GET /sign-in`. Whoever is signed in goes on at once.
 pub async fn show(look: Look) -> Result<Response, Refusal> {
-    let Look { app, headers, query } = &look;
+    let Look { app, headers, query, .. } = &look;
     let destination = destination(query)?;
     Ok(match app.signed_in(headers).await? {
         Some(_) => frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str)),
@@ -158,6 +178,9 @@ async fn go_on(
 /// `POST /sign-out`.
 pub async fn sign_out(posted: Posted) -> Result<Response, Refusal> {
     let app = &posted.app;
+    if Site::met(&posted.parts.extensions) == Site::Portal {
+        return hand_over::sign_out(&posted).await;
+    }
     let destination = destination(&posted.form)?;
     app.end_session(posted.headers()).await?;
     let mut response =
@@ -181,7 +204,7 @@ fn render(
     let visitor = Visitor::of(app, headers);
     let template =
         SignInPage { frame: Frame::new(app), csrf: visitor.csrf(app), destination, email, problem };
-    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
+    visitor.remember(app, Destination::page(app, &template, destination))
 }
 
 #[cfg(test)]
@@ -203,9 +226,14 @@ mod tests {
             let parsed = Destination::parse(text).expect(text);
             assert_eq!(parsed.is_authorization(), is_authorization, "{text}");
         }
+        let away = Destination::parse("/sign-in/portal?browser=x&continue=%2F");
+        assert!(away.is_some_and(|away| !away.is_authorization()));
         for text in [
             "",
             "/sign-in",
+            "/sign-in/portal",
+            "/sign-in/code?x",
+            "/sign-in/handed-over?code=x",
             "/sign-out",
             "/accounts",
             "/companies",

@@ -6,6 +6,7 @@ mod browser;
 mod connections;
 mod consent;
 mod errors;
+mod hand_over;
 mod letters;
 mod matrix;
 mod people;

@@ -37,6 +37,12 @@ impl Visitor {
         form::token(app, &self.cookie)
     }
 
+    /// Its name in the store.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.cookie.sha256()
+    }
+
     /// Gives a new browser its cookie.
     #[must_use]
     pub fn remember(self, app: &App, mut response: Response) -> Response {

@@ -3,7 +3,7 @@ use crate::{
     audit::Actor,
     oauth::{client::ClientKind, grant::EndReason, installation::Slot},
     people::role::Role,
-    store::{ApproveOutcome, Company, Membership, Session, User, Written},
+    store::{ApproveOutcome, Company, HandOver, Membership, Session, User, Written},
 };
 
 pub async fn companies(world: World) {
@@ -50,15 +50,7 @@ pub async fn sessions(world: World) {
     let store = &world.store;
     let shut_out = User { disabled_at: Some(world.now()), ..user("eve") };
     assert!(store.add_user(shut_out, world.now()).await.expect("adds"));
-    let session = |name: &str, user: &str| Session {
-        hash: hash(name),
-        user_id: user.to_owned(),
-        expires_at: world.now() + 100,
-        half: false,
-        proved_at: None,
-        browser: String::new(),
-        address: String::new(),
-    };
+    let session = |name: &str, user: &str| session(&world, name, user);
     let anns = session("hers", "ann");
     store.start_session(anns.clone(), world.now()).await.expect("starts");
     store.start_session(session("shut out", "eve"), world.now()).await.expect("starts");
@@ -73,6 +65,68 @@ pub async fn sessions(world: World) {
     assert_eq!(find("nobody's", 0).await, None);
     store.end_session(&hash("hers")).await.expect("ends");
     assert_eq!(find("hers", 0).await, None);
+}
+
+fn session(world: &World, name: &str, user: &str) -> Session {
+    Session {
+        hash: hash(name),
+        user_id: user.to_owned(),
+        expires_at: world.now() + 100,
+        half: false,
+        proved_at: None,
+        browser: String::new(),
+        address: String::new(),
+    }
+}
+
+pub async fn hand_overs(world: World) {
+    let (store, now) = (&world.store, world.now());
+    let anns = session(&world, "hers", "ann");
+    let half = Session { half: true, ..session(&world, "half", "ann") };
+    for session in [anns.clone(), half] {
+        store.start_session(session, now).await.expect("starts");
+    }
+    let offer = async |code: &str, session: &str| {
+        let (hash, session, browser) = (hash(code), hash(session), hash("browser"));
+        let code = HandOver { hash, session, browser, expires_at: now + 60 };
+        store.hand_over(code, now).await.expect("keeps");
+    };
+    for (code, session) in
+        [("one", "hers"), ("two", "hers"), ("half's", "half"), ("nobody's", "nowhere")]
+    {
+        offer(code, session).await;
+    }
+    let take = async |code: &str, browser: &str, after: i64| {
+        let (code, browser, cookie) = (hash(code), hash(browser), hash(&format!("{code} there")));
+        store.take_over(&code, &browser, &cookie, now + after).await.expect("decides")
+    };
+    let find = async |cookie: &str, after: i64| {
+        store.portal_session(&hash(cookie), now + after).await.expect("reads")
+    };
+    assert!(!take("one", "another browser", 0).await);
+    assert!(!take("one", "browser", 60).await, "it has ended");
+    assert_eq!(find("one", 0).await, None, "a code is no cookie");
+    assert!(take("one", "browser", 59).await);
+    assert!(!take("one", "browser", 59).await, "once");
+    for code in ["half's", "nobody's", "unknown"] {
+        assert!(!take(code, "browser", 0).await, "{code}");
+    }
+    assert_eq!(find("one there", 99).await, Some(anns.clone()));
+    assert_eq!(find("one there", 100).await, None);
+    assert_eq!(store.session(&hash("one there"), now).await.expect("reads"), None);
+    assert_eq!(find("hers", 0).await, None, "neither cookie is good at the other host");
+
+    // Both hosts have one session. What was not taken up is forgotten.
+    assert!(take("two", "browser", 0).await);
+    assert_eq!(find("two there", 0).await, Some(anns.clone()));
+    offer("late", "hers").await;
+    store.sweep(now + 60).await.expect("sweeps");
+    assert!(!take("late", "browser", 0).await);
+    assert_eq!(find("one there", 60).await, Some(anns));
+    store.end_session(&hash("hers")).await.expect("ends");
+    for cookie in ["one there", "two there"] {
+        assert_eq!(find(cookie, 0).await, None);
+    }
 }
 
 pub async fn closed_companies(world: World) {

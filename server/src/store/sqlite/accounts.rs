@@ -11,8 +11,19 @@ use crate::{
     audit::{Actor, AuditEvent},
     oauth::grant::EndReason,
     people::role::Role,
-    store::{Accounts, Company, Membership, Result, Session, StoreError, User},
+    store::{Accounts, Company, HandOver, Membership, Result, Session, StoreError, User},
 };
+
+/// The session that a cookie of the developers' host names.
+pub(super) const AT_PORTAL: &str = "SELECT session.hash, user_id, session.expires_at, half, proved_at, session.browser, address
+    FROM portal_key JOIN session ON session.hash = session_hash JOIN user ON user.id = user_id
+    WHERE portal_key.hash = ? AND portal_key.browser IS NULL AND session.expires_at > ? AND half = ? AND disabled_at IS NULL";
+
+/// The session that a cookie of the issuer's names.
+const AT_ISSUER: &str =
+    "SELECT session.hash, user_id, expires_at, half, proved_at, browser, address FROM session
+    JOIN user ON user.id = user_id
+    WHERE session.hash = ? AND expires_at > ? AND half = ? AND disabled_at IS NULL";
 
 #[async_trait]
 impl Accounts for Sqlite {
@@ -93,6 +104,38 @@ impl Accounts for Sqlite {
         })
         .await
     }
+
+    async fn hand_over(&self, code: HandOver, now: UnixTime) -> Result<()> {
+        self.write(move |db| {
+            let sql = "INSERT INTO portal_key (hash, session_hash, browser, expires_at)
+                       SELECT ?1, hash, ?3, ?4 FROM session WHERE hash = ?2 AND half = 0 AND expires_at > ?5";
+            let values = params![code.hash, code.session, code.browser, code.expires_at.0, now.0];
+            db.prepare_cached(sql)?.execute(values)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn take_over(
+        &self,
+        code: &[u8; 32],
+        browser: &[u8; 32],
+        cookie: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<bool> {
+        let (code, browser, cookie) = (*code, *browser, *cookie);
+        self.write(move |db| {
+            let sql = "UPDATE portal_key SET hash = ?3, browser = NULL
+                       WHERE hash = ?1 AND browser = ?2 AND expires_at > ?4";
+            let taken = db.prepare_cached(sql)?.execute(params![code, browser, cookie, now.0])?;
+            Ok(taken == 1)
+        })
+        .await
+    }
+
+    async fn portal_session(&self, cookie: &[u8; 32], now: UnixTime) -> Result<Option<Session>> {
+        self.read(|db| session_by(db, AT_PORTAL, cookie, false, now))
+    }
 }
 
 /// The open companies a person acts for, by name.
@@ -168,10 +211,16 @@ pub(super) fn find_session(
     half: bool,
     now: UnixTime,
 ) -> Result<Option<Session>> {
-    let sql =
-        "SELECT session.hash, user_id, expires_at, half, proved_at, browser, address FROM session
-               JOIN user ON user.id = user_id
-               WHERE session.hash = ? AND expires_at > ? AND half = ? AND disabled_at IS NULL";
+    session_by(db, AT_ISSUER, hash, half, now)
+}
+
+fn session_by(
+    db: &Connection,
+    sql: &str,
+    hash: &[u8; 32],
+    half: bool,
+    now: UnixTime,
+) -> Result<Option<Session>> {
     let session = |row: &Row<'_>| {
         Ok(Session {
             hash: row.get(0)?,

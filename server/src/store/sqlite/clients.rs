@@ -30,9 +30,13 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
 const KEPT: i64 = 2 * 24 * 3600;
 
 /// What has passed its time, and for how many seconds it is kept after that.
-const EXPIRED: [(&str, i64); 9] = [
+const EXPIRED: [(&str, i64); 10] = [
     (
         "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM portal_key WHERE hash IN (SELECT hash FROM portal_key WHERE browser IS NOT NULL AND expires_at <= ? LIMIT ?)",
         0,
     ),
     (

@@ -4,8 +4,8 @@
 use rusqlite::Connection;
 
 use super::{
-    applications, audit, clients, commerce, connections, credentials, ends, grants, partner,
-    people, recovery, schema, webhooks,
+    accounts, applications, audit, clients, commerce, connections, credentials, ends, grants,
+    partner, people, recovery, schema, webhooks,
 };
 
 #[track_caller]
@@ -36,6 +36,7 @@ fn no_table_is_read_whole() {
         }
     }
     for sql in [
+        accounts::AT_PORTAL,
         applications::CONNECTED,
         applications::FORGET_PICTURE,
         &format!("{} {}", clients::SELECT, applications::OF_COMPANY),

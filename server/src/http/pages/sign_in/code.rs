@@ -87,5 +87,5 @@ fn render(
         destination,
         problem,
     };
-    frame::page(StatusCode::OK, &template, None)
+    Destination::page(app, &template, destination)
 }

@@ -12,6 +12,7 @@ use crate::testing::{Answer, TestServer};
 /// A browser at one server.
 pub struct Browser<'a> {
     server: &'a TestServer,
+    host: &'static str,
     /// Its cookies.
     pub cookies: BTreeMap<String, String>,
 }
@@ -19,7 +20,12 @@ pub struct Browser<'a> {
 impl<'a> Browser<'a> {
     /// A browser that has never been here.
     pub fn new(server: &'a TestServer) -> Self {
-        Self { server, cookies: BTreeMap::new() }
+        Self::at(server, "pay.example")
+    }
+
+    /// What a browser is at one of the server's hosts: cookies are each host's own.
+    pub fn at(server: &'a TestServer, host: &'static str) -> Self {
+        Self { server, host, cookies: BTreeMap::new() }
     }
 
     /// Follows a link.
@@ -30,7 +36,7 @@ impl<'a> Browser<'a> {
 
     /// Posts a form as a page of ours would.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.post_from("https://pay.example", "same-origin", path, fields).await
+        self.post_from(&format!("https://{}", self.host), "same-origin", path, fields).await
     }
 
     /// Posts a form from a page of some site.
@@ -53,13 +59,14 @@ impl<'a> Browser<'a> {
     pub async fn upload(&mut self, path: &str, boundary: &str, body: Vec<u8>) -> Answer {
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
-            .header(header::ORIGIN, "https://pay.example")
+            .header(header::ORIGIN, format!("https://{}", self.host))
             .header("sec-fetch-site", "same-origin");
         self.send(request, Body::from(body)).await
     }
 
     async fn send(&mut self, request: axum::http::request::Builder, body: Body) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let request = request.header(header::HOST, self.host);
         let request = request.header(header::COOKIE, cookies.join("; ")).body(body);
         let answer = self.server.send(request.expect("a request")).await;
         for line in answer.headers.get_all(header::SET_COOKIE) {

@@ -36,7 +36,11 @@ const SCOPES: &str = "company:read makepay:payment-links:write";
 
 /// A server with companies A and B; anna acts for both, ben for B, carl for none.
 pub async fn world() -> TestServer {
-    let server = TestServer::start();
+    world_on(TestServer::start()).await
+}
+
+/// The same, on a server of other settings.
+pub async fn world_on(server: TestServer) -> TestServer {
     let (store, now) = (&server.app.store, server.app.now());
     for (id, name) in [("co_a", "Anvils & Co"), ("co_b", "Bolts Ltd")] {
         let company = Company { id: id.to_owned(), name: name.to_owned() };
