@@ -7,6 +7,7 @@ import { App } from './lib/app.mjs';
 import { everywhere } from './lib/chromium.mjs';
 import { world } from './lib/kit.mjs';
 import { linkIn, outboxLetter } from './lib/mail.mjs';
+import { SERVER_BIN, run } from './lib/processes.mjs';
 
 const here = world({ companies: ['Nordwind Trading'] });
 const at = (path) => `${here.server.issuer}${path}`;
@@ -105,6 +106,18 @@ describe('people', () => {
     assert.match(await outboxLetter(here.server, cleo.email, 'recovery code was used'), /9 are left/);
     await person.follow('Turn codes off');
     await person.lookAt('codes-on');
+
+    // Phone and recovery codes are gone: the operator is asked.
+    const reset = ['user', 'reset-codes', cleo.email, '--issuer', here.server.issuer];
+    const asked = await run(SERVER_BIN, ['--data-dir', here.server.dataDir, ...reset]);
+    assert.deepEqual([asked.code, /Be sure that it is they who ask/.test(asked.stderr)], [1, true]);
+    const done = await here.server.operator([...reset, '--yes']);
+    assert.deepEqual([done.codes_reset, done.sessions_ended], [true, 1]);
+    await person.goTo(at('/account'));
+    await person.signIn(cleo);
+    assert.match(await person.text(), /Turn codes on/);
+    assert.match(await outboxLetter(here.server, cleo.email, 'Support turned off'), new RegExp(at('/account')));
+    assert.equal((await run(SERVER_BIN, ['--data-dir', here.server.dataDir, ...reset, '--yes'])).code, 1, 'once');
   }));
 
   it('a forgotten password is replaced by mail', () => everywhere(async (person, look) => {

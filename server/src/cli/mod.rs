@@ -136,7 +136,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             arguments.run(&operator(overrides)?)?;
         }
         Command::Company(command) => command.run(&operator(overrides)?)?,
-        Command::User(command) => command.run(&operator(overrides)?)?,
+        Command::User(command) => {
+            overrides.issuer = command.issuer();
+            command.run(&operator(overrides)?)?;
+        }
         Command::App(command) => command.run(&operator(overrides)?)?,
         Command::Profile(command) => command.run(&settings(overrides)?, cli.json)?,
         Command::Key(command) => {

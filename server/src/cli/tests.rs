@@ -44,6 +44,7 @@ fn every_command_that_scripts_hold_on_to() {
         "user disable a@b",
         "user enable a@b",
         "user remove a@b --company Shop",
+        "user reset-codes a@b --issuer https://a.example --yes",
         "grant list --company Shop --client mco_app_x --ended",
         "grant revoke mco_grant_x --yes",
         "installation revoke mco_app_x --yes",
@@ -173,7 +174,7 @@ fn companies_applications_and_keys() {
     shell.run(&["company", "list"]).expect("lists");
     shell.refuses(&["company", "show", "Other"], "there is no company \"Other\"");
     shell.run(&["user", "list", "--company", "Shop"]).expect("lists");
-    for command in ["show", "disable", "enable"] {
+    for command in ["show", "disable", "enable", "reset-codes"] {
         shell.refuses(&["user", command, "a@b"], "there is nobody with the address a@b");
     }
     shell.run(&["audit", "verify"]).expect("whole");

@@ -1,4 +1,4 @@
-//! `user add`, `list`, `show`, `disable`, `enable` and `remove`.
+//! `user add`, `list`, `show`, `disable`, `enable`, `remove` and `reset-codes`.
 
 mod others;
 
@@ -11,6 +11,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
+    confirm::Confirm,
     mail::email,
     operator::{self, Operator},
     part,
@@ -54,6 +55,18 @@ pub enum Command {
         #[arg(value_parser = email)]
         email: String,
     },
+    /// Turns a person's one-time codes off who lost phone and recovery codes, signs them out everywhere, and tells them by
+    /// mail.
+    ResetCodes {
+        /// The address the person signs in with.
+        #[arg(value_parser = email)]
+        email: String,
+        /// The public origin of this server, for the link in the letter, unless the settings say it.
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
     /// Takes a person's place in a company away. What they approved stays connected.
     Remove {
         /// The address the person signs in with.
@@ -94,6 +107,11 @@ enum RoleName {
 }
 
 impl Command {
+    /// The issuer, where it is an argument.
+    pub fn issuer(&self) -> Option<String> {
+        if let Self::ResetCodes { issuer, .. } = self { issuer.clone() } else { None }
+    }
+
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         operator::wait(async {
             match self {
@@ -108,6 +126,9 @@ impl Command {
                 Self::Show { email } => others::show(operator, &email).await,
                 Self::Disable { email } => others::disable(operator, &email).await,
                 Self::Enable { email } => others::enable(operator, &email).await,
+                Self::ResetCodes { email, confirm, .. } => {
+                    others::reset_codes(operator, &email, &confirm).await
+                }
                 Self::Remove { email, company } => others::remove(operator, &email, &company).await,
             }
         })?

@@ -56,6 +56,8 @@ pub struct UserFacts {
     pub places: Vec<Membership>,
     /// How many browsers are signed in.
     pub sessions: u32,
+    /// Since when they have one-time codes turned on.
+    pub codes_since: Option<UnixTime>,
 }
 
 /// A grant, with what an operator wants to know of it.
@@ -161,6 +163,15 @@ pub trait Operators: Send + Sync {
 
     /// Lets a person in again. False when there is none who is shut out.
     async fn let_in(&self, user_id: &str, actor: &Actor, now: UnixTime) -> Result<bool>;
+
+    /// Takes a person's one-time codes and recovery codes away, with links to a new password that wait, and ends their
+    /// sessions; answers how many. Nothing when there is no such person, or codes are not turned on.
+    async fn reset_codes(
+        &self,
+        user_id: &str,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Option<usize>>;
 
     /// Grants, by id.
     async fn grants(&self, query: GrantQuery<'_>, part: Part<'_>) -> Result<Vec<GrantFacts>>;

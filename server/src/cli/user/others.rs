@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
+        confirm::Confirm,
         operator::{Operator, moment},
         part,
     },
+    http::pages::moment::Moment,
+    mail::{Message, letters},
     store::{Operators as _, People as _, RoleChange, RoleChanged, UserFacts},
 };
 
@@ -53,6 +56,50 @@ pub(super) async fn enable(operator: &Operator, email: &str) -> anyhow::Result<(
     )
 }
 
+pub(super) async fn reset_codes(
+    operator: &Operator,
+    email: &str,
+    confirm: &Confirm,
+) -> anyhow::Result<()> {
+    let user = find(operator, email).await?;
+    let off = || format!("{email} has no one-time codes turned on; there is nothing to reset");
+    user.codes_since.with_context(off)?;
+    confirm.ask(&format!(
+        "{email} needs the password alone from now on, and is signed out everywhere. Be sure that it is they who ask"
+    ))?;
+    let ended = operator.store.reset_codes(&user.id, &operator.actor, operator.now).await?;
+    let ended = ended.with_context(off)?;
+    let Operator { config, mail, now, .. } = operator;
+    let letter = letters::Notice {
+        brand: &config.brand.name,
+        what: WHAT,
+        otherwise: "change your password at once, and tell support that you did not ask for this.",
+        link: &format!("{}/account", config.issuer),
+        at: &Moment::from(*now).to_string(),
+    };
+    let written = async { mail.send(Message::new(email, &letter)?).await };
+    let untold = || {
+        format!(
+            "the codes of {email} were reset, but the letter that tells them was not written; tell them"
+        )
+    };
+    written.await.with_context(untold)?;
+    operator.answer(
+        &json!({
+            "user_id": user.id, "email": email, "codes_reset": true, "sessions_ended": ended,
+            "letter": mail.outbox().0,
+        }),
+        &format!(
+            "{email} has no codes any more; sessions ended: {ended}. A letter that tells them is in {}",
+            mail.outbox().0.display()
+        ),
+    )
+}
+
+/// What the person is told.
+const WHAT: &str = "Support turned off the one-time codes of your account, with your recovery codes, and signed you out \
+    everywhere. You sign in with your password alone until you turn codes on again.";
+
 pub(super) async fn remove(operator: &Operator, email: &str, company: &str) -> anyhow::Result<()> {
     let user = find(operator, email).await?;
     let company = operator.company(company).await?;
@@ -94,8 +141,9 @@ fn line(user: &UserFacts) -> String {
         .map(|place| format!("{} of {:?}", place.role.as_str(), place.company.name))
         .collect();
     let places = if places.is_empty() { "no company".to_owned() } else { places.join(", ") };
+    let codes = if user.codes_since.is_some() { ", codes on" } else { "" };
     let state = user.disabled_at.map(|at| format!(", shut out {}", moment(at))).unwrap_or_default();
-    format!("{}  {}: {places}, {} signed in{state}", user.id, user.email, user.sessions)
+    format!("{}  {}: {places}, {} signed in{codes}{state}", user.id, user.email, user.sessions)
 }
 
 fn described(user: &UserFacts) -> Value {
@@ -104,6 +152,7 @@ fn described(user: &UserFacts) -> Value {
     });
     json!({
         "user_id": user.id, "email": user.email, "created_at": moment(user.created_at),
-        "disabled_at": user.disabled_at.map(moment), "sessions": user.sessions, "companies": places.collect::<Vec<_>>(),
+        "disabled_at": user.disabled_at.map(moment), "sessions": user.sessions,
+        "codes_since": user.codes_since.map(moment), "companies": places.collect::<Vec<_>>(),
     })
 }

@@ -17,7 +17,7 @@ pub mod guard;
 mod hand_over;
 mod home;
 mod invitation;
-mod moment;
+pub mod moment;
 mod open;
 mod password;
 mod payment;

@@ -3,14 +3,28 @@
 use super::world::{ROUNDS, World, hash, race, user};
 use crate::{
     audit::Actor,
-    people::role::Role,
-    store::{AuditQuery, Company, GrantEnd, GrantQuery, Part, Renamed, Session, User, Written},
+    people::{role::Role, second_factor::FactorOutcome},
+    store::{
+        AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, Part, Renamed, Session, User, Written,
+    },
 };
 
 const ALL: Part<'_> = Part { after: "", limit: 100 };
 
 fn operator() -> Actor {
     Actor::Operator("olga".to_owned())
+}
+
+fn session(world: &World, name: &str, user_id: &str) -> Session {
+    Session {
+        hash: hash(name),
+        user_id: user_id.to_owned(),
+        expires_at: world.now() + 100,
+        half: false,
+        proved_at: None,
+        browser: String::new(),
+        address: String::new(),
+    }
 }
 
 /// The newest records: what, by whom, to what, and what else.
@@ -93,16 +107,7 @@ pub async fn people_shut_out(world: World) {
     assert!(store.add_user(user("ben"), world.now()).await.expect("adds"));
     store.add_membership("ben", "acme", Role::Developer).await.expect("adds");
     for name in ["one", "two"] {
-        let session = Session {
-            hash: hash(name),
-            user_id: "ben".to_owned(),
-            expires_at: world.now() + 100,
-            half: false,
-            proved_at: None,
-            browser: String::new(),
-            address: String::new(),
-        };
-        store.start_session(session, world.now()).await.expect("starts");
+        store.start_session(session(&world, name, "ben"), world.now()).await.expect("starts");
     }
     let listed = async |company, part| {
         let found = store.users(company, part, world.now()).await.expect("reads");
@@ -240,4 +245,39 @@ pub async fn answers_of_a_key(world: World) {
     let by = operator();
     world.store.revoke_grant(&grant, &by, world.now()).await.expect("writes");
     assert_eq!(signed("kid").await, 0, "nobody can ask for it any more");
+}
+
+pub async fn codes_of_a_person_who_lost_them(world: World) {
+    let store = &world.store;
+    let reset =
+        async |id: &str| store.reset_codes(id, &operator(), world.now()).await.expect("writes");
+    let since = async || {
+        let ann = store.user_facts("ann@example.com", world.now()).await.expect("reads");
+        ann.expect("ann").codes_since
+    };
+    assert!(store.begin_second_factor("ann", b"secret".to_vec()).await.expect("begins"));
+    assert_eq!((reset("ann").await, since().await), (None, None), "begun, and not turned on");
+    let seen = store.second_factor("ann").await.expect("reads").expect("a factor");
+    let (user_id, becomes) = ("ann".to_owned(), FactorOutcome::Step(7));
+    let used = FactorUse { user_id, seen, becomes, now: world.now() };
+    let confirmed = store.confirm_second_factor(used, vec![hash("spare")], hash("this"));
+    assert!(confirmed.await.expect("turns on"));
+    assert_eq!(since().await, Some(world.now()));
+    for name in ["this", "other"] {
+        store.start_session(session(&world, name, "ann"), world.now()).await.expect("starts");
+    }
+    let half = Session { half: true, ..session(&world, "half", "ann") };
+    store.start_session(half, world.now()).await.expect("starts");
+    let end = world.now() + 60;
+    store.start_reset("ann", hash("link"), world.now(), end).await.expect("starts");
+
+    assert_eq!(reset("eve").await, None);
+    assert_eq!(reset("ann").await, Some(3), "half ones too");
+    assert_eq!(noted(&world, 1).await, ["second_factor_reset by operator:olga ann "]);
+    assert_eq!((reset("ann").await, since().await), (None, None));
+    assert_eq!(store.second_factor("ann").await.expect("reads"), None);
+    assert_eq!(store.session(&hash("this"), world.now()).await.expect("reads"), None);
+    assert_eq!(store.half_session(&hash("half"), world.now()).await.expect("reads"), None);
+    assert_eq!(store.reset_of(&hash("link"), world.now()).await.expect("reads"), None);
+    assert!(store.begin_second_factor("ann", b"next".to_vec()).await.expect("begins anew"));
 }

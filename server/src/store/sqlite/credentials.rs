@@ -213,12 +213,14 @@ fn note(db: &Connection, now: UnixTime, event: &str, user_id: &str) -> Result<()
     audit::note(db, &AuditEvent::new(now, event, &actor).subject(user_id))
 }
 
-fn forget_links(db: &Connection, user_id: &str) -> Result<()> {
+/// Kills the links to a new password that wait.
+pub(super) fn forget_links(db: &Connection, user_id: &str) -> Result<()> {
     db.prepare_cached("DELETE FROM password_reset WHERE user_id = ?")?.execute([user_id])?;
     Ok(())
 }
 
-fn end_sessions(
+/// Ends sessions of a person: all, but for one, or only one. Answers how many.
+pub(super) fn end_sessions(
     db: &Connection,
     user_id: &str,
     only: Option<&[u8; 32]>,

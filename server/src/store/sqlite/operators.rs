@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite, accounts, audit,
     columns::{scope, time, time_opt},
-    ends,
+    credentials, ends,
 };
 use crate::{
     audit::{Actor, AuditEvent},
@@ -22,7 +22,8 @@ const COMPANY: &str = "SELECT id, name, created_at, closed_at,
     (SELECT count(*) FROM grants WHERE grants.company_id = company.id AND revoked_at IS NULL) FROM company";
 
 const USER: &str = "SELECT id, email, created_at, disabled_at,
-    (SELECT count(*) FROM session WHERE session.user_id = user.id AND expires_at > ?1) FROM user";
+    (SELECT count(*) FROM session WHERE session.user_id = user.id AND half = 0 AND expires_at > ?1),
+    (SELECT confirmed_at FROM second_factor WHERE second_factor.user_id = user.id) FROM user";
 
 const GRANT: &str =
     "SELECT grants.id, client.id, client.name, company.id, company.name, user.email, grants.scope,
@@ -164,8 +165,7 @@ impl Operators for Sqlite {
             }
             let event = AuditEvent::new(now, "person_disabled", &actor).subject(&user_id);
             audit::note(db, &event)?;
-            let sql = "DELETE FROM session WHERE user_id = ?";
-            Ok(Some(db.prepare_cached(sql)?.execute([&user_id])?))
+            Ok(Some(credentials::end_sessions(db, &user_id, None, None)?))
         })
         .await
     }
@@ -180,6 +180,27 @@ impl Operators for Sqlite {
                 audit::note(db, &event)?;
             }
             Ok(enabled)
+        })
+        .await
+    }
+
+    async fn reset_codes(
+        &self,
+        user_id: &str,
+        actor: &Actor,
+        now: UnixTime,
+    ) -> Result<Option<usize>> {
+        let (user_id, actor) = (user_id.to_owned(), actor.clone());
+        self.write(move |db| {
+            let sql = "DELETE FROM second_factor WHERE user_id = ? AND confirmed_at IS NOT NULL";
+            if db.prepare_cached(sql)?.execute([&user_id])? == 0 {
+                return Ok(None);
+            }
+            let event = AuditEvent::new(now, "second_factor_reset", &actor).subject(&user_id);
+            audit::note(db, &event)?;
+            // Whoever reads the mail, and got such a link while it needed a code as well, could do with the link alone.
+            credentials::forget_links(db, &user_id)?;
+            Ok(Some(credentials::end_sessions(db, &user_id, None, None)?))
         })
         .await
     }
@@ -296,6 +317,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<UserFacts> {
         created_at: time(row, 2)?,
         disabled_at: time_opt(row, 3)?,
         sessions: row.get(4)?,
+        codes_since: time_opt(row, 5)?,
         places: Vec::new(),
     })
 }
