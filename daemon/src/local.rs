@@ -11,7 +11,6 @@ mod gate;
 mod hall;
 mod keys;
 mod ownership;
-mod pace;
 mod paths;
 mod peer;
 mod problem;

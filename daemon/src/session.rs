@@ -27,8 +27,8 @@ use self::{backoff::Backoff, condition::Renewals};
 pub(crate) use self::{
     condition::{Condition, Renewal},
     event::{
-        Action, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure, Grant,
-        Leftover, PushOrder, RecoverOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder,
+        Action, Approved, Ask, Authorization, Connected, Disconnecting, Done, Event, Failure,
+        Grant, Leftover, PushOrder, RecoverOrder, RefreshOrder, RegisterOrder, Reply, ResetOrder,
         ResetOutcome, RotateOrder, Unrecovered, Unrotated, Waiting,
     },
     facts::{

@@ -1,5 +1,7 @@
 // Rate limits: what is counted, by whom, and that others do not suffer.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
@@ -68,5 +70,22 @@ describe('too many', () => {
     const sent = await exhaust(() => attempt(guess));
     assert.ok(sent >= 5 && sent <= 10, `${sent} got through`);
     assert.equal((await send(`${here.server.issuer}/healthz`)).status, 200);
+  });
+});
+
+describe('answers that nobody takes', () => {
+  const hurried = world({ settings: '[limits]\nwrite_seconds = 1\n' });
+  const request = 'GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  it('are given up, and whoever reads gets his', async () => {
+    const { hostname, port } = new URL(hurried.server.issuer);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.pause();
+    // Far more answers than the system keeps on the way, and requests that wait behind them.
+    const gone = new Promise((resolve) => { socket.on('error', resolve); });
+    for (let sent = 0; sent < 200_000 && !socket.destroyed; sent += 1_000) socket.write(request.repeat(1_000));
+    assert.match((await gone).code, /^(EPIPE|ECONNRESET)$/);
+    ok(await send(`${hurried.server.issuer}/.well-known/oauth-authorization-server`));
   });
 });

@@ -9,11 +9,7 @@ use hyper::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{
-    Conversation, IDEMPOTENCY_KEY, JSON, accept_json, refused,
-    token::{Asked, Before},
-    unanswered,
-};
+use super::{Conversation, IDEMPOTENCY_KEY, JSON, accept_json, refused, token::Asked, unanswered};
 use crate::{
     session::{Failure, Grant, RotateOrder, Unrotated},
     trouble::{Code, Trouble},
@@ -26,19 +22,8 @@ impl Conversation {
         // What the server offers may have changed with it.
         let endpoints = self.discover().await.map_err(Unrotated::Passing)?;
         let Some(url) = &endpoints.key else { return Err(Unrotated::NotOffered) };
-        let asked = Asked {
-            key: &order.next,
-            client_id: &order.client_id,
-            audience: &order.audience,
-            scopes: &order.scopes,
-            since: order.since,
-            before: Some(Before {
-                refresh: &order.refresh,
-                company_id: &order.company_id,
-                grant_id: &order.grant_id,
-            }),
-            refusal: Code::KeyRotationRefused,
-        };
+        let asked =
+            Asked::again(&order.approved, &order.next, order.since, Code::KeyRotationRefused);
         let sent_at = self.upstream.now();
         let answer = self.send_rotation(url, order).await?;
         if let Some(refusal) = judge(&answer) {
@@ -64,7 +49,7 @@ impl Conversation {
             method: Method::POST,
             url,
             headers,
-            body: body(&order.client_id, &order.refresh),
+            body: body(&order.approved.client_id, &order.approved.refresh),
             token: None,
             key: &order.next,
             previous: Some(Previous { key: &order.current, names_successor: true }),

@@ -3,11 +3,7 @@
 use counterfoil_protocol::token::INSTALLATION_KEY;
 use hyper::StatusCode;
 
-use super::{
-    Conversation, refused,
-    token::{Asked, Before},
-    unanswered,
-};
+use super::{Conversation, refused, token::Asked, unanswered};
 use crate::{
     session::{Failure, Grant, RecoverOrder, Unrecovered},
     trouble::{Code, Trouble},
@@ -27,22 +23,10 @@ impl Conversation {
         }
         let form = [
             ("grant_type", INSTALLATION_KEY),
-            ("client_id", &order.client_id),
-            ("resource", &order.audience),
+            ("client_id", &order.approved.client_id),
+            ("resource", &order.approved.audience),
         ];
-        let asked = Asked {
-            key: &order.key,
-            client_id: &order.client_id,
-            audience: &order.audience,
-            scopes: &order.scopes,
-            since: order.since,
-            before: Some(Before {
-                refresh: &order.former,
-                company_id: &order.company_id,
-                grant_id: &order.grant_id,
-            }),
-            refusal: Code::RecoveryRefused,
-        };
+        let asked = Asked::again(&order.approved, &order.key, order.since, Code::RecoveryRefused);
         let sent_at = self.upstream.now();
         let answer =
             self.send_form(&endpoints.token, &form, asked.key, Some(&order.idempotency_key)).await;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Conversation, Endpoints, accept_json, passing, refused, unanswered};
 use crate::{
-    session::{Company, Exchange, Failure, Grant, RefreshOrder},
+    session::{Approved, Company, Exchange, Failure, Grant, RefreshOrder},
     trouble::{Code, Trouble},
     upstream::{Answer, again::is_about_the_proof},
 };
@@ -36,17 +36,30 @@ pub(super) struct Asked<'a> {
     pub(super) audience: &'a str,
     pub(super) scopes: &'a ScopeSet,
     pub(super) since: UnixTime,
-    /// What a refresh or a recovery must not change.
-    pub(super) before: Option<Before<'a>>,
+    /// What must stay as it is, where tokens only change.
+    pub(super) before: Option<&'a Approved>,
     /// What is said when the server refuses for good.
     pub(super) refusal: Code,
 }
 
-/// What was true before a refresh or a recovery.
-pub(super) struct Before<'a> {
-    pub(super) refresh: &'a Secret,
-    pub(super) company_id: &'a str,
-    pub(super) grant_id: &'a str,
+impl<'a> Asked<'a> {
+    /// Other tokens for what was approved before, bound to `key`.
+    pub(super) fn again(
+        approved: &'a Approved,
+        key: &'a Thumbprint,
+        since: UnixTime,
+        refusal: Code,
+    ) -> Self {
+        Self {
+            key,
+            client_id: &approved.client_id,
+            audience: &approved.audience,
+            scopes: &approved.scopes,
+            since,
+            before: Some(approved),
+            refusal,
+        }
+    }
 }
 
 impl Conversation {
@@ -76,23 +89,11 @@ impl Conversation {
     pub(crate) async fn refresh(&self, order: &RefreshOrder) -> Result<Grant, Failure> {
         let form = [
             ("grant_type", REFRESH_TOKEN),
-            ("client_id", &order.client_id),
-            ("refresh_token", order.refresh.expose()),
-            ("resource", &order.audience),
+            ("client_id", &order.approved.client_id),
+            ("refresh_token", order.approved.refresh.expose()),
+            ("resource", &order.approved.audience),
         ];
-        let asked = Asked {
-            key: &order.key,
-            client_id: &order.client_id,
-            audience: &order.audience,
-            scopes: &order.scopes,
-            since: order.since,
-            before: Some(Before {
-                refresh: &order.refresh,
-                company_id: &order.company_id,
-                grant_id: &order.grant_id,
-            }),
-            refusal: Code::ReconnectRequired,
-        };
+        let asked = Asked::again(&order.approved, &order.key, order.since, Code::ReconnectRequired);
         self.ask_for_token(&form, &order.idempotency_key, &asked).await
     }
 
@@ -246,9 +247,8 @@ fn grant(
         (claims.company_id.unwrap_or_default(), claims.grant_id.unwrap_or_default());
     let same = asked
         .before
-        .as_ref()
         .is_none_or(|before| before.company_id == company_id && before.grant_id == grant_id);
-    let rotated = asked.before.as_ref().is_none_or(|before| *before.refresh != refresh);
+    let rotated = asked.before.is_none_or(|before| before.refresh != refresh);
     for (holds, refusal) in [
         (response.token_type.eq_ignore_ascii_case("dpop"), "the token is not bound to a key"),
         (lifetime > 0, "the token has no lifetime"),

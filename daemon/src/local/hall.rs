@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,11 +19,11 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
 };
+use tokio_io_timeout::TimeoutWriter;
 
 use super::{
     App, Doors, Response, Visit,
     gate::{Admitted, Gate},
-    pace::Paced,
     peer::Peer,
     problem::{OVER_SHARE, outcome, problem},
     rates::{Kind, Rate, Rates, Who},
@@ -39,6 +40,9 @@ use crate::{
 
 /// How long a caller may take for the head of a request, and a kept connection may be idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a caller may leave an answer unread when no more of it fits between him and us.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait for a free descriptor, if no connection of ours ends before.
 const BREATH: Duration = Duration::from_millis(250);
@@ -195,11 +199,13 @@ impl Hall {
         let is_owners = gate.door == Door::Admin;
         let share = if is_owners { None } else { self.shares.take(who.clone()) };
         let seat = Seat { _place: place, share, freed: Arc::clone(&self.freed) };
-        let mut stream = Paced::new(stream);
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(PATIENCE));
         if seat.share.is_none() && !is_owners {
             tracing::debug!(?who, "more connections than one caller may have");
             tokio::spawn(async move {
                 let _seat = seat;
+                let mut stream = pin!(stream);
                 let _ = stream.write_all(OVER_SHARE).await;
                 let _ = stream.shutdown().await;
             });
@@ -215,6 +221,7 @@ impl Hall {
         let stop = self.stop.clone();
         tokio::spawn(async move {
             let _seat = seat;
+            let stream = pin!(stream);
             let service = service_fn(|request| visitor.answer(request));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

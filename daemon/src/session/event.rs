@@ -379,6 +379,23 @@ pub(crate) struct PushOrder {
     pub(crate) attempt: Attempt,
 }
 
+/// What was approved and stays as it is while its tokens change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Approved {
+    /// Our client id.
+    pub(crate) client_id: String,
+    /// The resource.
+    pub(crate) audience: String,
+    /// The scopes.
+    pub(crate) scopes: ScopeSet,
+    /// The company.
+    pub(crate) company_id: String,
+    /// The approval.
+    pub(crate) grant_id: String,
+    /// The refresh token before the change.
+    pub(crate) refresh: Secret,
+}
+
 /// What a refresh sends and expects.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RefreshOrder {
@@ -386,18 +403,8 @@ pub(crate) struct RefreshOrder {
     pub(crate) family: u64,
     /// The key that it is bound to.
     pub(crate) key: Thumbprint,
-    /// Our client id.
-    pub(crate) client_id: String,
-    /// The refresh token.
-    pub(crate) refresh: Secret,
-    /// The resource.
-    pub(crate) audience: String,
-    /// The scopes that stay as they are.
-    pub(crate) scopes: ScopeSet,
-    /// The company that stays as it is.
-    pub(crate) company_id: String,
-    /// The approval that stays as it is.
-    pub(crate) grant_id: String,
+    /// What was approved.
+    pub(crate) approved: Approved,
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When it began.
@@ -409,18 +416,8 @@ pub(crate) struct RefreshOrder {
 pub(crate) struct RecoverOrder {
     /// The key that asks.
     pub(crate) key: Thumbprint,
-    /// Our client id.
-    pub(crate) client_id: String,
-    /// The resource.
-    pub(crate) audience: String,
-    /// The scopes that stay as they are.
-    pub(crate) scopes: ScopeSet,
-    /// The company that stays as it is.
-    pub(crate) company_id: String,
-    /// The approval that stays as it is.
-    pub(crate) grant_id: String,
-    /// The refresh token of the lost family.
-    pub(crate) former: Secret,
+    /// What was approved, and the refresh token of the lost family.
+    pub(crate) approved: Approved,
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When the family was lost.
@@ -434,18 +431,8 @@ pub(crate) struct RotateOrder {
     pub(crate) current: Thumbprint,
     /// The key that takes its place.
     pub(crate) next: Thumbprint,
-    /// Our client id.
-    pub(crate) client_id: String,
-    /// The refresh token.
-    pub(crate) refresh: Secret,
-    /// The resource.
-    pub(crate) audience: String,
-    /// The scopes that stay as they are.
-    pub(crate) scopes: ScopeSet,
-    /// The company that stays as it is.
-    pub(crate) company_id: String,
-    /// The approval that stays as it is.
-    pub(crate) grant_id: String,
+    /// What was approved.
+    pub(crate) approved: Approved,
     /// The key by which the server knows a retry.
     pub(crate) idempotency_key: String,
     /// When it began.

@@ -5,7 +5,10 @@ use counterfoil_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{event::Connected, webhook::Webhook};
+use super::{
+    event::{Approved, Connected},
+    webhook::Webhook,
+};
 use crate::{
     config::Config,
     evidence::Place,
@@ -243,6 +246,18 @@ impl Connection {
     /// Whether its tokens can be renewed.
     pub(crate) fn is_alive(&self) -> bool {
         self.lost.is_none()
+    }
+
+    /// What every change of its tokens must leave as it is.
+    pub(crate) fn approved(&self) -> Approved {
+        Approved {
+            client_id: self.client_id.clone(),
+            audience: self.audience.clone(),
+            scopes: self.scopes.clone(),
+            company_id: self.company.id.clone(),
+            grant_id: self.grant_id.clone(),
+            refresh: self.tokens.refresh.clone(),
+        }
     }
 }
 

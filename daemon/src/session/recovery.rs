@@ -56,12 +56,7 @@ impl Session {
         self.running.recovering = true;
         vec![Action::Recover(RecoverOrder {
             key: intent.key,
-            client_id: connection.client_id.clone(),
-            audience: connection.audience.clone(),
-            scopes: connection.scopes.clone(),
-            company_id: connection.company.id.clone(),
-            grant_id: connection.grant_id.clone(),
-            former: connection.tokens.refresh.clone(),
+            approved: connection.approved(),
             idempotency_key: intent.idempotency_key.clone(),
             since: intent.cause.at,
         })]

@@ -117,12 +117,7 @@ impl Session {
         vec![Action::Rotate(RotateOrder {
             current: self.facts.keys.current,
             next: intent.next,
-            client_id: connection.client_id.clone(),
-            refresh: connection.tokens.refresh.clone(),
-            audience: connection.audience.clone(),
-            scopes: connection.scopes.clone(),
-            company_id: connection.company.id.clone(),
-            grant_id: connection.grant_id.clone(),
+            approved: connection.approved(),
             idempotency_key: intent.idempotency_key.clone(),
             since: intent.since,
         })]

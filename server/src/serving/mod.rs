@@ -3,7 +3,6 @@
 //! axum's own server has no time limit for a request's head, so connections are served through hyper.
 
 mod body;
-mod stall;
 pub mod tls;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -17,10 +16,11 @@ use tokio::{
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutWriter;
 use tower::ServiceExt as _;
 
 pub use self::body::TooSlow;
-use self::{body::WithDeadline, stall::Impatient, tls::Tls};
+use self::{body::WithDeadline, tls::Tls};
 use crate::config;
 
 /// How long to wait before accepting again when the system is out of files or memory.
@@ -130,12 +130,15 @@ impl Service {
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone().oneshot(request)
         });
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(limits.write_time));
+        let stream = pin!(stream);
         // The time for a head runs from the answer before, so it bounds idle connections as well.
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
             .max_buf_size(limits.head)
-            .serve_connection(TokioIo::new(Impatient::new(stream, limits.write_time)), answer);
+            .serve_connection(TokioIo::new(stream), answer);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,

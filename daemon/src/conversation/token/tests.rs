@@ -68,16 +68,16 @@ fn answers_of_the_token_endpoint_are_final_or_may_pass() {
 #[test]
 fn what_a_refresh_must_not_change() {
     let scopes = ScopeSet::parse("company:read").expect("a set");
-    let before = Secret::new("r1");
-    let asked = Asked {
-        key: &counterfoil_protocol::jwk::Thumbprint([7; 32]),
-        client_id: "c",
-        audience: "urn:api",
-        scopes: &scopes,
-        since: UnixTime(0),
-        before: Some(Before { refresh: &before, company_id: "co", grant_id: "g" }),
-        refusal: Code::ReconnectRequired,
+    let approved = Approved {
+        client_id: "c".to_owned(),
+        audience: "urn:api".to_owned(),
+        scopes: scopes.clone(),
+        company_id: "co".to_owned(),
+        grant_id: "g".to_owned(),
+        refresh: Secret::new("r1"),
     };
+    let key = Thumbprint([7; 32]);
+    let asked = Asked::again(&approved, &key, UnixTime(0), Code::ReconnectRequired);
     let claims = || Claims {
         iss: "https://pay.example".to_owned(),
         aud: vec!["urn:api".to_owned()],

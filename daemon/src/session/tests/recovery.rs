@@ -35,7 +35,10 @@ fn a_lost_family_is_replaced_and_the_connection_stays() {
         let actions = lose(&mut session, code, &cx);
         let order = recover_order(&actions).expect("the key asks").clone();
         assert_eq!(actions.len(), 1, "nobody is told that it is over: {actions:?}");
-        assert_eq!((&*order.company_id, &*order.grant_id), ("company_1", "grant_abc"));
+        assert_eq!(
+            (&*order.approved.company_id, &*order.approved.grant_id),
+            ("company_1", "grant_abc")
+        );
         assert_eq!(session.state(&cx), State::Connected);
         let served = session.apply(Event::TokenDemanded { rejected: None }, &cx);
         assert_eq!(served, [Action::Reply(Ok(token(1)))], "a valid token is served meanwhile");

@@ -138,7 +138,7 @@ fn a_refresh_on_its_way_is_ended_first_and_none_is_begun_in_between() {
     let outcome = Ok(samples::grant(2, later.now));
     let actions = session.apply(Event::Refreshed { family: 1, outcome }, &later);
     let order = rotate_order(&actions).expect("now").clone();
-    assert_eq!(order.refresh, Secret::new("refresh-2"));
+    assert_eq!(order.approved.refresh, Secret::new("refresh-2"));
     // And while it is open, nothing else is asked with that token.
     finish(&mut session, Err(Unrotated::Passing(passing())), &later);
     let ended = world.at(later.now + 3_600);

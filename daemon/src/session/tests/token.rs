@@ -160,7 +160,7 @@ fn whoever_waits_for_a_token_gets_one_that_can_be_used_or_hears_why_not() {
                 assert_eq!((first(&actions).as_str(), actions.len()), (expected, 1), "{answers:?}");
             } else {
                 let next = refresh_order(&actions).expect("renewed at once").clone();
-                assert_eq!(next.refresh, Secret::new(format!("refresh-{generation}")));
+                assert_eq!(next.approved.refresh, Secret::new(format!("refresh-{generation}")));
                 assert_ne!(next.idempotency_key, order.idempotency_key, "another token's key");
                 order = next;
             }

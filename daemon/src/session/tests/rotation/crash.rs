@@ -55,7 +55,7 @@ impl Model {
     }
 
     fn refresh(&mut self, order: &RefreshOrder, now: UnixTime) -> Result<Grant, Failure> {
-        if self.is_current(&order.refresh) {
+        if self.is_current(&order.approved.refresh) {
             if order.key != self.family_key {
                 return Err(Failure::Passing(Trouble::of(Code::ProofRefused)));
             }
@@ -69,7 +69,7 @@ impl Model {
         if !self.offers_rotation {
             return Err(Unrotated::NotOffered);
         }
-        if self.is_current(&order.refresh) {
+        if self.is_current(&order.approved.refresh) {
             assert_eq!(order.current, self.family_key, "vouched for by the key in force");
             self.key = order.next;
             return Ok(self.renew(&order.idempotency_key, order.next, now));
