@@ -261,4 +261,6 @@ impl KeyStore for WithFiles {
 }
 
 #[cfg(test)]
+pub(super) mod stage;
+#[cfg(test)]
 mod tests;

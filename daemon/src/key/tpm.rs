@@ -280,46 +280,40 @@ impl Device for Tpm {
 
 /// The storage key: the same from the same owner seed, restricted to unwrapping (TCG EK profile's H-2 in kind).
 fn storage_key() -> Result<Public, Error> {
-    let attributes = ObjectAttributesBuilder::new()
-        .with_fixed_tpm(true)
-        .with_fixed_parent(true)
-        .with_sensitive_data_origin(true)
-        .with_user_with_auth(true)
-        .with_no_da(true)
-        .with_restricted(true)
-        .with_decrypt(true)
-        .build()?;
     let parameters = PublicEccParametersBuilder::new_restricted_decryption_key(
         SymmetricDefinitionObject::AES_128_CFB,
         EccCurve::NistP256,
     );
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(attributes)
-        .with_ecc_parameters(parameters.build()?)
-        .with_ecc_unique_identifier(EccPoint::default())
-        .build()
+    made_here(of_this_chip().with_restricted(true).with_decrypt(true), parameters)
 }
 
-/// What an installation's key is made like. Failed uses of others never lock it (`noDA`).
+/// What an installation's key is made like.
 fn signing_key() -> Result<Public, Error> {
-    let attributes = ObjectAttributesBuilder::new()
+    let parameters = PublicEccParametersBuilder::new_unrestricted_signing_key(
+        EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256)),
+        EccCurve::NistP256,
+    );
+    made_here(of_this_chip().with_sign_encrypt(true), parameters)
+}
+
+/// A key that never leaves the chip, and that failed uses of others never lock (`noDA`).
+fn of_this_chip() -> ObjectAttributesBuilder {
+    ObjectAttributesBuilder::new()
         .with_fixed_tpm(true)
         .with_fixed_parent(true)
         .with_sensitive_data_origin(true)
         .with_user_with_auth(true)
         .with_no_da(true)
-        .with_sign_encrypt(true)
-        .build()?;
-    let parameters = PublicEccParametersBuilder::new_unrestricted_signing_key(
-        EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256)),
-        EccCurve::NistP256,
-    );
+}
+
+fn made_here(
+    attributes: ObjectAttributesBuilder,
+    parameters: PublicEccParametersBuilder,
+) -> Result<Public, Error> {
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)
         .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(attributes)
+        .with_object_attributes(attributes.build()?)
         .with_ecc_parameters(parameters.build()?)
         .with_ecc_unique_identifier(EccPoint::default())
         .build()

@@ -15,7 +15,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::System,
-    key::{Found, InstallationKey, KeyStore, open_store},
+    key::{
+        Found, KeyStore,
+        device::stage::{assert_signs, in_slot, trouble_of},
+        open_store,
+    },
 };
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -112,24 +116,6 @@ fn session() -> Session {
     let module = Pkcs11::new(MODULE).expect("loaded");
     let slot = module.get_slots_with_initialized_token().expect("slots")[0];
     module.open_rw_session(slot).expect("a session")
-}
-
-fn in_slot(store: &dyn KeyStore, slot: Slot) -> InstallationKey {
-    store.load(slot).expect("readable").expect("there")
-}
-
-async fn assert_signs(key: &InstallationKey) {
-    let signature = key.sign(b"message").await.expect("signed");
-    assert!(key.public_key().verifies(b"message", &signature));
-    assert!(!key.public_key().verifies(b"another", &signature));
-}
-
-fn trouble_of<T>(outcome: Result<T, KeyError>) -> DeviceTrouble {
-    match outcome {
-        Err(KeyError::Device { trouble, .. }) => trouble,
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("no trouble"),
-    }
 }
 
 #[tokio::test]

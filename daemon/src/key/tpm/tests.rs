@@ -15,7 +15,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::System,
-    key::{Credentials, Found, InstallationKey, KeyStore, open_store},
+    key::{
+        Credentials, Found, InstallationKey, KeyStore,
+        device::stage::{assert_signs, in_slot, trouble_of},
+        open_store,
+    },
 };
 
 /// The next pair of ports to try: below those that the system gives away by itself.
@@ -117,24 +121,6 @@ fn free_ports() -> u16 {
 
 fn made(store: &dyn KeyStore, slot: Slot) -> InstallationKey {
     store.create(slot, Leftover::Keep, &System).expect("made")
-}
-
-fn in_slot(store: &dyn KeyStore, slot: Slot) -> InstallationKey {
-    store.load(slot).expect("readable").expect("there")
-}
-
-async fn assert_signs(key: &InstallationKey) {
-    let signature = key.sign(b"message").await.expect("signed");
-    assert!(key.public_key().verifies(b"message", &signature));
-    assert!(!key.public_key().verifies(b"another", &signature));
-}
-
-fn trouble_of<T>(outcome: Result<T, KeyError>) -> DeviceTrouble {
-    match outcome {
-        Err(KeyError::Device { trouble, .. }) => trouble,
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("no trouble"),
-    }
 }
 
 #[tokio::test]
