@@ -1,6 +1,6 @@
 //! What every handler is given: settings, clock, store, keys and limits.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use counterfoil_protocol::{UnixTime, uri::HttpUri};
 
@@ -8,6 +8,7 @@ use crate::{
     clock::{Clock, Entropy},
     config::Config,
     data::{DataDir, DataError},
+    gateway::{self, Gate},
     http::engine::Engine,
     keys::SigningKeys,
     last_access::LastAccess,
@@ -50,6 +51,8 @@ pub struct App {
     pub mail: Mail,
     /// Calls to addresses that others gave us.
     pub outbound: Outbound,
+    /// The platform's own APIs behind the guard.
+    pub gates: Vec<Arc<Gate>>,
     /// The checks of whose store it is that are under way.
     pub ownership: Checks,
     /// The door of the payment engine.
@@ -64,6 +67,7 @@ impl App {
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, OpenError> {
         let data = DataDir::open(&config.data_dir)?;
+        let outbound = Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock))?;
         let at_rest = data.at_rest_key(credentials, &*entropy)?;
         let keys = data.signing_keys(&*entropy, clock.now())?;
         let replay = ReplayMemory::open(data.path(), data.had_database(), clock.now())
@@ -78,7 +82,8 @@ impl App {
             profiles: Profiles::load(config.profiles_dir.as_deref())?,
             limits: Limits::new(&config.limits, Arc::clone(&clock)),
             mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
-            outbound: Outbound::new(&config, Arc::new(outbound::System), Arc::clone(&clock))?,
+            gates: gates(&config, &outbound)?,
+            outbound,
             ownership: Checks::default(),
             engine: Engine::open(config.engine.token_file.as_deref()).map_err(OpenError::Engine)?,
             config,
@@ -91,6 +96,14 @@ impl App {
     /// they were opened.
     pub fn warm_up(&self) {
         self.entropy.fill(&mut [0]);
+    }
+
+    /// The scopes there are: the partner API's, those of the operator's own profiles and of the APIs behind the guard.
+    #[must_use]
+    pub fn scopes(&self) -> BTreeSet<&str> {
+        let mut all = self.profiles.scopes();
+        all.extend(self.config.upstream_scopes());
+        all
     }
 
     /// The name of an event that is about to be written.
@@ -109,6 +122,13 @@ impl App {
     }
 }
 
+/// The platform's own APIs, as the settings name them.
+pub fn gates(config: &Config, outbound: &Outbound) -> Result<Vec<Arc<Gate>>, OpenError> {
+    let upstreams = gateway::read(&config.upstream).map_err(OpenError::Upstream)?;
+    let gate = |upstream| Arc::new(Gate::new(upstream, || outbound.tls()));
+    Ok(upstreams.into_iter().map(gate).collect())
+}
+
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -124,6 +144,9 @@ pub enum OpenError {
     /// The engine's token.
     #[error("engine.token_file: {0}")]
     Engine(std::io::Error),
+    /// An API behind the guard.
+    #[error("{0}")]
+    Upstream(String),
     /// The certificate authorities for calls.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),

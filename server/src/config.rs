@@ -4,6 +4,7 @@ mod check;
 mod load;
 mod mail;
 mod retention;
+mod upstream;
 mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,10 +13,13 @@ use counterfoil_protocol::callback::LocalHosts;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::oauth::scopes;
+
 pub use self::{
     load::{Overrides, load},
     mail::{Mail, MailTls},
     retention::Retention,
+    upstream::{Rule, Upstream},
     webhooks::{Engine, Webhooks},
 };
 
@@ -69,6 +73,8 @@ pub struct Config {
     pub engine: Engine,
     /// Which addresses that others gave us are called, and how patiently.
     pub outbound: Outbound,
+    /// The platform's own APIs behind the guard.
+    pub upstream: Vec<Upstream>,
     /// Variables that look like settings and set nothing: told when the server starts, never a reason not to.
     #[serde(skip)]
     pub ignored_variables: Vec<String>,
@@ -197,6 +203,7 @@ impl Default for Config {
             webhooks: Webhooks::default(),
             engine: Engine::default(),
             outbound: Outbound::default(),
+            upstream: Vec::new(),
             ignored_variables: Vec::new(),
         }
     }
@@ -279,6 +286,18 @@ impl Config {
         url.as_ref()
             .and_then(url::Url::host)
             .is_some_and(|host| counterfoil_protocol::callback::is_loopback(&host))
+    }
+
+    /// What a scope allows, in words; its name when nobody has words for it.
+    #[must_use]
+    pub fn in_words<'a>(&'a self, scope: &'a str) -> &'a str {
+        let own = self.upstream.iter().find_map(|upstream| upstream.scopes.get(scope));
+        own.map_or_else(|| scopes::in_words(scope), String::as_str)
+    }
+
+    /// The scopes of the platform's own APIs.
+    pub fn upstream_scopes(&self) -> impl Iterator<Item = &str> {
+        self.upstream.iter().flat_map(|upstream| upstream.scopes.keys().map(String::as_str))
     }
 
     /// What the public addresses of payment links begin with.

@@ -3,7 +3,7 @@
 //! Labels have few values, all of them ours; ids and thumbprints go into the log alone.
 
 use counterfoil_protocol::jwk::Thumbprint;
-use metrics::counter;
+use metrics::{counter, histogram};
 use tracing::{debug, error, info, warn};
 
 use crate::oauth::grant::EndReason;
@@ -211,4 +211,32 @@ pub fn webhook_endpoint_disabled(endpoint_id: &str) {
 pub fn payment_moved(uid: &str, status: &'static str) {
     counter!(EVENTS, "event" => "payment_moved").increment(1);
     info!(event = "payment_moved", uid, status);
+}
+
+/// A request was forwarded to the platform's own API, which answered. The query is not told.
+pub fn forwarded(
+    upstream: &str,
+    (method, path): (&str, &str),
+    (client_id, company_id): (&str, &str),
+    status: u16,
+    took: std::time::Duration,
+) {
+    let class = match status {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    let labels = [("upstream", upstream.to_owned()), ("outcome", class.to_owned())];
+    counter!("counterfoil_upstream_requests_total", &labels).increment(1);
+    histogram!("counterfoil_upstream_seconds", &labels[..1]).record(took.as_secs_f64());
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    info!(event = "forwarded", upstream, method, path, client_id, company_id, status, milliseconds);
+}
+
+/// A permitted request has no answer of the platform's own API. The edge logs why.
+pub fn not_forwarded(upstream: &str, (client_id, company_id): (&str, &str), outcome: &'static str) {
+    let labels = [("upstream", upstream.to_owned()), ("outcome", outcome.to_owned())];
+    counter!("counterfoil_upstream_requests_total", &labels).increment(1);
+    warn!(event = "not_forwarded", upstream, client_id, company_id, outcome);
 }

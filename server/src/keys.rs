@@ -20,6 +20,7 @@ use counterfoil_protocol::{
     access_token::{self, Claims, KeySet, VerificationKey},
     encoding::base64url,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::material::Private;
@@ -158,15 +159,31 @@ impl Loaded {
         now: UnixTime,
     ) -> Result<(String, &str), KeyError> {
         let signing = |reason: &dyn std::fmt::Display| KeyError::Signing(reason.to_string());
-        let signer = schedule::signer(self.records(), algorithm.as_str(), now);
-        let kid = &signer.ok_or_else(|| signing(&"no key for this algorithm"))?.kid;
-        let key = self.keys.iter().find(|key| key.record.kid == *kid).expect("it was found here");
+        let key = self.signer(algorithm, now);
+        let key = key.ok_or_else(|| signing(&"no key for this algorithm"))?;
         let payload = serde_json::to_vec(claims).map_err(|error| signing(&error))?;
-        let mut token = format!("{}.{}", key.header, base64url(&payload));
-        let signature = key.private.sign(token.as_bytes())?;
-        token.push('.');
-        token.push_str(&base64url(&signature));
-        Ok((token, &key.record.kid))
+        Ok((key.private.compact(&key.header, &payload)?, &key.record.kid))
+    }
+
+    /// Signs claims of another `typ` than an access token's with ES256, so that one is never taken for the other.
+    pub fn sign_as(
+        &self,
+        typ: &str,
+        claims: &impl Serialize,
+        now: UnixTime,
+    ) -> Result<String, KeyError> {
+        let signing = |reason: &dyn std::fmt::Display| KeyError::Signing(reason.to_string());
+        let alg = Algorithm::Es256;
+        let key = self.signer(alg, now).ok_or_else(|| signing(&"no key for ES256"))?;
+        let header = json!({ "typ": typ, "alg": alg.as_str(), "kid": key.record.kid });
+        let payload = serde_json::to_vec(claims).map_err(|error| signing(&error))?;
+        key.private.compact(&base64url(header.to_string().as_bytes()), &payload)
+    }
+
+    /// The key whose turn it is to sign.
+    fn signer(&self, algorithm: Algorithm, now: UnixTime) -> Option<&Key> {
+        let record = schedule::signer(self.records(), algorithm.as_str(), now)?;
+        self.keys.iter().find(|key| key.record.kid == record.kid)
     }
 
     /// The keys that verify our own access tokens, retired ones included.

@@ -9,6 +9,7 @@ mod config;
 mod data;
 mod events;
 mod files;
+mod gateway;
 mod http;
 mod icon;
 mod keys;

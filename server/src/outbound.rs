@@ -17,6 +17,7 @@ use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, StatusCode};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 pub use self::{
     address::Rules,
@@ -149,6 +150,12 @@ impl Outbound {
     /// Says whether a URL is one that could be called, as far as the URL alone tells.
     pub fn vet(&self, url: &str) -> Result<(), UrlRefusal> {
         self.rules.vet(url)
+    }
+
+    /// What makes secure connections: with the authorities of the machine and of the operator.
+    #[must_use]
+    pub fn tls(&self) -> TlsConnector {
+        self.tls.connector()
     }
 
     /// Sends a request, once.

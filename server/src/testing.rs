@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::{
-    app::{App, Uris},
+    app::{self, App, Uris},
     clock::{
         Clock as _, Entropy,
         fixed::{CountingEntropy, FixedClock},
@@ -139,6 +139,8 @@ impl TestServer {
         let clock = Arc::new(FixedClock::at(NOW));
         let entropy: Arc<dyn Entropy> = Arc::new(CountingEntropy::default());
         let mail = Mail::open(&config, (Arc::clone(&clock) as _, Arc::clone(&entropy)));
+        let outbound = Outbound::new(&config, Arc::new(Nowhere), Arc::clone(&clock) as _);
+        let outbound = outbound.expect("a client");
         let keys = data.path().join("keys");
         copy(SIGNING_KEYS.path(), &keys);
         let app = Arc::new(App {
@@ -151,8 +153,8 @@ impl TestServer {
             profiles: Profiles::load(None).expect("profiles"),
             limits: Limits::new(&config.limits, Arc::clone(&clock) as _),
             mail: mail.expect("an outbox"),
-            outbound: Outbound::new(&config, Arc::new(Nowhere), Arc::clone(&clock) as _)
-                .expect("a client"),
+            gates: app::gates(&config, &outbound).expect("upstreams"),
+            outbound,
             ownership: Checks::default(),
             engine: Engine::open(config.engine.token_file.as_deref()).expect("a token"),
             clock: Arc::clone(&clock) as _,

@@ -97,6 +97,7 @@ const BANS: [Ban; 6] = [
 /// Which modules of the crate a folder may name. Everything else is further out.
 const LAYERS: &[(&str, &[&str])] = &[
     ("server/src/audit", &["audit", "vault"]),
+    ("server/src/gateway/", &["config", "gateway"]),
     ("server/src/people/", &["people"]),
     ("server/src/oauth/", &["oauth", "vault"]),
     ("server/src/outbound/", &["clock", "config", "outbound"]),

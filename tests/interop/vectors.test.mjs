@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { createLocalJWKSet } from 'jose';
+
 import {
   admitsCallback, canonicalScope, canonicalUri, hashOf, judgeAccessToken, judgeDelivery, judgeKey, judgeOwnership,
   judgeProof, judgeRedirect, judgeVerifier,
 } from './lib/judges.mjs';
+import { nodeRecipe, phpRecipe } from './lib/recipes.mjs';
 import { readVectors, vectorFiles } from './lib/vectors.mjs';
 
+const caller = await nodeRecipe();
 const numbers = (record, ...names) => ({
   ...record, ...Object.fromEntries(names.map((name) => [name, Number(record[name])])),
 });
@@ -35,6 +39,13 @@ const FILES = {
   'http-uri.txt': {
     keys: ['uri', 'canonical'], yields: ['canonical'], judge: ({ uri }) => orNothing(canonicalUri(uri)),
   },
+  'identity.txt': {
+    keys: ['issuer', 'upstream', 'now', 'jwks', 'method', 'url', 'body', 'identity'], causes: false,
+    judge: async (record) => admitted(await caller(record, {
+      issuer: record.issuer, upstream: record.upstream, keys: createLocalJWKSet(JSON.parse(record.jwks)),
+      now: new Date(Number(record.now) * 1000),
+    }).then(() => true, () => false)),
+  },
   'jwk-thumbprint.txt': {
     keys: ['canonical', 'jwk', 'thumbprint'], yields: ['thumbprint'],
     judge: ({ canonical, jwk }) => (canonical ? { thumbprint: hashOf(canonical) } : judgeKey(JSON.parse(jwk))),
@@ -54,11 +65,11 @@ const FILES = {
   },
 };
 
-function check(record, { judge, yields = [] }) {
-  const verdict = judge(record);
+async function check(record, { judge, yields = [], causes = true }) {
+  const verdict = await judge(record);
   if (record.expect === 'refused') {
     assert.ok(verdict.cause !== undefined || verdict.refused, 'accepted');
-    if (record.cause !== undefined) assert.equal(verdict.cause, record.cause);
+    if (causes && record.cause !== undefined) assert.equal(verdict.cause, record.cause);
     return;
   }
   assert.equal(verdict.cause, undefined);
@@ -83,4 +94,13 @@ it('the malleated proof is the plain one played again', () => {
   ].map((name) => proofs.find((record) => record.name === name));
   assert.notEqual(plain.proof, malleated.proof);
   assert.deepEqual([plain.jkt, plain.jti], [malleated.jkt, malleated.jti]);
+});
+
+it('identities are judged in PHP as well', async () => {
+  const records = readVectors('identity.txt', FILES['identity.txt'].keys);
+  const said = await phpRecipe(records.map(({ issuer, upstream, now, jwks, method, url, body, identity }) => ({
+    issuer, upstream, now: Number(now), jwks: JSON.parse(jwks),
+    request: { method, url, identity, body: Buffer.from(body).toString('base64') },
+  })));
+  records.forEach(({ name, expect }, at) => assert.equal(said[at] === null ? 'refused' : 'accepted', expect, name));
 });

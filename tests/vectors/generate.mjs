@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 import { accessTokens } from './generator/access-token.mjs';
 import { proofs } from './generator/dpop-proof.mjs';
+import { identities } from './generator/identity.mjs';
 import { ownerships } from './generator/ownership.mjs';
 import { render } from './generator/records.mjs';
 import { webhooks } from './generator/webhook.mjs';
@@ -12,6 +13,7 @@ import { webhooks } from './generator/webhook.mjs';
 const files = {
   'access-token.txt': render('Access tokens with the key set and the client that must judge them.', accessTokens),
   'dpop-proof.txt': render('DPoP proofs, accepted and refused (RFC 9449 section 4.3).', proofs),
+  'identity.txt': render('Identities that an API behind the gateway is sent, accepted and refused.', identities),
   'ownership.txt': render('Answers to the challenge that asks whose store it is, accepted and refused.', ownerships),
   'webhook.txt': render('Webhook signatures.', webhooks),
 };

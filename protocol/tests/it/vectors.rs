@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeSet, fs};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use counterfoil_protocol::{
     UnixTime,
     access_token::{ClaimRefusal, Claims, ClientExpectation, KeySet, TokenRefusal},
     callback::{CallbackRule, LocalHosts, RedirectUri, SiteUrl},
-    encoding::sha256_base64url,
+    encoding::{sha256, sha256_base64url},
     json,
     jwk::{JwkRefusal, PublicKey},
-    jws::JwsRefusal,
+    jws::{JwsRefusal, Unverified},
     ownership::{Ownership, OwnershipRefusal},
     pkce::{Challenge, PkceRefusal},
     proof::{self, Expectation, NonceRule, ProofRefusal, Window},
@@ -21,12 +22,13 @@ use counterfoil_protocol::{
 
 use crate::records::{self, Outcome, Record, run};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "access-token.txt",
     "callback.txt",
     "dpop-proof-rfc9449.txt",
     "dpop-proof.txt",
     "http-uri.txt",
+    "identity.txt",
     "jwk-thumbprint.txt",
     "ownership.txt",
     "pkce.txt",
@@ -238,6 +240,63 @@ fn token_cause(refusal: &TokenRefusal) -> &'static str {
         TokenRefusal::Signature => "signature",
         TokenRefusal::Type => "typ",
         TokenRefusal::UnknownKey => "kid",
+    }
+}
+
+#[test]
+fn identity() {
+    let keys = ["issuer", "upstream", "now", "jwks", "method", "url", "body", "identity"];
+    run("identity.txt", &keys, |record| {
+        let verified = Claims::verify(record.text("identity"), &key_set(record));
+        assert!(verified.is_err() || record.optional("cause") == Some("type"), "an access token");
+        match judge_identity(record) {
+            Ok(()) => Outcome::Accepted,
+            Err(cause) => Outcome::Refused(Some(cause)),
+        }
+    });
+}
+
+fn key_set(record: &Record) -> KeySet {
+    KeySet::from_jwks(&json::parse_object(record.text("jwks").as_bytes()).expect("JSON"))
+}
+
+/// What an API behind the gateway checks.
+fn judge_identity(record: &Record) -> Result<(), &'static str> {
+    let jws =
+        Unverified::parse(record.text("identity"), 8_192).map_err(|refusal| match refusal {
+            JwsRefusal::Critical => "crit",
+            _ => "compact",
+        })?;
+    let header = |name| jws.header_text(name);
+    if header("typ") != Some("counterfoil-identity+jwt") {
+        return Err("type");
+    }
+    if header("alg") != Some("ES256") {
+        return Err("alg");
+    }
+    let keys = key_set(record);
+    let key = header("kid").and_then(|kid| keys.find(Some(kid))).ok_or("kid")?;
+    if !key.verifies(jws.signing_input.as_bytes(), &jws.signature) {
+        return Err("signature");
+    }
+    let (path, query) = record.text("url").split_once('?').unwrap_or((record.text("url"), ""));
+    let digest = STANDARD.encode(sha256(record.text("body").as_bytes()));
+    for (name, cause, expected) in [
+        ("iss", "iss", record.text("issuer").to_owned()),
+        ("aud", "aud", record.text("upstream").to_owned()),
+        ("htm", "htm", record.text("method").to_owned()),
+        ("path", "path", path.to_owned()),
+        ("query_sha256", "query", sha256_base64url(query.as_bytes())),
+        ("content_digest", "body", format!("sha-256=:{digest}:")),
+    ] {
+        if jws.claim_text(name) != Some(&expected) {
+            return Err(cause);
+        }
+    }
+    let now = UnixTime(record.number("now"));
+    match (jws.claim_time("iat"), jws.claim_time("exp")) {
+        (Some(iat), Some(exp)) if iat <= now + 5 && exp > now - 5 => Ok(()),
+        _ => Err("time"),
     }
 }
 

@@ -1,8 +1,13 @@
 //! Settings that cannot work, refused before anything is opened.
 
+use counterfoil_protocol::scope::ScopeSet;
 use url::Url;
 
 use super::Config;
+use crate::{gateway, oauth::scopes};
+
+/// The most characters that say what a scope allows.
+const MAX_WORDS: usize = 120;
 
 impl Config {
     /// Says what cannot work, and what to write instead.
@@ -14,6 +19,7 @@ impl Config {
         self.mail.check(&self.issuer)?;
         self.webhooks.check()?;
         self.check_payment_methods()?;
+        self.check_upstreams()?;
         self.check_numbers()
     }
 
@@ -133,6 +139,35 @@ impl Config {
             (_, Some((_, name))) => Err(format!("payment_methods: {name:?} is there twice")),
             _ => Ok(()),
         }
+    }
+
+    fn check_upstreams(&self) -> Result<(), String> {
+        for upstream in gateway::read(&self.upstream)? {
+            let wrong = |why: String| Err(format!("upstream {:?}: {why}", upstream.name));
+            for scope in upstream.rules.scopes() {
+                let is = |known: &str| known == scope;
+                if !scopes::names().any(is) && !self.upstream_scopes().any(is) {
+                    return wrong(format!(
+                        "say what the scope {scope:?} allows: [upstream.scopes] {scope:?} = \"See your orders\""
+                    ));
+                }
+            }
+        }
+        for (scope, words) in self.upstream.iter().flat_map(|upstream| &upstream.scopes) {
+            if scopes::names().any(|own| own == scope) {
+                return Err(format!("upstream.scopes: {scope:?} is a scope of this server's own"));
+            }
+            if ScopeSet::from_names([scope.as_str()]).is_err() {
+                return Err(format!("upstream.scopes: {scope:?} is no name of a scope"));
+            }
+            let length = words.chars().count();
+            if !(1..=MAX_WORDS).contains(&length) || words.chars().any(char::is_control) {
+                return Err(format!(
+                    "upstream.scopes: the words for {scope:?} must be a line of at most {MAX_WORDS} characters"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), String> {

@@ -5,6 +5,7 @@ pub mod edge;
 pub mod engine;
 pub mod error;
 pub mod extract;
+mod gateway;
 pub mod health;
 pub mod multipart;
 pub mod oauth;
@@ -34,7 +35,8 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(oauth::routes())
         .merge(pages::routes())
         .merge(partner::routes())
-        .merge(engine::routes());
+        .merge(engine::routes())
+        .merge(gateway::routes(&app.gates));
     let routes = routes
         .fallback(async |State(app): State<Arc<App>>, headers: HeaderMap| {
             in_kind(&app, &headers, not_found())

@@ -4,7 +4,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
-use counterfoil_protocol::encoding::from_base64url_exact;
+use counterfoil_protocol::encoding::{base64url, from_base64url_exact};
 use josekit::{
     jwk::{Jwk, alg::ec::EcKeyPair},
     jws::{ES256, JwsSigner, RS256},
@@ -33,6 +33,15 @@ impl Private {
                 key.sign(message).map_err(|error| KeyError::Signing(error.to_string()))
             }
         }
+    }
+
+    /// A compact JWS of an encoded header and a payload.
+    pub(super) fn compact(&self, header: &str, payload: &[u8]) -> Result<String, KeyError> {
+        let mut token = format!("{header}.{}", base64url(payload));
+        let signature = self.sign(token.as_bytes())?;
+        token.push('.');
+        token.push_str(&base64url(&signature));
+        Ok(token)
     }
 }
 

@@ -17,6 +17,11 @@ pub const ALL: [(&str, &str); 13] = [
     ("makepay:webhooks:write", "Set up, test and resend payment notifications"),
 ];
 
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
 /// What a scope allows, in words; its name when it is an operator's own.
 #[must_use]
 pub fn in_words(scope: &str) -> &str {

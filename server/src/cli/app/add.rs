@@ -69,7 +69,9 @@ impl Add {
             bail!("a public application needs at least one --redirect-uri");
         }
         // With a secret it may act for its own company alone, and needs no callback for that.
-        let judged = judge(&draft, &profiles.scopes(), false);
+        let mut known = profiles.scopes();
+        known.extend(operator.config.upstream_scopes());
+        let judged = judge(&draft, &known, false);
         let settings = judged.map_err(|faults| anyhow::anyhow!(sentences(&faults)))?;
         if settings.scopes.is_empty() && !self.resource_server {
             bail!("an application needs at least one --scope");

@@ -1,6 +1,6 @@
 //! `GET /.well-known/oauth-authorization-server` (RFC 8414) and `GET /oauth/jwks.json` (RFC 7517).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -53,7 +53,7 @@ fn document(app: &App) -> ServerMetadata {
         revocation_endpoint: Some(at("/oauth/revoke")),
         introspection_endpoint: Some(at("/oauth/introspect")),
         native_installation_key_endpoint: Some(at("/oauth/native/installations/key")),
-        scopes_supported: scopes(app),
+        scopes_supported: app.scopes().into_iter().map(str::to_owned).collect(),
         response_types_supported: words(&["code"]),
         response_modes_supported: words(&["query"]),
         grant_types_supported: words(&[
@@ -75,12 +75,4 @@ fn document(app: &App) -> ServerMetadata {
             .collect(),
         service_documentation: None,
     }
-}
-
-fn scopes(app: &App) -> Vec<String> {
-    let profiles =
-        app.profiles.iter().flat_map(|profile| profile.scopes.iter().map(String::as_str));
-    let all: BTreeSet<&str> =
-        crate::oauth::scopes::ALL.iter().map(|(name, _)| *name).chain(profiles).collect();
-    all.into_iter().map(str::to_owned).collect()
 }

@@ -122,6 +122,7 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         }
         None => (application(app, client).await?, Vec::new()),
     };
+    let in_words = |scope| app.config.in_words(scope);
     let (reads, writes) = scopes::by_effect(request.scope.iter());
     let template = ConsentPage {
         frame: Frame::new(app),
@@ -134,9 +135,9 @@ pub async fn page(app: &App, shown: &Shown<'_>) -> Result<Response, Refusal> {
         forbidden: shown.ownership.is_some_and(Known::forbids),
         notices,
         companies,
-        scopes: request.scope.iter().map(scopes::in_words).collect(),
-        reads: reads.into_iter().map(scopes::in_words).collect(),
-        writes: writes.into_iter().map(scopes::in_words).collect(),
+        scopes: request.scope.iter().map(in_words).collect(),
+        reads: reads.into_iter().map(in_words).collect(),
+        writes: writes.into_iter().map(in_words).collect(),
         leads_to: origin_of(&request.redirect_uri),
         on_this_device: !request.redirect_uri.starts_with("https://"),
     };

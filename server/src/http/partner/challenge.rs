@@ -50,7 +50,7 @@ pub(super) fn invalid_proof(app: &App, sentence: impl ToString) -> Refusal {
 }
 
 /// 403 `insufficient_scope`, naming the scope that is missing.
-pub(super) fn insufficient_scope(app: &App, scheme: Scheme, scope: &str) -> Refusal {
+pub(in crate::http) fn insufficient_scope(app: &App, scheme: Scheme, scope: &str) -> Refusal {
     let error = format!("error=\"insufficient_scope\", scope=\"{scope}\"");
     let sentence = format!("The access token does not have the scope {scope}.");
     Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", sentence)

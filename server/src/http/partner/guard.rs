@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     extract::Request,
     handler::Handler,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use counterfoil_protocol::{
@@ -63,14 +63,16 @@ where
     fn call(self, request: Request, app: Arc<App>) -> Self::Future {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let (holder, key) = match admit(&app, &parts, Some(self.scope)).await {
+            let permits = |scheme, claims: &Claims| scope_covers(&app, claims, scheme, self.scope);
+            let admitted = match admit(&app, &parts, permits).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return refusal.into_response(),
             };
-            let next_nonce = (holder.require_nonce && key.is_some()).then(|| app.new_nonce());
+            let next_nonce = admitted.next_nonce(&app);
+            let Admitted { holder, key, .. } = admitted;
             let answer = (self.handler)(Call { app, parts, holder, key }, body).await;
             let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-            if let Some(nonce) = next_nonce.and_then(|nonce| nonce.parse().ok()) {
+            if let Some(nonce) = next_nonce {
                 response.headers_mut().insert(DPOP_NONCE, nonce);
             }
             response
@@ -78,12 +80,30 @@ where
     }
 }
 
-/// Lets a request pass, or says why not. Without a `scope`, any token that is good passes.
+/// Who passed the guard.
+pub(in crate::http) struct Admitted {
+    /// Whose token it was, and for whom.
+    pub(in crate::http) holder: Holder,
+    /// The key that signed the proof; none for a bearer token.
+    pub(in crate::http) key: Option<Thumbprint>,
+    /// What the token says.
+    pub(in crate::http) claims: Claims,
+}
+
+impl Admitted {
+    /// The nonce for the next proof, of a client whose proofs must carry one.
+    pub(in crate::http) fn next_nonce(&self, app: &App) -> Option<HeaderValue> {
+        let needed = self.holder.require_nonce && self.key.is_some();
+        needed.then(|| app.new_nonce()).and_then(|nonce| nonce.parse().ok())
+    }
+}
+
+/// Lets a request pass, or says why not. `permits` says what a good token opens; it is asked before the proof is spent.
 pub(in crate::http) async fn admit(
     app: &App,
     parts: &Parts,
-    scope: Option<&str>,
-) -> Result<(Holder, Option<Thumbprint>), Refusal> {
+    permits: impl Fn(Scheme, &Claims) -> Result<(), Refusal> + Send,
+) -> Result<Admitted, Refusal> {
     let Presented { scheme, token } = credentials(app, parts)?;
     let claims = Claims::verify(token, app.keys.current().verification())
         .map_err(|refusal| challenge::invalid_token(app, scheme, refusal))?;
@@ -108,9 +128,9 @@ pub(in crate::http) async fn admit(
         .await?
         .ok_or_else(|| challenge::invalid_token(app, scheme, "the token was revoked"))?;
     let Some(bound_to) = bound_to else {
-        scope_covers(app, &claims, scheme, scope)?;
+        permits(scheme, &claims)?;
         app.last_access.note(&holder.grant_id, now);
-        return Ok((holder, None));
+        return Ok(Admitted { holder, key: None, claims });
     };
     let window = if claims.installation_id.is_some() { Window::NATIVE } else { Window::STRICT };
     let uri = requested(app, parts)?;
@@ -128,12 +148,12 @@ pub(in crate::http) async fn admit(
         let cause = "the proof is signed by another key than the token's";
         return Err(challenge::invalid_token(app, scheme, cause));
     }
-    scope_covers(app, &claims, scheme, scope)?;
+    permits(scheme, &claims)?;
     app.remember_proof(&proof, window).map_err(|refusal| {
         challenge::invalid_proof(app, refusal.description.unwrap_or_default())
     })?;
     app.last_access.note(&holder.grant_id, now);
-    Ok((holder, Some(proof.thumbprint)))
+    Ok(Admitted { holder, key: Some(proof.thumbprint), claims })
 }
 
 /// The one `Authorization` header.
@@ -195,16 +215,10 @@ fn requested(app: &App, parts: &Parts) -> Result<HttpUri, Refusal> {
         .map_err(|_| challenge::proof(app, &ProofRefusal::Uri))
 }
 
-fn scope_covers(
-    app: &App,
-    claims: &Claims,
-    scheme: Scheme,
-    scope: Option<&str>,
-) -> Result<(), Refusal> {
-    match scope {
-        Some(scope) if !claims.scope.contains(scope) => {
-            Err(challenge::insufficient_scope(app, scheme, scope))
-        }
-        _ => Ok(()),
+fn scope_covers(app: &App, claims: &Claims, scheme: Scheme, scope: &str) -> Result<(), Refusal> {
+    if claims.scope.contains(scope) {
+        Ok(())
+    } else {
+        Err(challenge::insufficient_scope(app, scheme, scope))
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /.well-known/oauth-protected-resource` (RFC 9728): what a client must know of the partner API.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State, response::Response};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(super) async fn resource(State(app): State<Arc<App>>) -> Response {
             "resource": app.uris.resource,
             "authorization_servers": [app.config.issuer],
             "jwks_uri": format!("{}/oauth/jwks.json", app.config.issuer),
-            "scopes_supported": table::scopes(),
+            "scopes_supported": table::scopes().into_iter().chain(app.config.upstream_scopes()).collect::<BTreeSet<_>>(),
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": ["ES256"],
             "dpop_bound_access_tokens_required": false,

@@ -1,7 +1,7 @@
 //! The partner API, the server's own first protected resource.
 
 mod call;
-mod challenge;
+pub(in crate::http) mod challenge;
 mod conditional;
 mod customers;
 mod deliveries;

@@ -19,7 +19,7 @@ use crate::{
         error::Refusal,
         extract::{DPOP, IDEMPOTENCY_KEY, Parameters, single_header},
         oauth::proofs::Rule,
-        partner::guard,
+        partner::guard::{self, Admitted},
     },
     oauth::profile::is_reset_idempotency_key,
     partner::access::Scheme,
@@ -46,7 +46,8 @@ pub async fn reset(State(app): State<Arc<App>>, request: Request) -> Result<Resp
         prove_receipt(&app, &parts, &receipt)?;
         return Ok(answer(receipt.body, true));
     }
-    let (holder, key) = guard::admit(&app, &parts, None).await?;
+    let admitted = guard::admit(&app, &parts, |_, _| Ok(())).await?;
+    let Admitted { holder, key, .. } = admitted;
     let (Some(key), true) = (key, holder.client_id == client_id && holder.platform.is_some())
     else {
         let sentence = "There is no such installation, or the token is another's.";

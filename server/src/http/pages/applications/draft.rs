@@ -94,6 +94,7 @@ pub struct Choice<'a> {
 /// The scopes to choose from: those by which something is only seen, and all others.
 pub fn choices<'a>(
     known: impl IntoIterator<Item = &'a str>,
+    in_words: impl Fn(&'a str) -> &'a str,
     written: &Written,
 ) -> [(&'static str, Vec<Choice<'a>>); 2] {
     let (reads, writes) = scopes::by_effect(known);
@@ -101,7 +102,7 @@ pub fn choices<'a>(
         let choice = |name| Choice {
             field: field(name),
             name,
-            words: scopes::in_words(name),
+            words: in_words(name),
             chosen: written.scopes.iter().any(|scope| scope == name),
         };
         names.into_iter().map(choice).collect()

@@ -57,14 +57,15 @@ pub async fn page(
     status: StatusCode,
     notice: Option<&str>,
 ) -> Result<Response, Refusal> {
+    let in_words = |scope| visit.app.config.in_words(scope);
     let (reads, writes) = scopes::by_effect(found.client.scopes.iter());
     let former = found.app.former_secret_at(visit.app.now());
     let template = ShowPage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_company(visit, place, SECTION),
         found,
-        reads: reads.into_iter().map(scopes::in_words).collect(),
-        writes: writes.into_iter().map(scopes::in_words).collect(),
+        reads: reads.into_iter().map(in_words).collect(),
+        writes: writes.into_iter().map(in_words).collect(),
         connected: visit.app.store.connected_to(&found.client.id).await?,
         created: Moment::from(found.client.created_at),
         former: former.map(|former| Moment::from(former.ends_at)),

@@ -70,7 +70,7 @@ pub async fn create(visit: Visit, place: Membership) -> Result<Response, Refusal
     let again = |written: &Written, problems, notice| {
         Ok(render_new(&visit, &place, &base64url(&nonce), written, problems, notice))
     };
-    let known = app.profiles.scopes();
+    let known = app.scopes();
     let written = Written::read(&visit.form, &known);
     let settings = match judge(&written.draft(), &known, true) {
         Ok(settings) => settings,
@@ -110,7 +110,7 @@ pub async fn edit(visit: Visit, place: Membership) -> Result<Response, Refusal> 
 /// `POST …/applications/{app}/change`.
 pub async fn change(visit: Visit, place: Membership) -> Result<Response, Refusal> {
     let found = find(&visit, &place).await?;
-    let known = visit.app.profiles.scopes();
+    let known = visit.app.scopes();
     let written = Written::read(&visit.form, &known);
     let again =
         |problems, notice| Ok(render_change(&visit, &place, &found, &written, problems, notice));
@@ -170,7 +170,7 @@ fn render_new(
         known: None,
         nonce: nonce.to_owned(),
         written,
-        scopes: choices(visit.app.profiles.scopes(), written),
+        scopes: choices(visit.app.scopes(), |scope| visit.app.config.in_words(scope), written),
         problems,
         notice,
     };
@@ -193,7 +193,7 @@ fn render_change(
         known: Some((&found.client.name, found.app.version)),
         nonce: String::new(),
         written,
-        scopes: choices(visit.app.profiles.scopes(), written),
+        scopes: choices(visit.app.scopes(), |scope| visit.app.config.in_words(scope), written),
         problems,
         notice,
     };

@@ -17,7 +17,6 @@ use crate::{
     oauth::{
         connection::Standing,
         ownership::{Checked, Rule, Verdict},
-        scopes,
     },
     ownership,
     people::role::Act,
@@ -91,7 +90,7 @@ pub(super) async fn show(visit: Visit, place: Membership) -> Result<Response, Re
         ended: connection.facts.ended_at.map(|at| (at.into(), words::reason(reason, is_store))),
         last_access: last_access.map(Moment::from),
         approved_at: connection.approved_at.into(),
-        scopes: connection.scope.iter().map(scopes::in_words).collect(),
+        scopes: connection.scope.iter().map(|scope| app.config.in_words(scope)).collect(),
         may_end: place.role.may(Act::EndConnections) && standing != Standing::Ended,
         just_ended: query.get("revoked").is_some() && standing == Standing::Ended,
         newest: before.is_none(),

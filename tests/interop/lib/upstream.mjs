@@ -1,0 +1,78 @@
+// An API behind the gateway: it does what the path says, and remembers what it was sent.
+import { createServer } from 'node:http';
+
+export class Upstream {
+  static async start({ socket } = {}) {
+    const upstream = new Upstream();
+    upstream.requests = [];
+    upstream.waiting = [];
+    upstream.server = createServer((request, response) => upstream.#take(request, response));
+    upstream.server.keepAliveTimeout = 60_000;
+    await new Promise((resolve) => {
+      if (socket) upstream.server.listen(socket, resolve);
+      else upstream.server.listen(0, '127.0.0.1', resolve);
+    });
+    upstream.connections = 0;
+    upstream.server.on('connection', () => { upstream.connections += 1; });
+    return upstream;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.server.address().port}`;
+  }
+
+  async #take(request, response) {
+    const seen = {
+      method: request.method, url: request.url, headers: request.headers, rawHeaders: request.rawHeaders, request,
+      response, body: Buffer.alloc(0), ended: false, broken: false,
+    };
+    this.requests.push(seen);
+    for (const resolve of this.waiting.splice(0)) resolve();
+    const answer = this.answers?.(seen);
+    if (answer?.begin) answer.begin(seen);
+    try {
+      for await (const chunk of request) {
+        seen.body = Buffer.concat([seen.body, chunk]);
+        for (const resolve of this.waiting.splice(0)) resolve();
+      }
+      seen.ended = true;
+    } catch {
+      seen.broken = true;
+    }
+    response.once('close', () => {
+      seen.closed = true;
+      for (const resolve of this.waiting.splice(0)) resolve();
+    });
+    for (const resolve of this.waiting.splice(0)) resolve();
+    if (seen.broken || answer?.begin) return;
+    if (typeof answer === 'function') answer(seen);
+    else {
+      const { status = 200, headers = {}, body = 'fine' } = answer ?? {};
+      response.writeHead(status, headers);
+      response.end(body);
+    }
+  }
+
+  /** The next change: a request, a piece of a body, an end. */
+  async until(condition) {
+    const end = setTimeout(() => { throw new Error('the upstream waits for too long'); }, 20_000);
+    for (;;) {
+      const found = condition(this.requests);
+      if (found) {
+        clearTimeout(end);
+        return found;
+      }
+      await new Promise((resolve) => { this.waiting.push(resolve); });
+    }
+  }
+
+  /** What came since this was asked the last time. */
+  taken() {
+    return this.requests.splice(0);
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => { this.server.close(resolve); });
+  }
+}
