@@ -113,4 +113,15 @@ CREATE TABLE webhook_notice (
     told_at INTEGER
 ) STRICT;
 
+-- What the payment engine was answered, by the hash of its Idempotency-Key.
+CREATE TABLE engine_receipt (
+    idempotency BLOB PRIMARY KEY NOT NULL,
+    request BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    given_at INTEGER NOT NULL,
+    forgotten_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX engine_receipt_by_end ON engine_receipt (forgotten_at);
+
 CREATE INDEX webhook_notice_untold ON webhook_notice (id) WHERE told_at IS NULL;

@@ -38,6 +38,8 @@ pub enum Purpose {
     SecondFactor,
     /// Answers of the partner API, kept for their retry; some hold a signing secret.
     PartnerReceipt,
+    /// Answers to the payment engine, kept for their retry.
+    EngineReceipt,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::WebhookSecret => b"counterfoil webhook secret v1",
             Self::SecondFactor => b"counterfoil second factor v1",
             Self::PartnerReceipt => b"counterfoil receipt partner v1",
+            Self::EngineReceipt => b"counterfoil receipt engine v1",
         }
     }
 }

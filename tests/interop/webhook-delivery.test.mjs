@@ -1,14 +1,15 @@
 // Notifications as they arrive: at receivers that fail, hang, redirect, answer a megabyte and come back, over kill -9 of
 // the server. Every event arrives at least once, in order per payment link, and is signed as the recipients verify it.
 import assert from 'node:assert/strict';
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { createServer } from 'node:http';
 import { after, describe, it } from 'node:test';
 
+import { App } from './lib/app.mjs';
+import { readForms } from './lib/browser.mjs';
 import { ok, send } from './lib/http.mjs';
 import { world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
-import { Daemon, until } from './lib/processes.mjs';
+import { Daemon, SERVER_BIN, run, until } from './lib/processes.mjs';
+import { Receiver, verified } from './lib/receiver.mjs';
 
 const SETTINGS = `
 [webhooks]
@@ -19,54 +20,6 @@ attempts = 6
 connect_seconds = 1
 total_seconds = 1
 `;
-
-/** A receiver whose answers a test decides; it keeps everything that it was sent. */
-class Receiver {
-  static async start() {
-    const receiver = new Receiver();
-    receiver.seen = [];
-    receiver.answer = (response) => response.end('{"received":true}');
-    receiver.server = createServer((request, response) => {
-      // The server also asks a store's own address whose it is; this one does not say.
-      if (request.method !== 'POST') {
-        response.writeHead(404).end();
-        return;
-      }
-      const chunks = [];
-      request.on('data', (chunk) => chunks.push(chunk));
-      request.on('end', () => {
-        const body = Buffer.concat(chunks);
-        const delivery = { at: Date.now(), path: request.url, headers: request.headers, body, json: JSON.parse(body) };
-        receiver.seen.push(delivery);
-        response.on('error', () => {});
-        receiver.answer(response, delivery);
-      });
-    });
-    await new Promise((resolve) => { receiver.server.listen(0, '127.0.0.1', resolve); });
-    receiver.url = `http://127.0.0.1:${receiver.server.address().port}`;
-    return receiver;
-  }
-
-  statuses(uid) {
-    return this.seen.filter(({ json }) => json.paymentLink?.uid === uid).map(({ json }) => json.status);
-  }
-
-  stop() {
-    this.server.closeAllConnections();
-    this.server.close();
-  }
-}
-
-/** The recipe of the platform's page: `v1` values over timestamp.rawBody, of which one must be ours. */
-function verified({ headers, body }, secret, name = 'x-makepay-signature') {
-  const other = name === 'x-makepay-signature' ? 'makecrypto-signature' : 'x-makepay-signature';
-  assert.equal(headers[other], undefined);
-  const parts = headers[name].split(',').map((part) => part.split('='));
-  const [, time] = parts.find(([key]) => key === 't');
-  assert.ok(Math.abs(Date.now() / 1000 - Number(time)) < 300, 'fresh');
-  const expected = createHmac('sha256', secret).update(`${time}.`).update(body).digest();
-  return parts.filter(([key]) => key === 'v1').some(([, value]) => timingSafeEqual(Buffer.from(value, 'hex'), expected));
-}
 
 const keys = (value) => Object.keys(value).sort();
 
@@ -292,6 +245,62 @@ describe('notifications', () => {
     assert.ok(verified(one, third, 'makecrypto-signature') && !verified(one, second, 'makecrypto-signature'));
     assert.equal((await here.server.operator(['webhook', 'disable', id])).status, 'disabled');
     assert.equal((await here.server.operator(['webhook', 'enable', id])).status, 'active');
+  });
+
+  it('are not sent for a connection that has ended, whoever wants that', async () => {
+    const to = await receiver();
+    to.answer = (response) => response.writeHead(410).end();
+    const { server, browser } = here;
+    const app = await App.register(server, {
+      name: 'Ledger', company: here.companies[0], scopes: ['makepay:payment-links:write', 'makepay:webhooks:write'],
+    });
+    const { endpoint_id: id } = await server.operator(
+      ['webhook', 'add', '--app', app.id, '--url', `${to.url}/app`, '--event', 'makepay.payment_link.*'],
+    );
+    const tokens = ok(await app.token(await app.authorize(browser)));
+    const api = (path, json) => send(`${server.audience}/makepay/${path}`, {
+      method: 'POST', json, headers: { authorization: `Bearer ${tokens.access_token}` },
+    });
+    ok(await api('payment-links', { payload: order }), 201);
+    const log = async () => (await server.operator(['webhook', 'deliveries', '--endpoint', id])).deliveries;
+    const last = (count) => until('it has ended', async () => {
+      const [newest, ...more] = await log();
+      return more.length === count - 1 && newest?.status !== 'waiting' && newest;
+    });
+    const first = await last(1);
+    assert.deepEqual([first.status, first.reason], ['failed', 'gone']);
+    // While it stands: the application, the operator and the page each have it sent once more.
+    const { endpoints } = await server.operator(['webhook', 'endpoints']);
+    const { companyId } = endpoints.find((it) => it.id === id);
+    const path = `${server.issuer}/companies/${companyId}/webhooks/${id}/deliveries/${first.id}`;
+    const retryForm = ({ answer }) => readForms(answer.text).find(({ action }) => action.endsWith('/retry'));
+    ok(await api(`webhook-requests/${first.id}/retry`), 202);
+    await last(2);
+    await server.operator(['webhook', 'retry', first.id]);
+    await last(3);
+    const page = await browser.visit(path);
+    const form = retryForm(page);
+    assert.equal((await browser.submit(page, form)).answer.status, 200);
+    await last(4);
+    assert.equal(to.seen.length, 4);
+
+    await server.operator(['grant', 'revoke', first.grantId, '--yes']);
+    assert.equal((await api(`webhook-requests/${first.id}/retry`)).status, 401);
+    const command = await run(SERVER_BIN, ['--data-dir', server.dataDir, 'webhook', 'retry', first.id]);
+    assert.equal(command.code, 1);
+    assert.match(command.stderr, /has ended.*connection_ended/);
+    // The page that was open all the while, and the page as it is now.
+    const { answer } = await browser.submit(page, form);
+    assert.equal(answer.status, 409);
+    assert.match(answer.text, /has ended, so nothing is sent for it any more/);
+    const now = await browser.visit(path);
+    assert.match(now.answer.text, /has ended, so nothing is sent for it any more/);
+    assert.equal(retryForm(now), undefined);
+    // The endpoint itself goes on: a test arrives, and nothing else did.
+    await server.operator(['webhook', 'test', id]);
+    await until('the test', () => to.seen.length === 5);
+    assert.equal(to.seen[4].json.type, 'makepay.webhook.test');
+    assert.equal((await log()).length, 5);
   });
 
   it('go nowhere inside our own network', async () => {

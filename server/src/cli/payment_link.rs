@@ -9,7 +9,7 @@ use crate::{
         amount::Amount,
         payment::{PaymentStatus, Report},
     },
-    payments::{self, Reported},
+    payments::{self, Reported, Reporting},
     webhooks::payload::Seed,
 };
 
@@ -37,9 +37,9 @@ impl Command {
         let Self::SetStatus { uid, status, amount, session } = self;
         let report = Report { status, amount, settlement: None, session };
         let event = operator.event();
-        let written = (event, Some(&operator.actor), operator.now);
-        let entropy = &*operator.entropy;
-        let reported = payments::report(&operator.store, entropy, written, &uid, report);
+        let (actor, now) = (Some(&operator.actor), operator.now);
+        let reporting = Reporting { uid: &uid, report, event, actor, now };
+        let reported = payments::report(&operator.store, &*operator.entropy, &reporting);
         match operator::wait(reported)?? {
             Reported::Link(link, changed) => {
                 let session = link.latest().context("the session cannot be read")?;

@@ -218,6 +218,9 @@ fn queue(operator: &Operator, queued: Queued, id: &str) -> anyhow::Result<()> {
             &format!("{delivery} is in the outbox; look at it with: webhook delivery {delivery}"),
         ),
         Queued::Unknown => bail!("there is no {id}, or nothing can sign for it"),
+        Queued::Closed("connection_ended") => {
+            bail!("what {id} is about has ended, so nothing is sent for it (connection_ended)")
+        }
         Queued::Closed(reason) => bail!("nothing is sent there: {reason}"),
         Queued::Waits => bail!("{id} has not ended yet; it is tried by itself"),
     }

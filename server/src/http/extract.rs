@@ -12,7 +12,7 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
-use crate::serving::TooSlow;
+use crate::{oauth::profile::is_plain_idempotency_key, serving::TooSlow};
 
 /// The most parameters of a form or query.
 const MAX_PARAMETERS: usize = 64;
@@ -183,6 +183,21 @@ pub async fn bytes(parts: &Parts, body: Body, limit: usize) -> Result<Vec<u8>, R
         )),
         Err(error) => Err(Refusal::invalid_request("The body broke off.").caused_by(error)),
     }
+}
+
+/// The `Idempotency-Key` of a request, if it has one.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let malformed = || {
+        Refusal::bad_request(
+            "invalid_idempotency_key",
+            "An Idempotency-Key is 8 to 200 letters, digits and . _ ~ : + / = -",
+        )
+    };
+    let key = single_header(headers, &IDEMPOTENCY_KEY).map_err(|_| malformed())?;
+    if key.is_some_and(|key| !is_plain_idempotency_key(key)) {
+        return Err(malformed());
+    }
+    Ok(key)
 }
 
 /// The value of a header that may appear once. Twice, or not visible ASCII, is refused.

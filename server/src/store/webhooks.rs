@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
-use super::{PartnerWrite, Result};
+use super::{KeptReceipt, PartnerWrite, Result};
 use crate::{
     audit::Actor,
-    partner::{link::PaymentLink, subscription::SealedSecret},
+    partner::{link::PaymentLink, receipt::Receipt, subscription::SealedSecret},
     webhooks::{
         endpoint::{Endpoint, Origin},
         event::Patterns,
@@ -24,6 +24,8 @@ pub struct PaymentMove {
     pub event: Seed,
     /// The person who reported it; nobody when it was the engine, whose reports are no matter for the audit trail.
     pub actor: Option<Actor>,
+    /// Kept with it.
+    pub receipt: Option<KeptReceipt>,
     /// The time now.
     pub now: UnixTime,
 }
@@ -225,7 +227,9 @@ pub struct Notice {
     pub id: i64,
     /// When it was disabled.
     pub at: UnixTime,
-    /// The company's name.
+    /// The company.
+    pub company_id: String,
+    /// Its name.
     pub company: String,
     /// The endpoint.
     pub endpoint_id: String,
@@ -240,8 +244,14 @@ pub struct Notice {
 /// Operations of notifications.
 #[async_trait]
 pub trait Webhooks: Send + Sync {
-    /// Moves a payment and writes what tells of it.
+    /// Moves a payment and writes what tells of it. `Raced` says that the link or the receipt's key is not what it was.
     async fn move_payment(&self, change: PaymentMove) -> Result<PartnerWrite>;
+
+    /// Finds what the payment engine was answered.
+    async fn engine_receipt(&self, idempotency: &[u8; 32]) -> Result<Option<Receipt>>;
+
+    /// Keeps what the payment engine is answered when a report changed nothing.
+    async fn note_report(&self, receipt: KeptReceipt, now: UnixTime) -> Result<PartnerWrite>;
 
     /// Whether anything is due.
     async fn is_anything_due(&self, now: UnixTime) -> Result<bool>;
@@ -316,7 +326,7 @@ pub trait Webhooks: Send + Sync {
     /// One delivery with its attempts.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>>;
 
-    /// Forgets deliveries that ended before a time. Says how many.
+    /// Forgets deliveries that ended before a time, and notices that were told before it. Says how many deliveries.
     async fn forget_deliveries(&self, before: UnixTime) -> Result<usize>;
 
     /// Notices that nobody was told yet.

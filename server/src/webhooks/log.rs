@@ -60,6 +60,8 @@ pub struct Delivery {
     pub settled_at: Option<UnixTime>,
     /// The body but for its `deliveryId`.
     pub body: String,
+    /// Whether the connection stands that it is about. Nothing is sent for one that has ended.
+    pub stands: bool,
     /// Its attempts, first one first; the newest alone in a list.
     pub tried: Vec<Attempt>,
 }

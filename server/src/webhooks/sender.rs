@@ -264,6 +264,12 @@ impl Letter for EndpointDisabled<'_> {
     }
 }
 
+/// A moment as people read it.
+fn in_words(time: UnixTime) -> String {
+    let moment = jiff::Timestamp::from_second(time.0).unwrap_or_default();
+    moment.strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
 /// Writes letters about what nobody was told yet.
 async fn tell_notices(app: &App) {
     if let Err(error) = try_tell_notices(app).await {
@@ -277,7 +283,7 @@ async fn try_tell_notices(app: &App) -> anyhow::Result<()> {
             let letter = EndpointDisabled {
                 brand: &app.config.brand.name,
                 issuer: &app.config.issuer,
-                since: crate::partner::link::rfc3339(notice.failing_since),
+                since: in_words(notice.failing_since),
                 notice: &notice,
             };
             app.mail.send(Message::new(person, &letter)?).await?;

@@ -13,11 +13,7 @@ use serde::Serialize;
 use super::challenge;
 use crate::{
     app::App,
-    http::{
-        error::Refusal,
-        extract::{self, IDEMPOTENCY_KEY},
-    },
-    oauth::profile::is_plain_idempotency_key,
+    http::{error::Refusal, extract},
     partner::{
         access::Scheme,
         members::Fault,
@@ -60,18 +56,7 @@ impl Call {
 
     /// Takes the request's `Idempotency-Key`.
     pub(super) fn once(&self, keeping: Keeping, body: &[u8]) -> Result<Once<'_>, Refusal> {
-        let malformed = || {
-            Refusal::bad_request(
-                "invalid_idempotency_key",
-                "An Idempotency-Key is 8 to 200 letters, digits and . _ ~ : + / = -",
-            )
-        };
-        let key = extract::single_header(&self.parts.headers, &IDEMPOTENCY_KEY);
-        let key = key.map_err(|_| malformed())?;
-        if key.is_some_and(|key| !is_plain_idempotency_key(key)) {
-            return Err(malformed());
-        }
-        let names = key.map(|key| Names {
+        let names = extract::idempotency_key(&self.parts.headers)?.map(|key| Names {
             idempotency: sha256(key.as_bytes()),
             request: fingerprint(self.parts.method.as_str(), self.parts.uri.path(), body),
         });

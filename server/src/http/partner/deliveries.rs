@@ -3,53 +3,54 @@
 use axum::{body::Body, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
-use super::call::{Call, answer, to_bytes};
+use super::{
+    call::{Call, answer, to_bytes},
+    page::Page,
+};
 use crate::{
     audit::Actor,
-    http::{error::Refusal, extract::Parameters},
-    store::{DeliveryQuery, Of, Queued},
-    webhooks::view,
+    http::error::Refusal,
+    store::{DeliveryQuery, Listed, Of, Queued},
+    webhooks::{log::Delivery, view},
 };
-
-/// Deliveries in a list unless the request says otherwise, and the most of them.
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 100;
 
 /// `GET webhook-requests`: newest first; `nextCursor` leads to what is older.
 pub(super) async fn list(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let query = Parameters::parse(call.parts.uri.query().unwrap_or_default().as_bytes())?;
-    let limit = match query.get("limit") {
-        None => DEFAULT_LIMIT,
-        Some(text) => number(text)
-            .and_then(|number| u32::try_from(number).ok())
-            .map(|number| number.min(MAX_LIMIT))
-            .ok_or_else(|| Refusal::invalid_request("limit must be a number from 1 to 100."))?,
+    let page = Page::of(&call.parts)?;
+    let wanted = page.wanted();
+    let found = match wanted.after {
+        None => after(&call, None, wanted.limit).await?,
+        // Another's opens nothing.
+        Some(id) => match own(&call, &id).await? {
+            Some(last) => after(&call, Some(last.position), wanted.limit).await?,
+            None => None,
+        },
     };
-    let cursor = match query.get("cursor") {
-        None => None,
-        Some(text) => Some(number(text).ok_or_else(|| {
-            Refusal::invalid_request("cursor must be the nextCursor of a list before.")
-        })?),
-    };
-    let of = Of::Grant(&call.holder.grant_id);
-    let query = DeliveryQuery { before: cursor, limit, ..DeliveryQuery::default() };
-    let found = call.app.store.deliveries(of, query).await?;
-    let next = found.last().filter(|_| found.len() == limit as usize);
+    let (found, next) = page.cut(found, |delivery| &delivery.id)?;
     let body = to_bytes(&json!({
         "companyId": call.holder.company.id,
         "webhookRequests": found.iter().map(view::delivery).collect::<Vec<Value>>(),
-        "nextCursor": next.map(|last| last.position.to_string()),
+        "nextCursor": next,
     }))?;
     Ok(answer(StatusCode::OK, body))
+}
+
+async fn after(call: &Call, before: Option<i64>, limit: u32) -> Result<Listed<Delivery>, Refusal> {
+    let query = DeliveryQuery { before, limit, ..DeliveryQuery::default() };
+    Ok(Some(call.app.store.deliveries(Of::Grant(&call.holder.grant_id), query).await?))
+}
+
+/// The delivery of this name, if it is about this connection.
+async fn own(call: &Call, id: &str) -> Result<Option<Delivery>, Refusal> {
+    let known = call.app.store.delivery(id).await?;
+    Ok(known.filter(|known| known.grant_id.as_ref() == Some(&call.holder.grant_id)))
 }
 
 /// `POST webhook-requests/{id}/retry`.
 pub(super) async fn retry(call: Call, _body: Body) -> Result<Response, Refusal> {
     // The path ends in /{id}/retry.
     let id = call.parts.uri.path().rsplit('/').nth(1).unwrap_or_default();
-    let known = call.app.store.delivery(id).await?;
-    let own = |grant_id: &String| *grant_id == call.holder.grant_id;
-    if !known.is_some_and(|known| known.grant_id.as_ref().is_some_and(own)) {
+    if own(&call, id).await?.is_none() {
         return Err(no_delivery());
     }
     let (event, actor) = (call.app.event(), Actor::Client(call.holder.client_id.clone()));
@@ -79,6 +80,10 @@ fn accepted(call: &Call, queued: Queued) -> Result<Response, Refusal> {
             Ok(answer(StatusCode::ACCEPTED, to_bytes(&body)?))
         }
         Queued::Unknown => Err(no_delivery()),
+        Queued::Closed("connection_ended") => conflict(
+            "connection_ended",
+            "The connection has ended; nothing is sent for it any more.",
+        ),
         Queued::Closed(reason) => {
             conflict(reason, "Nothing is sent to this endpoint; enable it first.")
         }
@@ -92,10 +97,4 @@ fn accepted(call: &Call, queued: Queued) -> Result<Response, Refusal> {
 fn no_delivery() -> Refusal {
     let sentence = "This connection has no webhook request of this name, or its endpoint is gone.";
     Refusal::new(StatusCode::NOT_FOUND, "webhook_request_not_found", sentence)
-}
-
-/// A positive number, plainly written.
-fn number(text: &str) -> Option<i64> {
-    let plain = text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|number| plain && *number > 0)
 }

@@ -1,5 +1,8 @@
 //! The outbox: written with what it tells of, emptied in order, once by one sender, and its endpoints.
 
+mod ends;
+mod engine;
+
 use std::slice;
 
 use counterfoil_protocol::callback::LocalHosts;
@@ -28,6 +31,8 @@ use crate::{
         payload::Seed,
     },
 };
+
+pub use self::{ends::of_an_ended_connection, engine::receipts_of_the_engine};
 
 const PATIENCE: i64 = 1_000;
 
@@ -70,9 +75,10 @@ impl World {
             panic!("it does not move");
         };
         let event = seed(&format!("{} {}", link.uid, status.as_str()));
-        let change = PaymentMove { link: (*link).clone(), event, actor: None, now: self.now() };
+        let (link, now) = (*link, self.now());
+        let change = PaymentMove { link: link.clone(), event, actor: None, receipt: None, now };
         assert_eq!(self.store.move_payment(change).await.expect("decides"), PartnerWrite::Done);
-        *link
+        link
     }
 
     async fn claims(&self, most: u32, per_endpoint: u32) -> Vec<Due> {
@@ -223,7 +229,13 @@ pub async fn written_with_what_they_tell_of(world: World) {
         panic!("moves")
     };
     let late = PaymentLink { version: 2, ..*late };
-    let change = PaymentMove { link: late, event: seed("late"), actor: None, now: world.now() };
+    let change = PaymentMove {
+        link: late,
+        event: seed("late"),
+        actor: None,
+        receipt: None,
+        now: world.now(),
+    };
     assert_eq!(world.store.move_payment(change).await.expect("decides"), PartnerWrite::Raced);
     assert_eq!(world.claims(9, 9).await.len(), 1);
     // The payment moves on when its connection has ended, and nobody is told any more.

@@ -30,7 +30,7 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
 const KEPT: i64 = 2 * 24 * 3600;
 
 /// What has passed its time, and for how many seconds it is kept after that.
-const EXPIRED: [(&str, i64); 10] = [
+const EXPIRED: [(&str, i64); 11] = [
     (
         "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at <= ? LIMIT ?)",
         0,
@@ -64,6 +64,11 @@ const EXPIRED: [(&str, i64); 10] = [
     (
         "DELETE FROM partner_receipt WHERE (grant_id, idempotency) IN
       (SELECT grant_id, idempotency FROM partner_receipt WHERE forgotten_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
+        "DELETE FROM engine_receipt WHERE idempotency IN
+      (SELECT idempotency FROM engine_receipt WHERE forgotten_at <= ? LIMIT ?)",
         0,
     ),
 ];

@@ -1,4 +1,5 @@
 mod endpoints;
+mod engine;
 mod log;
 mod manual;
 pub(super) mod outbox;
@@ -7,13 +8,14 @@ mod settle;
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
-use super::Sqlite;
+use super::{Sqlite, grants::PORTION};
 use crate::{
     audit::Actor,
+    partner::receipt::Receipt,
     store::{
-        AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, ListedEndpoint,
-        NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result, Rotated, Settled,
-        Settlement, Webhooks,
+        AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, KeptReceipt,
+        ListedEndpoint, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result,
+        Rotated, Settled, Settlement, Webhooks,
     },
     webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
 };
@@ -30,6 +32,14 @@ pub(super) use self::{
 impl Webhooks for Sqlite {
     async fn move_payment(&self, change: PaymentMove) -> Result<PartnerWrite> {
         self.write(move |db| outbox::move_payment(db, &change)).await
+    }
+
+    async fn engine_receipt(&self, idempotency: &[u8; 32]) -> Result<Option<Receipt>> {
+        self.read(|db| engine::receipt(db, idempotency))
+    }
+
+    async fn note_report(&self, receipt: KeptReceipt, now: UnixTime) -> Result<PartnerWrite> {
+        self.write(move |db| engine::note(db, &receipt, now)).await
     }
 
     async fn is_anything_due(&self, now: UnixTime) -> Result<bool> {
@@ -126,7 +136,15 @@ impl Webhooks for Sqlite {
     }
 
     async fn forget_deliveries(&self, before: UnixTime) -> Result<usize> {
-        self.write(move |db| log::forget(db, before)).await
+        // In portions, each a write of its own: everybody else's writes wait behind it.
+        let mut forgotten = 0;
+        loop {
+            let portion = self.write(move |db| log::forget(db, before)).await?;
+            forgotten += portion;
+            if portion < usize::from(PORTION) {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn notices(&self) -> Result<Vec<Notice>> {

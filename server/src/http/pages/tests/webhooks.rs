@@ -1,5 +1,7 @@
 //! Endpoints of notifications: what a company is shown of them, and what its people do with them.
 
+mod letter;
+
 use axum::http::StatusCode;
 
 use super::{
@@ -208,7 +210,7 @@ async fn what_fails_for_days_is_disabled_and_enabled_again() {
     has(&anna.get(LIST).await, &["Disabled: it failed", "send a test, then enable it again"]);
     has(&anna.get(ENDPOINT).await, &["Nothing was taken since", "Enable this endpoint"]);
     // Nothing is sent there but tests.
-    has(&anna.get(&delivery).await, &["Nothing can be sent to this endpoint now"]);
+    has(&anna.get(&delivery).await, &["The endpoint is disabled, so nothing is sent there"]);
     let refused = press(&mut anna, &format!("{delivery}/retry")).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.body.contains("endpoint_disabled"));

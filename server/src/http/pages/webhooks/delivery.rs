@@ -5,7 +5,7 @@ use axum::{http::StatusCode, response::Response};
 
 use super::{
     SECTION, actor, address, base, named,
-    operate::queued,
+    operate::{queued, why_closed},
     words::{self, Word},
 };
 use crate::{
@@ -41,7 +41,7 @@ struct DeliveryPage<'a> {
     settled: Option<Moment>,
     attempts: Vec<Shown>,
     may_retry: bool,
-    closed: bool,
+    closed: Option<&'static str>,
 }
 
 /// An attempt, the newest first.
@@ -62,6 +62,8 @@ struct Shown {
 pub async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> {
     let (listed, it) = delivery(&visit, &place).await?;
     let endpoint = &listed.endpoint;
+    let ended = (!it.stands).then_some("connection_ended");
+    let closed = ended.or_else(|| endpoint.closed(Origin::Manual));
     let template = DeliveryPage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_company(&visit, &place, SECTION),
@@ -77,7 +79,7 @@ pub async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> 
         settled: it.settled_at.map(Moment::from),
         attempts: shown(&it),
         may_retry: place.role.may(Act::OperateWebhooks) && it.settled_at.is_some(),
-        closed: endpoint.closed(Origin::Manual).is_some(),
+        closed: closed.map(why_closed),
         it: &it,
     };
     Ok(frame::page(StatusCode::OK, &template, None))

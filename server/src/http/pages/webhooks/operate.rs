@@ -59,9 +59,15 @@ pub fn queued(place: &Membership, endpoint: &str, outcome: Queued) -> Result<Res
 }
 
 fn closed(reason: &str) -> Refusal {
-    let sentence = match reason {
-        "connection_ended" => "The connection has ended, so nothing is sent for it any more.",
-        _ => "The endpoint is disabled. Enable it first.",
-    };
-    Refusal::new(StatusCode::CONFLICT, reason, sentence)
+    Refusal::new(StatusCode::CONFLICT, reason, why_closed(reason))
+}
+
+/// Why nothing may be sent, for people.
+pub fn why_closed(reason: &str) -> &'static str {
+    match reason {
+        "connection_ended" => {
+            "The connection that this is about has ended, so nothing is sent for it any more."
+        }
+        _ => "The endpoint is disabled, so nothing is sent there. Enable it first.",
+    }
 }

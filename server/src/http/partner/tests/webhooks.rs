@@ -249,10 +249,18 @@ async fn the_log_is_of_the_connection_alone() {
         (&oldest["event"], &oldest["origin"]),
         (&json!("makepay.webhook.test"), &json!("test"))
     );
-    for wrong in ["limit=0", "limit=x", "cursor=x", "cursor=-1"] {
+    for (wrong, code) in [
+        ("limit=0", "invalid_request"),
+        ("limit=x", "invalid_request"),
+        ("cursor=x", "invalid_cursor"),
+        ("cursor=-1", "invalid_cursor"),
+    ] {
         let answer = shop.call("GET", &format!("webhook-requests?{wrong}"), "").await;
-        refused(&answer, 400, "invalid_request");
+        refused(&answer, 400, code);
     }
+    // Another's cursor opens nothing.
+    let stolen = other.call("GET", &format!("webhook-requests?cursor={cursor}"), "").await;
+    refused(&stolen, 400, "invalid_cursor");
 
     let id = oldest["id"].as_str().expect("an id");
     let retry = format!("webhook-requests/{id}/retry");

@@ -36,6 +36,20 @@ pub(super) fn one(db: &Connection, id: &str) -> Result<Option<Endpoint>> {
     Ok(db.prepare_cached(BY_ID)?.query_row([id], endpoint).optional()?)
 }
 
+/// The endpoint of a delivery. It stands as long as the connection does that the delivery is about: an application's own
+/// outlives each connection to the application.
+pub(super) fn of_delivery(
+    db: &Connection,
+    id: &str,
+    grant_id: Option<&str>,
+) -> Result<Option<Endpoint>> {
+    let Some(endpoint) = one(db, id)? else { return Ok(None) };
+    let Some(grant_id) = grant_id else { return Ok(Some(endpoint)) };
+    let stands = "SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL";
+    let stands = endpoint.stands && db.prepare_cached(stands)?.exists([grant_id])?;
+    Ok(Some(Endpoint { stands, ..endpoint }))
+}
+
 pub(super) fn all(db: &Connection, company_id: Option<&str>) -> Result<Vec<Endpoint>> {
     let sql = concat!(columns!(), "WHERE ?1 IS NULL OR company_id = ?1 ORDER BY created_at, id");
     let mut statement = db.prepare_cached(sql)?;

@@ -4,7 +4,10 @@ use counterfoil_protocol::UnixTime;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    super::columns::{time, time_opt, unreadable},
+    super::{
+        columns::{time, time_opt, unreadable},
+        grants::PORTION,
+    },
     outbox::NEVER,
 };
 use crate::{
@@ -20,7 +23,9 @@ macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "SELECT position, id, group_id, endpoint_id, client_id, grant_id, link_uid, event, origin, state, reason, attempts,
-             due_at, created_at, settled_at, body FROM webhook_delivery ",
+             due_at, created_at, settled_at, body,
+             grant_id IS NULL OR EXISTS (SELECT 1 FROM grants WHERE grants.id = grant_id AND revoked_at IS NULL)
+             FROM webhook_delivery ",
             $rest
         )
     };
@@ -37,7 +42,8 @@ pub(in crate::store::sqlite) const OF_CLIENT: &str =
               ORDER BY position DESC LIMIT ?3");
 
 pub(in crate::store::sqlite) const OLD: &str =
-    "DELETE FROM webhook_delivery WHERE settled_at IS NOT NULL AND settled_at < ?";
+    "DELETE FROM webhook_delivery WHERE position IN
+     (SELECT position FROM webhook_delivery WHERE settled_at IS NOT NULL AND settled_at < ? LIMIT ?)";
 
 pub(super) fn list(db: &Connection, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>> {
     let DeliveryQuery { state, link_uid, before, limit } = query;
@@ -88,7 +94,9 @@ fn attempts(db: &Connection, position: i64, most: u32) -> Result<Vec<Attempt>> {
 }
 
 pub(super) fn forget(db: &Connection, before: UnixTime) -> Result<usize> {
-    Ok(db.prepare_cached(OLD)?.execute([before.0])?)
+    let told = "DELETE FROM webhook_notice WHERE told_at < ?";
+    db.prepare_cached(told)?.execute([before.0])?;
+    Ok(db.prepare_cached(OLD)?.execute(params![before.0, PORTION])?)
 }
 
 pub(super) fn notices(db: &Connection) -> Result<Vec<Notice>> {
@@ -96,16 +104,16 @@ pub(super) fn notices(db: &Connection) -> Result<Vec<Notice>> {
                FROM webhook_notice notice JOIN company ON company.id = notice.company_id
                WHERE notice.told_at IS NULL ORDER BY notice.id LIMIT 100";
     let notice = |row: &Row<'_>| {
-        let notice = Notice {
+        Ok(Notice {
             id: row.get(0)?,
             at: time(row, 1)?,
+            company_id: row.get(6)?,
             company: row.get(2)?,
             endpoint_id: row.get(3)?,
             url: row.get(4)?,
             failing_since: time(row, 5)?,
             people: Vec::new(),
-        };
-        Ok((notice, row.get::<_, String>(6)?))
+        })
     };
     let mut statement = db.prepare_cached(sql)?;
     let found: Vec<_> = statement.query_map([], notice)?.collect::<rusqlite::Result<_>>()?;
@@ -115,9 +123,10 @@ pub(super) fn notices(db: &Connection) -> Result<Vec<Notice>> {
     let mut people = db.prepare_cached(people)?;
     found
         .into_iter()
-        .map(|(notice, company_id)| {
-            let emails = people.query_map([company_id], |row| row.get(0))?;
-            Ok(Notice { people: emails.collect::<rusqlite::Result<_>>()?, ..notice })
+        .map(|notice| {
+            let emails = people.query_map([&notice.company_id], |row| row.get(0))?;
+            let people = emails.collect::<rusqlite::Result<_>>()?;
+            Ok(Notice { people, ..notice })
         })
         .collect()
 }
@@ -148,6 +157,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         created_at: time(row, 13)?,
         settled_at: time_opt(row, 14)?,
         body: row.get(15)?,
+        stands: row.get(16)?,
         tried: Vec::new(),
     })
 }

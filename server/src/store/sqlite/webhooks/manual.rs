@@ -45,19 +45,21 @@ pub(super) fn retry(
     actor: &Actor,
     now: UnixTime,
 ) -> Result<Queued> {
-    let known = "SELECT endpoint_id, group_id, link_uid, event, body, state FROM webhook_delivery WHERE id = ?";
+    let known = "SELECT endpoint_id, group_id, link_uid, event, body, state, grant_id FROM webhook_delivery WHERE id = ?";
     let columns = |row: &Row<'_>| {
         let text = |column| row.get::<_, String>(column);
-        Ok([text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, text(5)?])
+        Ok(([text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, text(5)?], row.get(6)?))
     };
     let known = db.prepare_cached(known)?.query_row([id], columns).optional()?;
-    let Some([endpoint_id, group_id, link_uid, event, body, state]) = known else {
+    let Some(([endpoint_id, group_id, link_uid, event, body, state], grant_id)) = known else {
         return Ok(Queued::Unknown);
     };
+    let grant_id: Option<String> = grant_id;
     if state == "waiting" {
         return Ok(Queued::Waits);
     }
-    let Some(endpoint) = endpoints::one(db, &endpoint_id)? else { return Ok(Queued::Unknown) };
+    let endpoint = endpoints::of_delivery(db, &endpoint_id, grant_id.as_deref())?;
+    let Some(endpoint) = endpoint else { return Ok(Queued::Unknown) };
     if let Some(reason) = endpoint.closed(Origin::Manual) {
         return Ok(Queued::Closed(reason));
     }

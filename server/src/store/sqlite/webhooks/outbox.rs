@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     super::{audit, columns::unreadable},
     endpoints::{self, columns, endpoint},
+    engine,
 };
 use crate::{
     audit::AuditEvent,
@@ -39,7 +40,10 @@ pub(in crate::store::sqlite) const APPLICATIONS: &str =
     concat!(columns!(), "WHERE client_id = ? AND kind = 'application' AND active ORDER BY id");
 
 pub(super) fn move_payment(db: &Connection, change: &PaymentMove) -> Result<PartnerWrite> {
-    let PaymentMove { link, event, actor, now } = change;
+    let PaymentMove { link, event, actor, receipt, now } = change;
+    if engine::is_used(db, receipt.as_ref(), *now)? {
+        return Ok(PartnerWrite::Raced);
+    }
     let sql = "UPDATE payment_link SET session = ?, updated_at = ?, version = ?
                WHERE uid = ? AND version = ? AND status = 'active'";
     let changed = db.prepare_cached(sql)?.execute(params![
@@ -57,6 +61,7 @@ pub(super) fn move_payment(db: &Connection, change: &PaymentMove) -> Result<Part
         audit::of_grant(db, moved.detail(session.status.as_str()), &link.grant_id)?;
     }
     tell(db, EventKind::StatusChanged, link, event, *now)?;
+    engine::keep(db, receipt.as_ref())?;
     Ok(PartnerWrite::Done)
 }
 
@@ -162,7 +167,7 @@ pub(super) fn claim(db: &Connection, claim: Claim) -> Result<Vec<Due>> {
         rows.collect::<rusqlite::Result<_>>()?
     };
     let take = "UPDATE webhook_delivery SET claimed_until = ?2 WHERE position = ?1
-                RETURNING id, group_id, event, origin, body, attempts, endpoint_id";
+                RETURNING id, group_id, event, origin, body, attempts, endpoint_id, grant_id";
     let mut claimed = Vec::new();
     for position in positions {
         let due = |row: &Row<'_>| {
@@ -178,11 +183,12 @@ pub(super) fn claim(db: &Connection, claim: Claim) -> Result<Vec<Due>> {
                 attempts: row.get(5)?,
                 endpoint: None,
             };
-            Ok((due, row.get::<_, String>(6)?))
+            Ok((due, row.get::<_, String>(6)?, row.get::<_, Option<String>>(7)?))
         };
         let row = params![position, claim.until.0];
-        let (due, endpoint_id) = db.prepare_cached(take)?.query_row(row, due)?;
-        claimed.push(Due { endpoint: endpoints::one(db, &endpoint_id)?, ..due });
+        let (due, endpoint_id, grant_id) = db.prepare_cached(take)?.query_row(row, due)?;
+        let endpoint = endpoints::of_delivery(db, &endpoint_id, grant_id.as_deref())?;
+        claimed.push(Due { endpoint, ..due });
     }
     Ok(claimed)
 }
