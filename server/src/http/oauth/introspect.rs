@@ -39,13 +39,7 @@ pub async fn introspect(
     let client = app.authenticate_client(&parts.headers, &form).await.map_err(challenged)?;
     app.limits.check_introspection(&client.id)?;
     let token = Secret::new(form.require("token")?);
-    let rule = Rule {
-        method: "POST",
-        uri: &app.uris.introspect,
-        window: client.proof_window(),
-        nonce_required: client.require_nonce,
-        access_token: None,
-    };
+    let rule = Rule::posted(&app.uris.introspect, &client);
     let proof = app.judge_proof(&parts.headers, &DPOP, &rule)?;
     if !client.is_confidential() && proof.is_none() {
         let sentence = "Introspection needs a client secret; a public client may ask about its own tokens with a DPoP proof of their key.";

@@ -38,13 +38,7 @@ pub async fn push(
     if form.get("request_uri").is_some() {
         return Err(Refusal::invalid_request("request_uri cannot be pushed."));
     }
-    let rule = Rule {
-        method: "POST",
-        uri: &app.uris.par,
-        window: client.proof_window(),
-        nonce_required: client.require_nonce,
-        access_token: None,
-    };
+    let rule = Rule::posted(&app.uris.par, &client);
     let proof = app.judge_proof(&parts.headers, &DPOP, &rule)?;
     if proof.is_none() && (client.installation().is_some() || client.require_nonce) {
         return Err(Refusal::bad_request("invalid_dpop_proof", "A DPoP proof is required."));

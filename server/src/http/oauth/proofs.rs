@@ -30,6 +30,20 @@ pub struct Rule<'a> {
     pub access_token: Option<&'a str>,
 }
 
+impl<'a> Rule<'a> {
+    /// For what a client posts to an endpoint where it authenticates by itself, without an access token.
+    #[must_use]
+    pub fn posted(uri: &'a HttpUri, client: &Client) -> Self {
+        Self {
+            method: "POST",
+            uri,
+            window: client.proof_window(),
+            nonce_required: client.require_nonce,
+            access_token: None,
+        }
+    }
+}
+
 /// What a client's requests are counted under. The id of a store is no secret, so strangers could use up its quota: a
 /// store's requests are counted under its id and the key that signs them.
 #[must_use]

@@ -116,13 +116,7 @@ fn judge_proof(
     client: &Client,
     nonce_required: bool,
 ) -> Result<Option<Proof>, Refusal> {
-    let rule = Rule {
-        method: "POST",
-        uri: &app.uris.token,
-        window: client.proof_window(),
-        nonce_required,
-        access_token: None,
-    };
+    let rule = Rule { nonce_required, ..Rule::posted(&app.uris.token, client) };
     let proof = app.judge_proof(headers, &DPOP, &rule)?;
     if proof.is_none() && (client.installation().is_some() || nonce_required) {
         return Err(Refusal::bad_request(

@@ -52,13 +52,7 @@ pub async fn rotate_key(
                 "A change of the key needs an Idempotency-Key with 43 random characters.";
             Refusal::bad_request("invalid_idempotency_key", sentence)
         })?;
-    let rule = Rule {
-        method: "POST",
-        uri: &app.uris.installation_key,
-        window: client.proof_window(),
-        nonce_required: client.require_nonce,
-        access_token: None,
-    };
+    let rule = Rule::posted(&app.uris.installation_key, &client);
     let proof = app.judge_proof(&parts.headers, &DPOP, &rule)?.ok_or_else(|| {
         let sentence =
             "A change of the key must be proved: send a DPoP header signed by the new key.";
