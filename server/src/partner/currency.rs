@@ -16,6 +16,11 @@ pub fn decimals(code: &str) -> Option<usize> {
         .find_map(|(list, decimals)| among(list).then_some(decimals))
 }
 
+/// All codes, the most usual kinds first.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    [TWO, NONE, THREE].into_iter().flat_map(|list| list.split(' '))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::{currency, json::Json};
 
-/// The longest text that names or describes something, in bytes.
+/// The longest text that names or describes something, in characters.
 const MAX_TEXT: usize = 2_048;
 
-/// The longest name, in bytes.
+/// The longest name, in characters.
 const MAX_LINE: usize = 200;
 
 /// A member that is not what it must be.
@@ -94,21 +94,22 @@ impl<'a> Members<'a> {
 
     /// A member that is a text of moderate length without control characters; empty counts as absent.
     pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
-        let must = "a string of at most 2,048 bytes without control characters";
+        let must = "a string of at most 2,048 characters without control characters";
         let Some(value) = self.raw(name) else { return Ok(None) };
         let text: String = serde_json::from_str(value.get()).map_err(|_| self.fault(name, must))?;
         let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-        if text.len() > MAX_TEXT || !text.chars().all(plain) {
+        if text.chars().count() > MAX_TEXT || !text.chars().all(plain) {
             return Err(self.fault(name, must));
         }
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// A member that is one line of at most `MAX_LINE` bytes; empty counts as absent.
+    /// A member that is one line of at most `MAX_LINE` characters; empty counts as absent.
     pub fn line(&self, name: &str) -> Result<Option<String>, Fault> {
-        let must = "a string of at most 200 bytes without control characters";
+        let must = "a string of at most 200 characters without control characters";
         let line = self.text(name).map_err(|_| self.fault(name, must))?;
-        let fits = |line: &String| line.len() <= MAX_LINE && !line.chars().any(char::is_control);
+        let fits =
+            |line: &String| line.chars().count() <= MAX_LINE && !line.chars().any(char::is_control);
         if line.as_ref().is_some_and(|line| !fits(line)) {
             return Err(self.fault(name, must));
         }
@@ -193,20 +194,24 @@ mod tests {
     #[test]
     fn lines_and_currencies() {
         let text = format!(
-            r#"{{"long":"{}","broken":"a\nb","empty":"","eur":"eur","xxx":"XQX","n":1}}"#,
-            "x".repeat(201)
+            r#"{{"long":"{}","full":"{}","broken":"a\nb","empty":"","eur":"eur","xxx":"XQX","n":1}}"#,
+            "x".repeat(201),
+            "é".repeat(200)
         );
         let members = Members::read(&text, "").expect("an object");
         assert_eq!(members.line("empty"), Ok(None));
         assert!(members.line("long").is_err());
+        assert_eq!(members.line("full"), Ok(Some("é".repeat(200))), "characters, not bytes");
         assert!(members.line("broken").is_err());
         assert_eq!(members.currency("eur"), Ok(Some("EUR".to_owned())));
         for name in ["xxx", "n", "long"] {
             assert!(members.currency(name).is_err(), "{name}");
         }
-        assert!(members.only(&["long", "broken", "empty", "eur", "xxx", "n"], "known").is_ok());
+        assert!(
+            members.only(&["long", "full", "broken", "empty", "eur", "xxx", "n"], "known").is_ok()
+        );
         assert_eq!(
-            members.only(&["long", "empty"], "known"),
+            members.only(&["long", "full", "empty"], "known"),
             Err(members.fault("broken", "known"))
         );
     }

@@ -26,7 +26,7 @@ impl Page {
     pub(super) fn of(parts: &Parts) -> Result<Self, Refusal> {
         let query = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
         let limit = limit(query.get("limit")).ok_or_else(|| {
-            Refusal::invalid_request("limit must be a number from 1 to 100.").of_field("limit")
+            Refusal::invalid_request("limit must be a whole number, 1 or more.").of_field("limit")
         })?;
         let cursor = query.owned("cursor");
         if cursor.as_ref().is_some_and(|cursor| cursor.len() > MAX_CURSOR) {
@@ -66,9 +66,8 @@ fn unknown_cursor() -> Refusal {
 /// More than the most is as much as there can be; what is no number is refused.
 fn limit(text: Option<&str>) -> Option<u32> {
     let Some(text) = text else { return Some(DEFAULT_LIMIT) };
-    let plain = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
-    let number = text.parse().ok().filter(|number| plain && *number > 0)?;
-    Some(MAX_LIMIT.min(number))
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && text.bytes().any(|b| b != b'0');
+    plain.then(|| text.parse().unwrap_or(MAX_LIMIT).min(MAX_LIMIT))
 }
 
 #[cfg(test)]
@@ -87,7 +86,9 @@ mod tests {
             (Some("+1"), None),
             (Some("1.5"), None),
             (Some("ten"), None),
-            (Some("99999999999999999999"), None),
+            (Some("007"), Some(7)),
+            (Some("99999999999999999999"), Some(100)),
+            (Some("000"), None),
         ] {
             assert_eq!(limit(text), expected, "{text:?}");
         }

@@ -32,7 +32,7 @@ pub enum UrlChange {
     /// It is not named.
     #[default]
     Keep,
-    /// It is `null`.
+    /// It is `null` or empty.
     Remove,
     /// Another one.
     Set(String),
@@ -62,12 +62,10 @@ impl LinkPatch {
     /// Reads a body: a JSON object, whose member names were found unique before.
     pub fn parse(text: &str, local: LocalHosts) -> Result<Self, Fault> {
         let body = Members::read(text, "")?;
-        if let Some(unknown) = body.names().find(|name| !PATCHABLE.contains(name)) {
-            return Err(body.fault(unknown, "left out: it cannot be changed"));
-        }
+        body.only(&PATCHABLE, "left out: it cannot be changed")?;
         let url = |name: &str| match body.url(name, local)? {
             Some(url) => Ok(UrlChange::Set(url)),
-            None if body.is_null(name) => Ok(UrlChange::Remove),
+            None if body.has(name) => Ok(UrlChange::Remove),
             None => Ok(UrlChange::Keep),
         };
         let archive = match body.text("status")?.as_deref() {
@@ -80,7 +78,10 @@ impl LinkPatch {
             return_url: url("returnUrl")?,
             success_url: url("successUrl")?,
             failure_url: url("failureUrl")?,
-            metadata: body.object("metadata")?,
+            metadata: match body.object("metadata")? {
+                None if body.is_null("metadata") => Some(Json::empty_object()),
+                found => found,
+            },
         };
         if patch == Self::default() {
             return Err(body.fault("status", "archived, or another member be changed"));

@@ -1,11 +1,11 @@
-//! The description put together: what people wrote in `server/openapi/`, a file a tag, and what the table of routes and
-//! the guard know of every operation: its scope, and how it is refused.
+//! The description put together: what people wrote in `server/openapi/`, a file a tag, and what the rest of
+//! the server knows: each operation's scope, how it is refused, the currencies.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::http::partner::table::ROUTES;
+use crate::{http::partner::table::ROUTES, partner::currency};
 
 /// What is said once: the document without its paths, and the refusals that every route, body or parameter brings.
 const DOCUMENT: &str = include_str!("../../../../openapi/document.json");
@@ -55,6 +55,8 @@ pub(super) fn assemble() -> Value {
         }
     }
     document["paths"] = paths.into();
+    let currencies: Vec<_> = currency::codes().collect();
+    document["components"]["schemas"]["Currency"]["enum"] = json!(currencies);
     document
 }
 

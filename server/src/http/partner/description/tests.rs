@@ -129,4 +129,6 @@ async fn anybody_may_read_it() {
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert_eq!(body["servers"], json!([{ "url": "https://pay.example/api/partner/v1" }]));
     assert_eq!(body["paths"], DESCRIPTION["paths"]);
+    let method = &body["components"]["schemas"]["PaymentMethod"];
+    assert_eq!(method["enum"], json!(server.app.config.payment_methods));
 }

@@ -1,0 +1,112 @@
+// The partner API against its own description: schemathesis makes requests of every kind from the OpenAPI document that
+// the server serves, honest and broken ones, and every answer must be one that the document has.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import Ajv from 'ajv/dist/2020.js';
+
+import { App } from './lib/app.mjs';
+import { send } from './lib/http.mjs';
+import { UNTHROTTLED, world } from './lib/kit.mjs';
+
+const SCHEMATHESIS = fileURLToPath(new URL('../../target/schemathesis/bin/schemathesis', import.meta.url));
+
+const settings = `${UNTHROTTLED}partner_requests_per_minute = 1000000\n`;
+const here = world({ settings }, prepare);
+
+// What no schema can say may be refused with 400 where it is named here, and nowhere else.
+const CONFIG = `
+seed = 20270115
+continue-on-failure = true
+headers = { Authorization = "Bearer \${TOKEN}" }
+generation.max-examples = 40
+generation.database = "none"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 304, 404, 409, 412]
+checks.missing_required_header.expected-statuses = [428]
+
+# A cursor must be one that the list gave.
+[[operations]]
+include-operation-id = ["listActivity", "listCustomers", "listPaymentLinks", "listSubscriptions", "listWebhookRequests"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
+
+# A customer must be there, an amount must fit its currency, and a date must not be past.
+[[operations]]
+include-operation-id = ["createSubscription", "changeSubscription"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 412]
+`;
+
+/** A partner application whose token opens everything and is bound to no key; a notification for it to find. */
+async function prepare() {
+  const metadata = await send(`${here.server.issuer}/.well-known/oauth-protected-resource`);
+  const app = await App.register(here.server, { scopes: metadata.json.scopes_supported });
+  const { json: tokens } = await app.token(await app.authorize(here.browser));
+  assert.equal(tokens.token_type, 'Bearer');
+  here.token = tokens.access_token;
+  const call = async (method, path, json) => {
+    const headers = { authorization: `Bearer ${here.token}` };
+    const answer = await send(`${here.server.audience}/makepay/${path}`, { method, json, headers });
+    assert.ok(answer.status < 300, `${path}: ${answer.text}`);
+  };
+  await call('PUT', 'webhook-subscriptions/current', { url: 'https://shop.example/hook' });
+  await call('POST', 'webhook-subscriptions/current/test');
+  here.description = (await send(`${here.server.audience}/openapi.json`)).json;
+}
+
+/** Every operation of the description, under its name. */
+function operations() {
+  const all = Object.values(here.description.paths).flatMap(Object.values);
+  return all.map((operation) => [operation.operationId, operation]);
+}
+
+/** Runs schemathesis to its end. */
+function schemathesis() {
+  const description = structuredClone(here.description);
+  const { Url, Endpoint } = description.components.schemas;
+  for (const schema of [Url, Endpoint]) {
+    // Names that never resolve (RFC 2606): whoever is to be notified must be nobody.
+    assert.match(schema.pattern, /\[A-Za-z\]\{2,24\}/);
+    schema.pattern = schema.pattern.replace('[A-Za-z]{2,24}', '(example|invalid)');
+  }
+  const { path: directory } = here.server.directory;
+  writeFileSync(join(directory, 'openapi.json'), JSON.stringify(description));
+  writeFileSync(join(directory, 'schemathesis.toml'), CONFIG);
+  const child = spawn(SCHEMATHESIS, ['run', 'openapi.json', '--url', here.server.audience, '--checks', 'all', '--no-color'], {
+    cwd: directory, env: { PATH: process.env.PATH, HOME: directory, TOKEN: here.token }, stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let told = '';
+  for (const out of [child.stdout, child.stderr]) out.setEncoding('utf8').on('data', (text) => { told += text; });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, told }));
+  });
+}
+
+describe('the description of the partner API', () => {
+  it('has examples that are as it says', () => {
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    ajv.addSchema(here.description, 'api');
+    const pointer = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"api#/'));
+    let examples = 0;
+    for (const [name, { requestBody, responses }] of operations()) {
+      for (const { content } of [requestBody, ...Object.values(responses)].filter(Boolean)) {
+        const { schema, example } = content?.['application/json'] ?? {};
+        if (example === undefined) continue;
+        const valid = ajv.compile(pointer(schema));
+        assert.ok(valid(example), `${name}: ${ajv.errorsText(valid.errors)}\n${JSON.stringify(example)}`);
+        examples += 1;
+      }
+    }
+    assert.ok(examples > 200, `${examples}`);
+  });
+
+  it('is true of the server, whatever is sent', async () => {
+    assert.ok(existsSync(SCHEMATHESIS), 'schemathesis is not there: run scripts/setup');
+    const { code, told } = await schemathesis();
+    assert.equal(code, 0, told);
+    assert.match(told, new RegExp(`Tested: ${operations().length}\n`), told);
+  });
+});
