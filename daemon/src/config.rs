@@ -21,7 +21,7 @@ pub(crate) use self::network::{Network, Proxy};
 use crate::{
     files::{self, Distrust},
     key::KeySettings,
-    platform::{Platform, Webhooks},
+    platform::Platform,
 };
 
 /// The issuer whose API's audience is its apex name, as its own documentation prints it.
@@ -218,10 +218,6 @@ impl Config {
         let platform = Platform::named(&file.platform);
         if let Some(url) = &file.webhook_url {
             below_site("webhook_url", url, &site)?;
-            if platform.webhooks == Webhooks::None {
-                let why = "has no effect: the daemon does not know how this platform notifies";
-                return Err(setting("webhook_url", why));
-            }
         }
         local(&file.local)?;
         let https = [&issuer, &api_base].iter().any(|url| url.starts_with("https:"));

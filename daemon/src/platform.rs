@@ -20,8 +20,6 @@ pub(crate) struct Platform {
 pub(crate) enum Webhooks {
     /// Each payment link names an address; one secret signs for all of them.
     LinkSecret,
-    /// In no way that we know.
-    None,
     /// A subscription hangs on the grant. It is ended before a disconnect.
     Subscription,
 }
@@ -53,10 +51,7 @@ impl Platform {
             },
             _ => Self {
                 sends_registration_id: true,
-                webhooks: match name {
-                    "medusa" | "wordpress" => Webhooks::Subscription,
-                    _ => Webhooks::None,
-                },
+                webhooks: Webhooks::Subscription,
                 usual_scopes: &[
                     "company:read",
                     "makepay:payment-links:read",

@@ -34,7 +34,7 @@ impl Conversation {
             Webhooks::LinkSecret => {
                 (Method::POST, format!("{base}/makepay/webhook-secret"), json!({}))
             }
-            _ => (
+            Webhooks::Subscription => (
                 Method::PUT,
                 format!("{base}/makepay/webhook-subscriptions/current"),
                 self.subscription(&order.url),
@@ -108,7 +108,9 @@ fn given(body: &Map<String, Value>, kind: Webhooks, order: &SubscribeOrder) -> O
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let (secret, subscription) = match kind {
         Webhooks::LinkSecret => (text(body.get("webhookSecret")?.get("secret")), None),
-        _ => (text(body.get("signingSecret")), Some(body.get("subscription")?)),
+        Webhooks::Subscription => {
+            (text(body.get("signingSecret")), Some(body.get("subscription")?))
+        }
     };
     let good = |secret: &String| {
         (1..=MAX_SECRET).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_graphic())

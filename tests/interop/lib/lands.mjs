@@ -16,7 +16,7 @@ class Land {
   async daemon(platform = 'wordpress', { socket, as, ...options } = {}) {
     const site = `https://shop-${process.pid}-${shops += 1}.example`;
     const daemon = await Daemon.start({
-      platform, site_url: site, redirect_uri: PLATFORMS[platform].callback(site), plugin_version: '1.0.1',
+      platform, site_url: site, redirect_uri: PLATFORMS[platform]?.callback(site), plugin_version: '1.0.1',
       platform_version: '6.9',
       issuer: this.proxy.origin, ...options,
     }, { socket, as });
@@ -88,10 +88,12 @@ class CounterfoilLand extends Land {
   name = 'counterfoil-server';
   company = 'Nordwind Trading';
 
-  async start({ accessToken } = {}) {
+  /** `profiles` is a folder of an operator's own profiles. */
+  async start({ accessToken, profiles } = {}) {
     this.proxy = await Proxy.start();
+    const own = profiles ? `profiles_dir = ${JSON.stringify(profiles)}\n` : '';
     const lifetimes = accessToken ? `[lifetimes]\naccess_token = ${accessToken}\n` : '';
-    this.server = await Server.start({ via: this.proxy.origin, settings: `${lifetimes}${UNTHROTTLED}` });
+    this.server = await Server.start({ via: this.proxy.origin, settings: `${own}${lifetimes}${UNTHROTTLED}` });
     this.proxy.target = this.server.address;
     await this.server.company(this.company);
     this.browser = new Browser(await this.server.person('merchant@shop.example', this.company));
