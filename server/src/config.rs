@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod mail;
+mod outbound;
 mod retention;
 mod upstream;
 mod webhooks;
@@ -18,6 +19,7 @@ use crate::oauth::scopes;
 pub use self::{
     load::{Overrides, load},
     mail::{Mail, MailTls},
+    outbound::Outbound,
     retention::Retention,
     upstream::{Rule, Upstream},
     webhooks::{Engine, Webhooks},
@@ -156,26 +158,6 @@ pub struct Limits {
     pub partner_requests_per_minute: u32,
 }
 
-/// Calls to addresses that others gave us: notifications, and whatever else goes to hosts that are not ours.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Outbound {
-    /// Networks that are called although they are not on the public Internet, at any port: `10.0.0.0/8`.
-    pub allow: Vec<IpNet>,
-    /// The ports that are called on the public Internet.
-    pub ports: Vec<u16>,
-    /// Certificate authorities (PEM) that are believed beside this machine's.
-    pub certificates: Option<PathBuf>,
-    /// Seconds for a name to be resolved, for an address to take the connection, and for TLS, each.
-    pub connect_seconds: u64,
-    /// Seconds for all of it, to the end of the answer.
-    pub total_seconds: u64,
-    /// Calls at a time.
-    pub connections: usize,
-    /// Calls at a time to one host.
-    pub connections_per_host: usize,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -250,20 +232,6 @@ impl Default for Limits {
             pushed_requests_per_minute: 600,
             introspections_per_minute: 6_000,
             partner_requests_per_minute: 6_000,
-        }
-    }
-}
-
-impl Default for Outbound {
-    fn default() -> Self {
-        Self {
-            allow: Vec::new(),
-            ports: vec![443, 8443],
-            certificates: None,
-            connect_seconds: 5,
-            total_seconds: 15,
-            connections: 64,
-            connections_per_host: 4,
         }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Whoever names an address could name one inside our own network, so nothing here trusts a name: it is resolved once,
 //! every address it has must be on the public Internet, and the connection is made to one of exactly those addresses.
-//! No redirect is followed, no proxy of the environment is used, every answer is bounded in size and time, and one slow
+//! No redirect is followed, no proxy but that of the settings is used, every answer is bounded in size and time, and one slow
 //! host takes no more than its share of the connections.
 
 mod address;
 mod destination;
 mod exchange;
+mod proxy;
 mod resolve;
 mod slots;
 mod tls;
@@ -24,7 +25,7 @@ pub use self::{
     destination::{Destination, UrlRefusal},
     resolve::{Resolve, System},
 };
-use self::{slots::Slots, tls::Tls};
+use self::{proxy::Proxy, slots::Slots, tls::Tls};
 use crate::{clock::Clock, config::Config};
 
 /// A request to an address that somebody gave us.
@@ -80,6 +81,9 @@ pub enum OutboundError {
     /// The connection was not made in time.
     #[error("The connection was not made in time.")]
     ConnectTimeout,
+    /// The proxy is not there, or does not lead to the host.
+    #[error("The server's own proxy does not lead to the host.")]
+    Proxy(#[source] io::Error),
     /// The answer did not come in time.
     #[error("The answer did not come in time.")]
     AnswerTimeout,
@@ -102,6 +106,7 @@ impl OutboundError {
             Self::Unreachable(_) => "connection_failed",
             Self::Tls(_) => "tls_failed",
             Self::ConnectTimeout => "connect_timed_out",
+            Self::Proxy(_) => "proxy_failed",
             Self::AnswerTimeout => "answer_timed_out",
             Self::Broken(_) => "answer_broken",
             Self::Busy => "busy",
@@ -122,6 +127,7 @@ pub struct Outbound {
     rules: Rules,
     slots: Slots,
     tls: Tls,
+    proxy: Option<Proxy>,
     resolver: Arc<dyn Resolve>,
     clock: Arc<dyn Clock>,
     connect_time: Duration,
@@ -140,6 +146,7 @@ impl Outbound {
             rules: Rules::new(config),
             slots: Slots::new(settings.connections, settings.connections_per_host),
             tls: Tls::open(settings.certificates.as_deref())?,
+            proxy: Proxy::of(settings),
             resolver,
             clock,
             connect_time: Duration::from_secs(settings.connect_seconds),

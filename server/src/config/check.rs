@@ -18,6 +18,7 @@ impl Config {
         self.check_brand()?;
         self.mail.check(&self.issuer)?;
         self.webhooks.check()?;
+        self.outbound.check()?;
         self.check_payment_methods()?;
         self.check_upstreams()?;
         self.check_numbers()

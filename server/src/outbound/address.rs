@@ -38,9 +38,15 @@ impl Rules {
     #[must_use]
     pub fn admit(&self, address: IpAddr, port: u16, secure: bool) -> bool {
         let ourselves = self.loopback && address.is_loopback();
-        let named = || self.allow.iter().any(|network| network.contains(&address));
         let public = || is_public(address) && self.ports.contains(&port);
-        ourselves || secure && (named() || public())
+        ourselves || secure && (self.is_inside(address) || public())
+    }
+
+    /// Whether an address is one of those that are called although they are not public: no proxy leads there.
+    #[must_use]
+    pub fn is_inside(&self, address: IpAddr) -> bool {
+        self.loopback && address.is_loopback()
+            || self.allow.iter().any(|network| network.contains(&address))
     }
 
     /// Whether some host might be called at `port`, when its addresses are not known yet.

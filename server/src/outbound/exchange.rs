@@ -1,6 +1,10 @@
 //! One request over one connection, which is made to an address that was found good and to no other.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -19,19 +23,26 @@ use tokio::{
 use tokio_rustls::rustls::{self, CertificateError, pki_types::ServerName};
 use url::Host;
 
-use super::{Answer, Destination, Outbound, OutboundError, Request, UrlRefusal};
+use super::{Answer, Destination, Outbound, OutboundError, Request, UrlRefusal, proxy::Proxy};
 
 /// The most headers of an answer, and the most bytes of its head.
-const MAX_HEADERS: usize = 64;
-const MAX_HEAD: usize = 16 * 1024;
+pub(super) const MAX_HEADERS: usize = 64;
+pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// The most addresses of one name that are tried.
 const MAX_TRIED: usize = 4;
 
 /// Both directions of a connection.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// One way to a host.
+enum Step<'a> {
+    Direct(IpAddr),
+    /// Through the proxy, to a host and a port.
+    Tunnel(&'a Proxy, String),
+}
 
 impl Outbound {
     pub(super) async fn exchange(
@@ -45,18 +56,56 @@ impl Outbound {
     }
 
     async fn connect(&self, destination: &Destination) -> Result<Box<dyn Stream>, OutboundError> {
-        let addresses = timeout(self.connect_time, self.addresses(destination));
-        let addresses = addresses.await.map_err(|_| OutboundError::ConnectTimeout)??;
+        let way = timeout(self.connect_time, self.way(destination));
+        let way = way.await.map_err(|_| OutboundError::ConnectTimeout)??;
         let mut failure = OutboundError::ConnectTimeout;
-        for address in addresses.into_iter().take(MAX_TRIED) {
-            let connecting = TcpStream::connect((address, destination.port));
-            match timeout(self.connect_time, connecting).await {
-                Ok(Ok(stream)) => return self.secured(destination, stream).await,
-                Ok(Err(error)) => failure = OutboundError::Unreachable(error),
-                Err(_) => failure = OutboundError::ConnectTimeout,
+        for step in way.into_iter().take(MAX_TRIED) {
+            let made = match &step {
+                Step::Direct(address) => self.direct(*address, destination.port).await,
+                Step::Tunnel(proxy, authority) => proxy.tunnel(authority, self.connect_time).await,
+            };
+            match made {
+                Ok(stream) => return self.secured(destination, stream).await,
+                Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    async fn direct(&self, address: IpAddr, port: u16) -> Result<Box<dyn Stream>, OutboundError> {
+        match timeout(self.connect_time, TcpStream::connect((address, port))).await {
+            Ok(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                Ok(Box::new(stream))
+            }
+            Ok(Err(error)) => Err(OutboundError::Unreachable(error)),
+            Err(_) => Err(OutboundError::ConnectTimeout),
+        }
+    }
+
+    /// What is tried, in this order: the addresses of the host, or tunnels to them where a proxy leads out.
+    async fn way(&self, destination: &Destination) -> Result<Vec<Step<'_>>, OutboundError> {
+        let Destination { host, port, secure, .. } = destination;
+        let direct = |addresses: Vec<IpAddr>| addresses.into_iter().map(Step::Direct).collect();
+        // Plain http is for this machine alone.
+        let Some(proxy) = self.proxy.as_ref().filter(|_| *secure) else {
+            return Ok(direct(self.addresses(destination).await?));
+        };
+        if let (Host::Domain(name), true) = (host, proxy.resolves) {
+            return if self.rules.ports.contains(port) {
+                Ok(vec![Step::Tunnel(proxy, format!("{name}:{port}"))])
+            } else {
+                Err(OutboundError::Url(UrlRefusal::Port(*port)))
+            };
+        }
+        let addresses = self.addresses(destination).await?;
+        let (inside, public): (Vec<_>, Vec<_>) =
+            addresses.into_iter().partition(|address| self.rules.is_inside(*address));
+        if !inside.is_empty() {
+            return Ok(direct(inside));
+        }
+        let tunnel = |address| Step::Tunnel(proxy, SocketAddr::new(address, *port).to_string());
+        Ok(public.into_iter().map(tunnel).collect())
     }
 
     /// The addresses of a host, if every one of them may be called. A name that also leads inside is a trap, or a mistake.
@@ -81,11 +130,10 @@ impl Outbound {
     async fn secured(
         &self,
         destination: &Destination,
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
     ) -> Result<Box<dyn Stream>, OutboundError> {
-        let _ = stream.set_nodelay(true);
         if !destination.secure {
-            return Ok(Box::new(stream));
+            return Ok(stream);
         }
         let name = match &destination.host {
             Host::Domain(name) => ServerName::try_from(name.clone())

@@ -1,5 +1,7 @@
 //! The client against real sockets.
 
+mod proxy;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
