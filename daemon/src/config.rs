@@ -1,5 +1,6 @@
 //! The store's file: read once, checked whole, immutable afterwards.
 
+mod calls;
 mod limits;
 mod network;
 
@@ -16,6 +17,7 @@ use counterfoil_protocol::{
 use serde::Deserialize;
 use url::Url;
 
+pub(crate) use self::calls::OwnCall;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::network::{Network, Proxy};
 use crate::{
@@ -126,6 +128,8 @@ pub(crate) struct Local {
     pub(crate) allow_groups: Vec<Account>,
     /// Users who may connect and disconnect; if any is named, no other guest may.
     pub(crate) admin_users: Vec<Account>,
+    /// What plugins may have forwarded beside the usual calls.
+    pub(crate) calls: Vec<OwnCall>,
     /// Whether `/v1/proofs` signs for plugins.
     pub(crate) proofs: bool,
     /// Where the bearer tokens for callers over TCP are kept.
@@ -362,6 +366,7 @@ fn below_site(name: &'static str, text: &str, site: &SiteUrl) -> Result<(), Conf
 
 fn local(local: &Local) -> Result<(), ConfigError> {
     local.limits.check()?;
+    calls::check(&local.calls)?;
     if let Some(tcp) = local.tcp
         && !tcp.ip().is_loopback()
     {

@@ -78,20 +78,20 @@ impl Call {
 
     /// Whether this call's path is `path`.
     pub(crate) fn reaches(&self, path: &str) -> bool {
-        let (mut pattern, mut given) = (self.path.split('/'), path.split('/'));
-        loop {
-            match (pattern.next(), given.next()) {
-                (None, None) => return true,
-                (Some("*"), Some(segment)) if !segment.is_empty() => {}
-                (Some(fixed), Some(segment)) if fixed == segment => {}
-                _ => return false,
-            }
-        }
+        reaches(self.path, path)
     }
+}
 
-    /// The methods of this call, as an `Allow` header lists them.
-    pub(crate) fn allow(&self) -> String {
-        self.methods.join(", ")
+/// Whether a pattern, in which `*` is one segment, is that of `path`.
+pub(crate) fn reaches(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), given.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(segment)) if !segment.is_empty() => {}
+            (Some(fixed), Some(segment)) if fixed == segment => {}
+            _ => return false,
+        }
     }
 }
 

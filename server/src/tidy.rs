@@ -34,7 +34,7 @@ const PURE: &[&str] = &[
     "protocol/src/",
 ];
 
-const BANS: [Ban; 6] = [
+const BANS: [Ban; 7] = [
     Ban {
         within: &["server/src/partner/", "server/src/store/"],
         except: &[],
@@ -65,6 +65,16 @@ const BANS: [Ban; 6] = [
         except: &[],
         banned: &["Entropy", "SystemRandom", "rand::fill", "SystemTime", "Instant"],
         why: "time and randomness are arguments of the rules",
+    },
+    Ban {
+        within: &["server/src/gateway/"],
+        except: &[
+            "server/src/gateway/body.rs",
+            "server/src/gateway/connect.rs",
+            "server/src/gateway/forward.rs",
+        ],
+        banned: &["tokio", "std::net::Tcp", "async fn", "Entropy", "SystemTime", "Instant"],
+        why: "what passes the gateway is judged by pure functions; forward.rs runs them",
     },
     Ban {
         within: &["server/src/"],

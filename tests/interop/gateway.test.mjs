@@ -2,23 +2,25 @@
 // and what it is told of who calls.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { connect } from 'node:net';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 
 import { App } from './lib/app.mjs';
-import { Key, now } from './lib/dpop.mjs';
-import { challenged, ok, refused, send, sendRaw } from './lib/http.mjs';
+import { Key } from './lib/dpop.mjs';
+import { challenged, ok, refused, send } from './lib/http.mjs';
 import { Browser, Server, UNTHROTTLED } from './lib/kit.mjs';
-import { Store } from './lib/native.mjs';
-import { freePort } from './lib/processes.mjs';
+import { PLATFORMS, Store } from './lib/native.mjs';
+import { Daemon, SERVER_BIN, freePort, run } from './lib/processes.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
 const LIMITS = 'max_body = 200000\nmax_signed_body = 1000\nmax_answer = 100000\nconnect_seconds = 2\nanswer_seconds = 2\n';
 const here = {};
 
-const settings = (orders, shut) => `${UNTHROTTLED}
+const settings = (orders, shut, metrics) => `metrics_listen = "127.0.0.1:${metrics}"
+${UNTHROTTLED}
 [[upstream]]
 name = "orders"
 prefix = "/v1/orders"
@@ -41,6 +43,12 @@ scopes = ["orders:refund", "makepay:payment-links:write"]
 "orders:refund" = "Refund your orders"
 
 [[upstream]]
+name = "below"
+prefix = "/api/partner/v1/orders"
+url = "${orders}/below"
+rules = [{ methods = ["POST"], scopes = ["makepay:payment-links:write"] }]
+
+[[upstream]]
 name = "shut"
 prefix = "/v1/shut"
 url = "http://127.0.0.1:${shut}"
@@ -49,7 +57,8 @@ rules = [{ methods = ["GET", "POST"], scopes = ["makepay:payment-links:read"] }]
 
 before(async () => {
   here.upstream = await Upstream.start();
-  here.server = await Server.start({ settings: settings(here.upstream.url, await freePort()) });
+  here.metrics = await freePort();
+  here.server = await Server.start({ settings: settings(here.upstream.url, await freePort(), here.metrics) });
   const { server } = here;
   await server.company('Nordwind Trading');
   here.merchant = await server.person('merchant@shop.example', 'Nordwind Trading');
@@ -218,5 +227,104 @@ describe('who may', () => {
     const asked = { issuer: here.server.issuer, typ: 'counterfoil-identity+jwt' };
     await assert.rejects(jwtVerify(here.bearer.access_token, here.keys, asked), { code: 'ERR_JWT_CLAIM_VALIDATION_FAILED' });
     untouched('an identity');
+  });
+});
+
+describe('a store with a daemon', () => {
+  it('has calls forwarded that its file names', async () => {
+    const site = `https://shop-${process.pid}-daemon.example`;
+    const daemon = await Daemon.start({
+      platform: 'wordpress', site_url: site, redirect_uri: PLATFORMS.wordpress.callback(site), plugin_version: '1.0.0',
+      platform_version: '6.8', issuer: here.server.issuer,
+    }, { more: '[[local.calls]]\nmethods = ["POST"]\npath = "orders/*"\n' });
+    try {
+      const { authorization_url: url } = ok(await daemon.local('POST', '/v1/connect', { json: {} }));
+      const { callback } = await here.browser.approve(url);
+      ok(await daemon.local('POST', '/v1/callback', { json: { query: new URL(callback).search.slice(1) } }));
+      here.upstream.answers = () => ({ status: 201, body: 'made' });
+      const answer = await daemon.local('POST', '/v1/api/orders/7?a', { json: { amount: 1 } });
+      assert.deepEqual([answer.status, answer.text], [201, 'made']);
+      const [seen] = here.upstream.taken();
+      assert.deepEqual([seen.method, seen.url], ['POST', '/below/7?a']);
+      const identity = await identityOf(seen, { aud: 'below' });
+      assert.equal(identity.installation_id, identity.client_id);
+      assert.ok(identity.cnf.jkt);
+      for (const [method, path, status] of [['DELETE', 'orders/7', 405], ['POST', 'orders', 403], ['POST', 'orders/7/8', 403]]) {
+        assert.equal((await daemon.local(method, `/v1/api/${path}`)).status, status, `${method} ${path}`);
+      }
+      untouched('not on the list');
+    } finally {
+      await daemon.stop();
+    }
+  });
+});
+
+describe('what people and operators see', () => {
+  it('the words of its scopes stand where a merchant approves, and in the metadata', async () => {
+    const { url } = here.app.request();
+    const page = await here.browser.reachConsent(url);
+    assert.match(page.answer.text, /Refund your orders/);
+    for (const document of ['oauth-authorization-server', 'oauth-protected-resource']) {
+      const { scopes_supported: scopes } = ok(await send(here.app.at(`/.well-known/${document}`)));
+      assert.ok(scopes.includes('orders:refund'), document);
+    }
+  });
+
+  it('calls are counted by upstream and outcome, and logged without secrets', async () => {
+    here.upstream.answers = () => ({ status: 404 });
+    await byStore('GET', '/v1/orders/7?secret=canary');
+    refused(await byStore('GET', '/v1/shut'), 502, 'upstream_unreachable');
+    const metrics = (await send(`http://127.0.0.1:${here.metrics}/metrics`)).text;
+    assert.match(metrics, /^counterfoil_upstream_requests_total\{upstream="orders",outcome="4xx"\} 1$/m);
+    assert.match(metrics, /^counterfoil_upstream_requests_total\{upstream="shut",outcome="unreachable"\} 1$/m);
+    assert.match(metrics, /^counterfoil_upstream_seconds_count\{upstream="orders"\} \d+$/m);
+    assert.match(metrics, /route="\/v1\/orders\/\{\*rest\}"/);
+    assert.doesNotMatch(metrics, /orders\/7/);
+    const log = readFileSync(here.server.process.log, 'utf8');
+    assert.match(log, /forwarded.*upstream="orders".*method="GET".*path="\/v1\/orders\/7".*status=404/);
+    assert.doesNotMatch(log, /canary|eyJ/);
+    here.upstream.taken();
+  });
+
+  it('settings that cannot work are named', async () => {
+    const bad = join(here.server.directory.path, 'bad.toml');
+    for (const [change, words] of [
+      [(text) => text.replace('methods = ["POST", "PUT"]', 'methods = ["GET", "PUT"]'), /upstream "orders": rules 1 and 2 both fit GET/],
+      [(text) => text.replace('prefix = "/v1/shut"', 'prefix = "/v1/orders/shut"'), /upstream "shut": prefix .* overlap/],
+      [(text) => text.replace('prefix = "/v1/shut"', 'prefix = "/oauth"'), /upstream "shut": prefix "\/oauth" is this server's own/],
+      [(text) => text.replace('"orders:refund" = "Refund your orders"', ''), /upstream "orders": say what the scope "orders:refund" allows/],
+      [(text) => text.replace('"orders:refund" =', '"company:read" ='), /say what the scope|this server's own/],
+      [(text) => text.replace('max_answer', 'max_answers'), /unknown field `max_answers`/],
+    ]) {
+      writeFileSync(bad, change(readFileSync(here.server.config, 'utf8')));
+      const { code, stdout } = await run(SERVER_BIN, ['--config', bad, '--data-dir', here.server.dataDir, 'check']);
+      assert.equal(code, 1);
+      assert.match(stdout, words);
+    }
+    const good = await run(SERVER_BIN, ['--config', here.server.config, '--data-dir', here.server.dataDir, 'check']);
+    assert.match(good.stdout, /ok {2}upstreams: orders at \/v1\/orders, below at \/api\/partner\/v1\/orders, shut at \/v1\/shut/);
+  });
+});
+
+describe('what changes', () => {
+  it('a key that is rotated away signs no more identities, and the new one is published', async () => {
+    here.upstream.answers = undefined;
+    const kid = async () => {
+      assert.equal((await byApp('GET', '/v1/orders')).status, 200);
+      const [seen] = here.upstream.taken();
+      const token = seen.headers['counterfoil-identity'];
+      await jwtVerify(token, createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`)), { audience: 'orders' });
+      return decodeProtectedHeader(token).kid;
+    };
+    const former = await kid();
+    await here.server.operator(['key', 'rotate', '--now']);
+    assert.notEqual(await kid(), former);
+  });
+
+  it('a token that is revoked opens nothing', async () => {
+    assert.equal((await here.app.revoke(here.bearer.refresh_token)).status, 200);
+    refused(await byApp('GET', '/v1/orders'), 401, 'invalid_token');
+    untouched('revoked');
+    assert.equal((await byStore('GET', '/v1/orders')).status, 200);
   });
 });

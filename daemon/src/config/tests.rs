@@ -55,6 +55,28 @@ proofs = true
 }
 
 #[test]
+fn calls_of_ones_own_are_plain() {
+    let given = |call: &str| Config::parse(&format!("{STORE}[[local.calls]]\n{call}"));
+    let config = given("methods = [\"GET\"]\npath = \"orders/*/lines\"").expect("a store");
+    assert_eq!(config.local.calls.len(), 1);
+    for (methods, path) in [
+        ("[]", "orders"),
+        ("[\"get\"]", "orders"),
+        ("[\"TRACE\"]", "orders"),
+        ("[\"GET\"]", ""),
+        ("[\"GET\"]", "/orders"),
+        ("[\"GET\"]", "orders/"),
+        ("[\"GET\"]", "orders/.."),
+        ("[\"GET\"]", "orders/**"),
+        ("[\"GET\"]", "orders/%61"),
+        ("[\"GET\"]", "https://evil.example"),
+    ] {
+        let error = given(&format!("methods = {methods}\npath = \"{path}\"")).expect_err(path);
+        assert!(error.to_string().starts_with("local.calls in the store's file: "), "{error}");
+    }
+}
+
+#[test]
 fn notifications_go_below_the_store_or_nowhere() {
     let given = |platform: &str, url: &str| {
         let text = STORE.replace("wordpress", platform);

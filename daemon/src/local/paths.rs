@@ -1,9 +1,12 @@
 //! Which paths leave this machine with a token: judged as the bytes that the caller sent.
 
+use std::collections::BTreeSet;
+
 use hyper::Method;
 
 use crate::{
-    platform::Platform,
+    config::OwnCall,
+    platform::{Platform, reaches},
     trouble::{Code, Trouble},
 };
 
@@ -24,9 +27,11 @@ pub(super) enum PathRefusal {
     NotPlain,
 }
 
-/// Checks a call that a plugin wants forwarded: `path` is what follows `/v1/api/`, without the query.
+/// Checks a call that a plugin wants forwarded: `path` is what follows `/v1/api/`, without the query. `own` are those of
+/// the store's file, none of which opens a path that answers secrets.
 pub(super) fn check_call(
     platform: &Platform,
+    own: &[OwnCall],
     method: &Method,
     path: &str,
 ) -> Result<(), PathRefusal> {
@@ -36,8 +41,23 @@ pub(super) fn check_call(
     if platform.calls.iter().any(|call| call.admits(method, path)) {
         return Ok(());
     }
-    let listed = platform.calls.iter().find(|call| call.reaches(path));
-    Err(listed.map_or(PathRefusal::NotListed, |call| PathRefusal::Method(call.allow())))
+    let mut allowed: BTreeSet<&str> = BTreeSet::new();
+    if !path.split('/').any(|segment| OWN.contains(&segment)) {
+        allowed.extend(
+            own.iter()
+                .filter(|call| reaches(&call.path, path))
+                .flat_map(|call| call.methods.iter().map(String::as_str)),
+        );
+    }
+    if allowed.contains(method.as_str()) {
+        return Ok(());
+    }
+    let listed = platform.calls.iter().filter(|call| call.reaches(path));
+    allowed.extend(listed.flat_map(|call| call.methods));
+    if allowed.is_empty() {
+        return Err(PathRefusal::NotListed);
+    }
+    Err(PathRefusal::Method(allowed.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
 /// The URL of a call whose path and query were checked: the API base, a slash, the path as it came.
@@ -84,7 +104,45 @@ mod tests {
 
     fn call(method: &str, path: &str) -> Result<(), PathRefusal> {
         let method = method.parse().expect("a method");
-        check_call(&Platform::named("wordpress"), &method, path)
+        check_call(&Platform::named("wordpress"), &[], &method, path)
+    }
+
+    #[test]
+    fn calls_of_the_stores_file_are_forwarded_too() {
+        let own = |methods: &[&str], path: &str| OwnCall {
+            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+            path: path.to_owned(),
+        };
+        let own = [
+            own(&["GET", "POST"], "orders/*"),
+            own(&["PUT"], "makepay/settings"),
+            own(&["GET", "PUT"], "makepay/*/*"),
+            own(&["POST"], "makepay/*"),
+        ];
+        let call = |method: &str, path: &str| {
+            let method = method.parse().expect("a method");
+            check_call(&Platform::named("wordpress"), &own, &method, path)
+        };
+        for (method, path) in [
+            ("POST", "orders/7"),
+            ("PUT", "makepay/settings"),
+            ("GET", "makepay/settings"),
+            ("GET", "makepay/customers/7"),
+        ] {
+            assert_eq!(call(method, path), Ok(()), "{method} {path}");
+        }
+        for (method, path, refusal) in [
+            ("GET", "orders", PathRefusal::NotListed),
+            ("GET", "orders/7/8", PathRefusal::NotListed),
+            ("GET", "orders/..", PathRefusal::NotPlain),
+            ("GET", "orders/%2e%2e", PathRefusal::NotPlain),
+            ("POST", "makepay/webhook-secret", PathRefusal::NotListed),
+            ("GET", "makepay/webhook-subscriptions/current", PathRefusal::NotListed),
+            ("DELETE", "orders/7", PathRefusal::Method("GET, POST".to_owned())),
+            ("DELETE", "makepay/settings", PathRefusal::Method("GET, POST, PUT".to_owned())),
+        ] {
+            assert_eq!(call(method, path), Err(refusal), "{method} {path}");
+        }
     }
 
     #[test]

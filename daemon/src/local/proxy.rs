@@ -60,7 +60,8 @@ pub(super) async fn forward(
     let situation = app.situation();
     situation.working()?;
     let path = request.uri().path().strip_prefix(routes::API).unwrap_or_default();
-    match paths::check_call(&situation.config.platform, request.method(), path) {
+    let config = &situation.config;
+    match paths::check_call(&config.platform, &config.local.calls, request.method(), path) {
         Ok(()) => {}
         Err(PathRefusal::Method(allow)) => {
             return Ok(not_allowed(Trouble::of(Code::MethodNotAllowed), &allow));

@@ -119,6 +119,7 @@ pub(super) async fn answer(
 }
 
 /// What a request asks for, in words that are ours: its method, and its route or the pattern of the forwarded path.
+/// The patterns of the store's file are `other`.
 pub(super) fn label(
     platform: &Platform,
     request: &Request<Incoming>,

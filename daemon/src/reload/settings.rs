@@ -56,6 +56,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
                 allow_users: _,
                 allow_groups: _,
                 admin_users: _,
+                calls: _,
                 proofs: _,
                 tcp_token_file: _,
                 metrics_listen: _,
@@ -82,6 +83,7 @@ pub(crate) fn compare(old: &Config, new: &Config) -> impl Iterator<Item = Settin
         "local.allow_users" AtOnce local.allow_users;
         "local.allow_groups" AtOnce local.allow_groups;
         "local.admin_users" AtOnce local.admin_users;
+        "local.calls" AtOnce local.calls;
         "local.proofs" AtOnce local.proofs;
         "local.tcp" Restart local.tcp;
         "local.tcp_token_file" AtOnce local.tcp_token_file;

@@ -57,6 +57,10 @@ fn look(config: &Config) -> Vec<Finding> {
             profiles.iter().map(|profile| profile.platform.as_str()).collect::<Vec<_>>().join(", ")
         }),
     );
+    if !config.upstream.is_empty() {
+        let places = config.upstream.iter().map(|it| format!("{} at {}", it.name, it.prefix));
+        add("upstreams", Ok(places.collect::<Vec<_>>().join(", ")));
+    }
     if let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) {
         let loaded = crate::serving::tls::load(certificate, key);
         add("certificate", loaded.map_err(|e| said(&e)).map(|_| certificate.display().to_string()));

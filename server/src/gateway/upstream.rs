@@ -14,6 +14,9 @@ use crate::config;
 /// The longest name of an upstream, in bytes.
 const MAX_NAME: usize = 32;
 
+/// The most requests on their way to one upstream.
+const MAX_CONNECTIONS: usize = 10_000;
+
 /// What our own paths begin with, and so no prefix may.
 const OWN: [&str; 18] = [
     ".well-known",
@@ -217,12 +220,15 @@ impl Bounds {
         if let Some((name, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0: nothing would get through"));
         }
+        if settings.connections > MAX_CONNECTIONS {
+            return Err(format!("connections must be at most {MAX_CONNECTIONS}"));
+        }
         Ok(Self {
             connect: Duration::from_secs(settings.connect_seconds),
             answer: Duration::from_secs(settings.answer_seconds),
             total: Duration::from_secs(settings.total_seconds),
             idle: Duration::from_secs(settings.idle_seconds),
-            connections: settings.connections.min(tokio::sync::Semaphore::MAX_PERMITS),
+            connections: settings.connections,
             body: max_body,
             signed_body: max_signed_body.min(max_body),
             answer_body: settings.max_answer,
@@ -335,6 +341,7 @@ mod tests {
             ),
             (with(|it| it.rules.clear()), "has no rules"),
             (with(|it| it.connections = 0), "connections is 0"),
+            (with(|it| it.connections = 10_001), "connections must be at most 10000"),
             (with(|it| it.connect_seconds = 0), "connect_seconds is 0"),
             (with(|it| it.answer_seconds = 0), "answer_seconds is 0"),
             (with(|it| it.total_seconds = 0), "total_seconds is 0"),

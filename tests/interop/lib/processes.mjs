@@ -173,8 +173,8 @@ export class Server {
 
 /** counterfoild for one store, spoken to over its socket. */
 export class Daemon {
-  /** `as` is a user of its own to run under, `{ user, groups }` in numbers; root alone can make it so. */
-  static async start(store, { socket = {}, as } = {}) {
+  /** `as` is a user of its own to run under, `{ user, groups }` in numbers; root alone can make it so. `more` ends the file. */
+  static async start(store, { socket = {}, as, more = '' } = {}) {
     const daemon = new Daemon();
     daemon.as = as;
     daemon.directory = temporaryDirectory();
@@ -188,7 +188,7 @@ export class Daemon {
     const local = Object.entries({
       socket: daemon.socket, ...socket,
     }).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`).join('');
-    writeFileSync(daemon.config, `${flat}\n[local]\n${local}`);
+    writeFileSync(daemon.config, `${flat}\n[local]\n${local}\n${more}`);
     await daemon.launch();
     return daemon;
   }
