@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 
 import { Client } from '../../plugin-bridge/node/src/index.mjs';
+import { everywhere } from './lib/chromium.mjs';
 import { ok } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { PLATFORMS } from './lib/native.mjs';
@@ -116,6 +117,16 @@ describe('a store that may be approved unverified', () => {
     assert.deepEqual(shop.asked, [PATH]);
   });
 
+  it('looks verified, in a real browser', async () => {
+    const shop = await open(honest);
+    await everywhere(async (person) => {
+      await person.goTo(await shop.begin());
+      await person.signIn(here.merchant);
+      assert.match(await person.text(), /Verified: 127\.0\.0\.1/);
+      await person.lookAt('consent-verified');
+    });
+  });
+
   it('is verified where WordPress has no pretty links', async () => {
     const shop = await open(honest, '/?/counterfoil/v1/challenge');
     assert.ok((await consent(shop)).includes('Verified: 127.0.0.1'));
@@ -196,6 +207,18 @@ describe('a store that must be verified', () => {
     assert.match(forced.text, /store_not_verified/);
     // Denying it goes on as ever.
     assert.equal((await here.browser.deny(await shop.begin())).error, 'access_denied');
+  });
+
+  it('looks like one that cannot be approved, in a real browser', async () => {
+    const shop = await Shop.open(here.server, (response) => response.writeHead(404).end());
+    shops.push(shop);
+    await everywhere(async (person) => {
+      await person.goTo(await shop.begin());
+      await person.signIn(here.merchant);
+      assert.match(await person.text(), /It cannot be connected before that/);
+      assert.equal(await person.page.getByRole('button', { name: 'Approve' }).count(), 0);
+      await person.lookAt('consent-forbidden');
+    });
   });
 
   it('is approved when it answers', async () => {

@@ -1,6 +1,5 @@
 // People in a real browser: the first owner, invitations, one-time codes, a forgotten password, and their pages.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
@@ -8,22 +7,11 @@ import { everywhere } from './lib/chromium.mjs';
 import { world } from './lib/kit.mjs';
 import { linkIn, outboxLetter } from './lib/mail.mjs';
 import { SERVER_BIN, run } from './lib/processes.mjs';
+import { codeOf } from './lib/totp.mjs';
 
 const here = world({ companies: ['Nordwind Trading'] });
 const at = (path) => `${here.server.issuer}${path}`;
 const PASSWORD = 'four words in a row';
-
-/** The code of an app, made by somebody else's reading of RFC 6238. */
-function codeOf(key, step = Math.floor(Date.now() / 30_000)) {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...key.replaceAll(' ', '')].map((c) => alphabet.indexOf(c).toString(2).padStart(5, '0')).join('');
-  const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(step));
-  const tag = createHmac('sha1', secret).update(counter).digest();
-  const offset = tag.at(-1) & 15;
-  return String((tag.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
 
 const named = ({ size, dark }) => `${size}${dark ? '-dark' : ''}`;
 

@@ -74,6 +74,21 @@ pub enum Field {
     TermsUrl,
 }
 
+impl Field {
+    /// Its name in the form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::RedirectUris => "redirect_uris",
+            Self::Scopes => "scopes",
+            Self::Support => "support",
+            Self::PrivacyUrl => "privacy_url",
+            Self::TermsUrl => "terms_url",
+        }
+    }
+}
+
 /// What is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {

@@ -13,16 +13,38 @@ pub struct Section {
     pub title: &'static str,
     /// Where it begins, below `/companies/{company}/`.
     pub path: &'static str,
+    /// What there is to do.
+    pub about: &'static str,
     /// Whoever may do this is shown it.
     pub act: Act,
 }
 
 /// The parts, in the order in which they are shown.
 pub const SECTIONS: &[Section] = &[
-    Section { title: "Connected apps", path: connections::SECTION, act: Act::SeeConnections },
-    Section { title: "Applications", path: applications::SECTION, act: Act::SeeApplications },
-    Section { title: "Webhooks", path: webhooks::SECTION, act: Act::SeeWebhooks },
-    Section { title: "People", path: people::SECTION, act: Act::SeePeople },
+    Section {
+        title: "Connected apps",
+        path: connections::SECTION,
+        about: "The stores and applications that act for this company: what they may do, when they last did, and how to end it.",
+        act: Act::SeeConnections,
+    },
+    Section {
+        title: "Applications",
+        path: applications::SECTION,
+        about: "Applications of your own, which other companies connect.",
+        act: Act::SeeApplications,
+    },
+    Section {
+        title: "Webhooks",
+        path: webhooks::SECTION,
+        about: "Where stores and applications are told of payments, and whether they take it.",
+        act: Act::SeeWebhooks,
+    },
+    Section {
+        title: "People",
+        path: people::SECTION,
+        about: "Who acts for this company, in which role, and who is invited.",
+        act: Act::SeePeople,
+    },
 ];
 
 /// The parts that a role is shown.

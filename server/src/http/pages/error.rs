@@ -27,6 +27,8 @@ struct Words {
     title: &'static str,
     what: &'static str,
     next: &'static str,
+    /// Where that is, and in which words.
+    link: Option<(&'static str, &'static str)>,
 }
 
 /// Answers a refusal in place: a page, or JSON for a program that asks for it by name.
@@ -153,7 +155,18 @@ fn words(code: &str) -> Words {
             "Go back to your store or application and press Connect again. If it happens again, send its support the details below.",
         ),
     };
-    Words { title, what, next }
+    Words { title, what, next, link: link(code) }
+}
+
+/// Where what to do is done, when that is a page of ours.
+fn link(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "hand_over_expired" | "not_found" | "role_not_allowed" => ("/", "To the start page"),
+        "invitation_gone" => ("/sign-in", "Sign in"),
+        "link_expired" => ("/forgotten-password", "Ask for a new link"),
+        "second_factor_needed" => ("/account/codes", "Turn one-time codes on"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

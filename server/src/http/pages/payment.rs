@@ -13,7 +13,10 @@ use super::frame::{self, Frame};
 use crate::{
     app::App,
     http::error::Refusal,
-    partner::link::{LinkStatus, PaymentLink},
+    partner::{
+        link::{LinkStatus, PaymentLink},
+        payment::PaymentStatus,
+    },
 };
 
 #[derive(Template)]
@@ -47,10 +50,46 @@ impl<'a> Payment<'a> {
         Self {
             amount: link.amount.as_str(),
             currency: currency.or(facts.asset.as_ref()).map_or("", String::as_str),
-            status: match link.status {
-                LinkStatus::Active => "Waiting for payment",
-                LinkStatus::Archived => "No longer open",
-            },
+            status: standing(link.status, link.latest().map(|session| session.status)),
         }
+    }
+}
+
+/// Where a payment stands, for whoever pays.
+fn standing(link: LinkStatus, attempt: Option<PaymentStatus>) -> &'static str {
+    use PaymentStatus::{
+        AwaitingDeposit, Cancelled, Complete, DepositReceived, Expired, Failed, Pending, Quoted,
+        Sending, Swapping, Underpaid,
+    };
+    match (attempt, link) {
+        (Some(Complete), _) => "Paid",
+        (Some(DepositReceived | Swapping | Sending), _) => "Received, and on its way to the store",
+        (Some(Pending), _) => "On its way",
+        (Some(Underpaid), _) => "Part of it was received",
+        (_, LinkStatus::Archived) => "No longer open",
+        (None | Some(Quoted | AwaitingDeposit), LinkStatus::Active) => "Waiting for payment",
+        (Some(Failed | Expired | Cancelled), LinkStatus::Active) => {
+            "The last attempt came to nothing. Waiting for payment"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_pay_twice() {
+        for status in PaymentStatus::ALL {
+            let may_pay =
+                standing(LinkStatus::Active, Some(status)).contains("Waiting for payment");
+            let open = [PaymentStatus::Quoted, PaymentStatus::AwaitingDeposit];
+            assert_eq!(may_pay, status.is_lost() || open.contains(&status), "{status:?}");
+            let archived = standing(LinkStatus::Archived, Some(status));
+            assert!(!archived.contains("Waiting"), "{status:?}");
+        }
+        assert_eq!(standing(LinkStatus::Active, None), "Waiting for payment");
+        assert_eq!(standing(LinkStatus::Archived, None), "No longer open");
+        assert_eq!(standing(LinkStatus::Archived, Some(PaymentStatus::Complete)), "Paid");
     }
 }

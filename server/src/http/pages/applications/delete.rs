@@ -24,13 +24,15 @@ struct DeletePage<'a> {
     dashboard: Dashboard<'a>,
     found: &'a Found,
     connected: usize,
+    /// What was typed in the place of the name.
+    typed: &'a str,
     problem: bool,
 }
 
 /// `GET …/{app}/delete`.
 pub async fn ask(visit: Visit, place: Membership) -> Result<Response, Refusal> {
     let found = find(&visit, &place).await?;
-    page(&visit, &place, &found, false).await
+    page(&visit, &place, &found, None).await
 }
 
 /// `POST …/{app}/delete`.
@@ -38,7 +40,7 @@ pub async fn delete(visit: Visit, place: Membership) -> Result<Response, Refusal
     let found = find(&visit, &place).await?;
     let typed = visit.form.get("name").unwrap_or_default();
     if typed.split_whitespace().ne(found.client.name.split_whitespace()) {
-        return page(&visit, &place, &found, true).await;
+        return page(&visit, &place, &found, Some(typed)).await;
     }
     let (id, company, now) = (&found.client.id, &place.company.id, visit.app.now());
     let ended = visit.app.store.delete_app(id, company, &actor(&visit), now).await?;
@@ -50,15 +52,16 @@ async fn page(
     visit: &Visit,
     place: &Membership,
     found: &Found,
-    problem: bool,
+    wrong: Option<&str>,
 ) -> Result<Response, Refusal> {
     let template = DeletePage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_company(visit, place, SECTION),
         found,
         connected: visit.app.store.connected_to(&found.client.id).await?,
-        problem,
+        typed: wrong.unwrap_or_default(),
+        problem: wrong.is_some(),
     };
-    let status = if problem { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(frame::page(status, &template, None))
 }

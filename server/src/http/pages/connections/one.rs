@@ -44,7 +44,7 @@ struct OnePage<'a> {
     just_ended: bool,
     history: Vec<Told>,
     newest: bool,
-    older: Option<i64>,
+    older: Option<String>,
 }
 
 /// Whether the store's address is verified.
@@ -94,7 +94,7 @@ pub(super) async fn show(visit: Visit, place: Membership) -> Result<Response, Re
         may_end: place.role.may(Act::EndConnections) && standing != Standing::Ended,
         just_ended: query.get("revoked").is_some() && standing == Standing::Ended,
         newest: before.is_none(),
-        older: more.then(|| events.last().map(|event| event.id)).flatten(),
+        older: events.last().filter(|_| more).map(|event| format!("before={}", event.id)),
         history: events
             .iter()
             .map(|event| Told {

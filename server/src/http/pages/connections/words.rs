@@ -35,6 +35,7 @@ pub(super) fn event(event: &ConnectionEvent, is_store: bool) -> String {
             _ => format!("The {it} gave up its access."),
         },
         "grant_ended" => format!("The connection ended: {}", lower(reason(detail, is_store))),
+        "payment_moved" => format!("A payment changed: {}.", detail.replace('_', " ")),
         other => {
             let mut text = sentence(other);
             if !detail.is_empty() {

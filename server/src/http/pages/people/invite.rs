@@ -28,7 +28,8 @@ pub async fn invite(visit: Visit, place: Membership) -> Result<Response, Refusal
     let typed = visit.form.get("email").unwrap_or_default();
     let role = Role::parse(visit.form.require("role")?);
     let role = role.ok_or_else(|| Refusal::invalid_request("There is no such role."))?;
-    let said = |problem| Said { problem: Some(problem), email: typed, done: None };
+    let said =
+        |problem| Said { problem: Some(problem), email: typed, role: Some(role), done: None };
     let Some(email) = address::normal(typed) else {
         return render(&visit, &place, StatusCode::BAD_REQUEST, said(NO_ADDRESS)).await;
     };

@@ -50,6 +50,8 @@ struct PeoplePage<'a> {
     roles: Vec<Role>,
     needs_code: bool,
     email: &'a str,
+    /// The role that was chosen in the form of an invitation that was refused.
+    chosen: &'static str,
     done: Option<&'static str>,
     problem: Option<&'a str>,
 }
@@ -92,6 +94,8 @@ struct Said<'a> {
     problem: Option<&'a str>,
     /// The address that was typed.
     email: &'a str,
+    /// The role that was chosen with it.
+    role: Option<Role>,
 }
 
 impl<'a> Said<'a> {
@@ -128,6 +132,7 @@ async fn render(
         roles: Role::ALL.into_iter().filter(|role| may_touch(place.role, *role)).collect(),
         needs_code: app.store.approval_needs_code(&company.id).await?,
         email: said.email,
+        chosen: said.role.map_or("", Role::as_str),
         done: said.done,
         problem: said.problem,
     };

@@ -221,8 +221,8 @@ async fn the_example_works_once_its_challenge_is_one() {
     let link = link.strip_prefix("https://pay.example").expect("ours");
     let consent = anna.get(link).await;
     for words in [
-        "Let Ledger Sync act for your company?",
-        "belongs to <strong>Anvils &#38; Co</strong>",
+        "Let <bdi>Ledger Sync</bdi> act for your company?",
+        "belongs to <strong><bdi>Anvils &#38; Co</bdi></strong>",
         "https://ledger.example",
         "href=\"mailto:help@ledger.example\"",
         "href=\"https://ledger.example/privacy\"",

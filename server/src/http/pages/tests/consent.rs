@@ -233,7 +233,7 @@ async fn a_partner_is_named_with_its_company() {
     let link = partner_link(&[]);
     let (mut anna, page) = shown(&server, "anna@shop.example", &link).await;
     assert!(page.body.contains("Ledger &#60;b&#62;Sync&#60;/b&#62;"), "{}", page.body);
-    assert!(page.body.contains("belongs to <strong>Bolts Ltd</strong>"));
+    assert!(page.body.contains("belongs to <strong><bdi>Bolts Ltd</bdi></strong>"));
     assert!(page.body.contains("https://app.example"));
     let answer = decide(&mut anna, &page, "co_a", "approve").await;
     let location = answer.header("location");
