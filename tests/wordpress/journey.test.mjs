@@ -163,6 +163,14 @@ describe('a merchant with WordPress', () => {
     await merchant.goTo(shop.at('/wp-admin/post-new.php?post_type=page'));
     const offered = await merchant.page.evaluate(() => [window.wp.blocks.getBlockType('counterfoil/payment').title, window.counterfoilPayments]);
     assert.deepEqual(offered, ['Payment link', [{ value: id, label: `#${id} 19.90 EUR Deposit “Ümlaut” & <more` }]]);
+    // In the editor the block shows the button that visitors will see.
+    await merchant.page.evaluate((payment) => {
+      const { blocks, data } = window.wp;
+      data.dispatch('core/block-editor').insertBlock(blocks.createBlock('counterfoil/payment', { payment }));
+    }, id);
+    const canvas = await merchant.page.locator('iframe[name="editor-canvas"]').count() ? merchant.page.frameLocator('iframe[name="editor-canvas"]') : merchant.page;
+    await canvas.getByText('Pay 19.90 EUR').waitFor();
+    merchant.page.on('dialog', (dialog) => dialog.accept());
     await merchant.goTo(shop.at('/?pagename=pay'));
     for (const name of ['Pay 19.90 EUR', 'The same']) {
       assert.equal(await merchant.page.getByRole('link', { name, exact: true }).getAttribute('href'), url);
@@ -244,6 +252,16 @@ describe('a merchant with WordPress', () => {
     const [dearer, { _counterfoil_uid: other }] = JSON.parse(await woo(changed));
     assert.equal(dearer.result, 'success');
     assert.notEqual(other, uid);
+  });
+
+  it('reads from right to left where the language does', async () => {
+    await shop.rightToLeft(true);
+    for (const page of ['counterfoil', 'counterfoil-payments']) {
+      await merchant.goTo(shop.screen(page));
+      assert.equal(await merchant.page.evaluate(() => getComputedStyle(document.body).direction), 'rtl');
+      await look(`${page}-rtl`);
+    }
+    await shop.rightToLeft(false);
   });
 
   it('archives a payment link', async () => {

@@ -49,6 +49,8 @@ describe('the zip of the plugin', () => {
     }
     assert.deepEqual([says(header, 'Text Domain'), says(header, 'License')], ['counterfoil', 'GPL-2.0-or-later']);
     assert.ok(says(readme, 'Tags').split(',').length <= 5);
+    assert.match(says(readme, 'Tested up to'), /^\d+\.\d+$/);
+    assert.ok(Number(says(readme, 'Tested up to')) >= 7.1, 'the newest that it was tried in');
     const short = readme.split('\n\n')[1].trim();
     assert.ok(short.length <= 150 && !short.includes('\n'), short);
     for (const name of ['Description', 'Installation', 'Frequently Asked Questions', 'External services', 'Changelog', 'Upgrade Notice']) {
@@ -83,6 +85,37 @@ describe('the zip of the plugin', () => {
     for (const name of found(/register_rest_route/)) assert.match(code.get(name), /permission_callback/, name);
   });
 
+  it('calls everything that others may meet by its own name', () => {
+    for (const name of php.filter((it) => !['uninstall.php', 'block/editor.asset.php'].includes(it))) {
+      assert.match(code.get(name), /^namespace Counterfoil\\WordPress(\\\w+)*;$/m, name);
+    }
+    // Options, meta, hooks that are fired, handles, kinds of posts, shortcodes, hooks of cron.
+    const named = /\b(?:(?:add|update|delete)_option|(?:add|update|delete)_(?:user|post)_meta\([^,']*,|do_action|apply_filters|wp_(?:register|enqueue)_(?:script|style)|add_shortcode|register_rest_route)\(?\s*'([^']*)'/g;
+    for (const name of own) {
+      for (const [call, theirs] of code.get(name).matchAll(named)) assert.match(theirs, /^counterfoil/, `${name}: ${call}`);
+    }
+  });
+
+  it('has no script and no style in its pages, and nothing that is not its business', () => {
+    assert.deepEqual(found(/<script|<style|\bstyle="|\bon(click|load|submit|change|error)=/i), [], 'nothing inline');
+    assert.deepEqual(found(/\b(wp_remote_\w+|curl_\w+|fsockopen|stream_socket_client|file_put_contents|fopen|mail)\s*\(/, own), [], 'the client alone speaks to the daemon');
+    assert.deepEqual(found(/https?:\/\/[a-z]/i, own.filter((name) => name !== 'counterfoil.php')), [], 'no address of anybody');
+    assert.deepEqual(found(/\b(wp_ajax_\w*|allow_unfiltered|ALLOW_UNFILTERED_UPLOADS|add_filter\('(pre_set_)?site_transient_update)/), []);
+    for (const name of found(/\$_POST/)) assert.match(code.get(name), /check_admin_referer\([\s\S]*current_user_can\(/, name);
+    for (const name of names.filter((it) => /\.(js|css)$/.test(it))) {
+      const lines = text(name).split('\n');
+      assert.ok(lines.length > 5 && lines.every((line) => line.length < 300), `${name} is as it was written`);
+    }
+    const block = JSON.parse(text('block/block.json'));
+    assert.deepEqual([block.name, block.textdomain], ['counterfoil/payment', 'counterfoil']);
+  });
+
+  it('is free software, and says so', () => {
+    assert.match(text('LICENSE'), /GNU GENERAL PUBLIC LICENSE\s+Version 2, June 1991/);
+    const client = JSON.parse(readFileSync(join(ROOT, 'plugin-bridge/php/composer.json'), 'utf8'));
+    assert.ok(client.license.includes('MIT'), 'the client may be part of it');
+  });
+
   it('has no secret in it', () => {
     const all = names.map(text).join('\n');
     assert.ok(!/BEGIN [A-Z ]*PRIVATE KEY|whsec_|mksec_|eyJ[A-Za-z0-9_-]{20}/.test(all));
@@ -93,6 +126,10 @@ describe('the zip of the plugin', () => {
     try {
       run(join(ROOT, 'scripts/plugin-pot'), join(folder, 'counterfoil.pot'));
       assert.equal(readFileSync(join(folder, 'counterfoil.pot'), 'utf8'), text('languages/counterfoil.pot'), 'run scripts/plugin-pot');
+      // What is put into a sentence is told to whoever translates it.
+      for (const entry of text('languages/counterfoil.pot').split('\n\n').slice(1)) {
+        if (/^msgid .*%(\d\$)?[sd]/m.test(entry)) assert.match(entry, /^#\. translators:/m, entry);
+      }
       run('msgfmt', '--check-format', '--output-file=/dev/null', join(folder, 'counterfoil.pot'));
     } finally {
       rmSync(folder, { recursive: true });

@@ -50,6 +50,13 @@ final class Check
         return isset($kept['code'], $kept['message'], $kept['since'], $kept['looks']) ? $kept : null;
     }
 
+    /** When the last check was; null before the first. */
+    public static function at(): ?int
+    {
+        $at = self::kept('counterfoil_checked')['at'] ?? null;
+        return is_int($at) ? $at : null;
+    }
+
     /** It is mended. */
     public static function forget(): void
     {

@@ -42,6 +42,12 @@ final class Daemon
         return defined('COUNTERFOIL_SOCKET') && is_string(constant('COUNTERFOIL_SOCKET'));
     }
 
+    /** Whether this person may say where it is: in a network, its administrator alone. */
+    public static function mayBeMoved(): bool
+    {
+        return !self::isFixed() && (!is_multisite() || current_user_can('manage_network_options'));
+    }
+
     /** Whether this is the path of a socket: absolute, and as long as Linux takes one. */
     public static function isSocketPath(string $path): bool
     {

@@ -30,6 +30,24 @@ final class OrdersTest extends TestCase
         self::assertSame(['on-hold', 'paid pl_1'], $order->done);
     }
 
+    public function testAPaymentThatCouldNotBeWrittenDownIsTakenAgain(): void
+    {
+        $order = $this->order();
+        $record = $this->record();
+        $record->status = 'complete';
+        $order->broken = true;
+        $told = null;
+        try {
+            Orders::settle($record);
+        } catch (\Throwable $problem) {
+            $told = $problem->problemCode();
+        }
+        self::assertSame(['order_unwritten', []], [$told, $order->done]);
+        $order->broken = false;
+        Orders::settle($record);
+        self::assertSame(['paid pl_1'], $order->done);
+    }
+
     public function testAFailedAttemptMayBeFollowedByAPayment(): void
     {
         $order = $this->order();

@@ -42,6 +42,7 @@ class WC_Order
     public string $transaction = '';
     public array $meta = [];
     public array $done = [];
+    public bool $broken = false;
 
     public function get_id(): int
     {
@@ -102,10 +103,17 @@ class WC_Order
         return in_array($this->status, ['processing', 'completed'], true);
     }
 
-    public function payment_complete(string $transaction): void
+    /** As WooCommerce's own: false where it could not be written, and nothing happens to an order that waits for no payment. */
+    public function payment_complete(string $transaction): bool
     {
-        $this->done[] = "paid $transaction";
-        [$this->status, $this->transaction] = ['processing', $transaction];
+        if ($this->broken) {
+            return false;
+        }
+        if (in_array($this->status, ['on-hold', 'pending', 'failed', 'cancelled'], true)) {
+            $this->done[] = "paid $transaction";
+            [$this->status, $this->transaction] = ['processing', $transaction];
+        }
+        return true;
     }
 
     public function update_status(string $status, string $note): void

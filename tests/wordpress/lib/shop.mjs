@@ -52,14 +52,18 @@ class Gate {
 
 /** A shop at an address of its own. */
 export class Shop {
-  /** `server` is `php` (PHP's own) or `fpm` (nginx and php-fpm, as hosts run them); `installed` has the plugin on from the start. */
-  static async start({ server = 'php', installed = false } = {}) {
+  /**
+   * `server` is `php` (PHP's own) or `fpm` (nginx and php-fpm, as hosts run them); a `network` has two sites, the second
+   * at localhost; `installed` has the plugin on from the start, everywhere.
+   */
+  static async start({ server = 'php', network = false, installed = false } = {}) {
     const shop = new Shop();
+    shop.network = network;
     shop.root = mkdtempSync(join(tmpdir(), 'cf-shop-'));
     shop.port = await freePort();
     shop.gate = new Gate(join(shop.root, 'api.sock'));
     const { stdout } = await call(join(ROOT, 'scripts/wordpress'), ['up', shop.root], {
-      env: { ...process.env, PORT: String(shop.port), SERVER: server },
+      env: { ...process.env, PORT: String(shop.port), SERVER: server, NETWORK: network ? '1' : '' },
       timeout: 240_000,
     });
     shop.url = stdout.trim().split('\n').at(-1);
@@ -101,12 +105,14 @@ export class Shop {
   /** Puts the plugin in and switches it on, as a host does for its customers. */
   async install() {
     await call('unzip', ['-q', ZIP, '-d', join(this.root, 'www/wp-content/plugins')]);
-    await this.php('require_once ABSPATH . "wp-admin/includes/plugin.php"; wp_set_current_user(1); activate_plugin("counterfoil/counterfoil.php");');
+    await this.php('require_once ABSPATH . "wp-admin/includes/plugin.php"; wp_set_current_user(1); activate_plugin("counterfoil/counterfoil.php", "", is_multisite());');
   }
 
   /** Runs PHP in this WordPress, or in a copy of its files, as cron and the command line do; answers what it prints. */
   async php(code, files = 'www') {
-    const start = `require ${JSON.stringify(join(this.root, files, 'wp-load.php'))};`;
+    // A network finds the site by the address that was asked for.
+    const asked = this.network ? `$_SERVER["HTTP_HOST"] = "127.0.0.1:${this.port}"; $_SERVER["REQUEST_URI"] = "/";` : '';
+    const start = `${asked} require ${JSON.stringify(join(this.root, files, 'wp-load.php'))};`;
     const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 60_000 });
     return stdout;
   }
@@ -121,6 +127,13 @@ export class Shop {
     const file = join(this.root, 'home');
     if (url) writeFileSync(file, url);
     else rmSync(file, { force: true });
+  }
+
+  /** Has it speak a language that is written from right to left, or not any more. */
+  async rightToLeft(on) {
+    const file = join(this.root, 'www/wp-content/mu-plugins/right-to-left.php');
+    if (on) writeFileSync(file, '<?php add_action("init", function () { $GLOBALS["wp_locale"]->text_direction = "rtl"; }, 0);');
+    else rmSync(file);
   }
 
   /** What PHP complained of in the plugin's own files. */

@@ -132,7 +132,7 @@ final class Actions
 
     private static function settings(): void
     {
-        if (Daemon::isFixed() || (is_multisite() && !current_user_can('manage_network_options'))) {
+        if (!Daemon::mayBeMoved()) {
             Notice::refused(__('Where the daemon is can be changed by the host alone.', 'counterfoil'));
             return;
         }

@@ -211,7 +211,7 @@ final class ConnectionPage
     private static function settings(): void
     {
         printf('<h2>%s</h2>', esc_html__('Where the daemon is', 'counterfoil'));
-        $fixed = Daemon::isFixed();
+        $fixed = !Daemon::mayBeMoved();
         Actions::form('settings');
         echo '<table class="form-table" role="presentation"><tbody><tr>';
         printf('<th scope="row"><label for="counterfoil-socket">%s</label></th><td>', esc_html__('Socket', 'counterfoil'));
@@ -220,9 +220,12 @@ final class ConnectionPage
             esc_attr(Daemon::socket()),
             $fixed ? ' readonly' : ''
         );
-        $says = $fixed
-            ? __('wp-config.php says so (COUNTERFOIL_SOCKET).', 'counterfoil')
-            : __('The same path as local.socket in the store\'s file.', 'counterfoil');
+        $says = __('The same path as local.socket in the store\'s file.', 'counterfoil');
+        if ($fixed) {
+            $says = Daemon::isFixed()
+                ? __('wp-config.php says so (COUNTERFOIL_SOCKET).', 'counterfoil')
+                : __('The administrator of this network says where it is.', 'counterfoil');
+        }
         printf('<p class="description" id="counterfoil-socket-says">%s</p></td></tr></tbody></table>', esc_html($says));
         if (!$fixed) {
             submit_button(__('Save', 'counterfoil'), 'secondary', 'submit', true, ['id' => 'counterfoil-settings']);

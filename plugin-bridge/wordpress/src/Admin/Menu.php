@@ -16,10 +16,14 @@ final class Menu
     public const CONNECTION = 'counterfoil';
     public const PAYMENTS = 'counterfoil-payments';
 
+    /** What a person needs to see the sites of a network, and to say where their daemons are. */
+    public const NETWORK_CAPABILITY = 'manage_network_options';
+
     /** Hooks in. */
     public static function start(string $file): void
     {
         add_action('admin_menu', [self::class, 'add']);
+        add_action('network_admin_menu', [self::class, 'addToNetwork']);
         add_action('admin_init', [self::class, 'privacy']);
         add_action('admin_enqueue_scripts', [self::class, 'style']);
         add_action('admin_notices', [self::class, 'trouble']);
@@ -45,6 +49,13 @@ final class Menu
         add_submenu_page(self::CONNECTION, $title, $title, $can, self::CONNECTION, $connection);
         $title = __('Payments', 'counterfoil');
         add_submenu_page(self::CONNECTION, $title, $title, $can, self::PAYMENTS, [PaymentsPage::class, 'render']);
+    }
+
+    /** The page of a network's administrator. */
+    public static function addToNetwork(): void
+    {
+        $name = __('Counterfoil', 'counterfoil');
+        add_menu_page($name, $name, self::NETWORK_CAPABILITY, self::CONNECTION, [NetworkPage::class, 'render'], 'dashicons-tickets-alt', 58);
     }
 
     public static function style(): void

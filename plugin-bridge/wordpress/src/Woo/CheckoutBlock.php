@@ -39,6 +39,8 @@ final class CheckoutBlock extends AbstractPaymentMethodType
     /** @return array<string, mixed> */
     public function get_payment_method_data()
     {
-        return ['title' => $this->get_setting('title'), 'description' => $this->get_setting('description'), 'supports' => ['products']];
+        // The gateway's own texts: the settings have none before they are saved for the first time.
+        $gateway = $this->gateway ?? new Gateway();
+        return ['title' => $gateway->title, 'description' => $gateway->description, 'supports' => $gateway->supports];
     }
 }

@@ -119,7 +119,10 @@ final class Orders
         $words = __('Counterfoil:', 'counterfoil') . ' ' . Words::payment($record->status);
         switch ($record->status) {
             case 'complete':
-                $order->payment_complete($record->uid);
+                // False where WooCommerce could not write it down. It is told again then, until it can.
+                if (!$order->payment_complete($record->uid)) {
+                    throw new TryLater('order_unwritten', __('WooCommerce could not write down that this order is paid.', 'counterfoil'), '', 503, 60);
+                }
                 return;
             case 'pending':
             case 'deposit_received':
