@@ -33,18 +33,16 @@ pub struct Outbound {
 impl Outbound {
     /// Says what cannot work.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Some(proxy) = &self.proxy else {
-            return if self.proxy_resolves {
-                Err("outbound.proxy_resolves needs outbound.proxy".to_owned())
-            } else {
-                Ok(())
-            };
-        };
         match self.proxy_address() {
-            Some(_) => Ok(()),
-            None => Err(format!(
-                "outbound.proxy {proxy:?} must be a host and a port, without a password: http://proxy.example:3128"
-            )),
+            None if self.proxy.is_none() && self.proxy_resolves => {
+                Err("outbound.proxy_resolves needs outbound.proxy".to_owned())
+            }
+            // What was written is not repeated: it may have a password in it.
+            None if self.proxy.is_some() => {
+                let what = "outbound.proxy must be a host and a port, without a password: http://proxy.example:3128";
+                Err(what.to_owned())
+            }
+            _ => Ok(()),
         }
     }
 
