@@ -1,6 +1,7 @@
 // Gateway mode under attack, and in trouble: paths, forged headers, smuggling; an API that hangs, dies, floods and
 // redirects; callers who go away.
 import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -10,6 +11,7 @@ import { jwtVerify, createRemoteJWKSet } from 'jose';
 import { App, CALLBACK } from './lib/app.mjs';
 import { ok, refused, send, sendRaw } from './lib/http.mjs';
 import { Browser, Server, UNTHROTTLED } from './lib/kit.mjs';
+import { certificate } from './lib/mail.mjs';
 import { freePort, temporaryDirectory } from './lib/processes.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
@@ -39,13 +41,23 @@ before(async () => {
   const socket = join(here.directory.path, 'api.sock');
   here.upstream = await Upstream.start();
   here.local = await Upstream.start({ socket });
+  const [trusted, stranger] = ['trusted', 'stranger'].map((name) => {
+    mkdirSync(join(here.directory.path, name));
+    return certificate(join(here.directory.path, name));
+  });
+  const secured = ({ key, chain }) => Upstream.start({ tls: { key: readFileSync(key), cert: readFileSync(chain) } });
+  [here.secure, here.stranger] = await Promise.all([secured(trusted), secured(stranger)]);
   const settings = [
     UNTHROTTLED, upstream('orders', `${here.upstream.url}/inner`),
     upstream('slashed', here.upstream.url, 'trailing_slashes = true'),
     upstream('one', here.upstream.url, 'connections = 1'),
     upstream('local', 'http://orders.internal/here', `socket = "${socket}"`),
     upstream('shut', `http://127.0.0.1:${await freePort()}`),
-    upstream('secure', `https://127.0.0.1:${new URL(here.upstream.url).port}`),
+    upstream('secure', `https://127.0.0.1:${here.secure.port}`),
+    upstream('misnamed', `https://localhost:${here.secure.port}`),
+    upstream('stranger', `https://127.0.0.1:${here.stranger.port}`),
+    upstream('insecure', `https://127.0.0.1:${here.upstream.port}`),
+    `[outbound]\ncertificates = "${trusted.authority}"\n`,
   ].join('');
   here.server = await Server.start({ settings });
   await here.server.company('Nordwind Trading');
@@ -60,6 +72,8 @@ after(async () => {
   await here.server?.stop();
   await here.upstream?.stop();
   await here.local?.stop();
+  await here.secure?.stop();
+  await here.stranger?.stop();
   here.directory?.remove();
 });
 
@@ -301,7 +315,6 @@ describe('what comes back', () => {
     const down = await call('GET', '/v1/shut');
     refused(down, 502, 'upstream_unreachable');
     assert.doesNotMatch(down.text, /127\.0\.0\.1|\d{4,5}/, 'nothing tells where it would be');
-    refused(await call('GET', '/v1/secure'), 502, 'upstream_unreachable', 'no TLS there');
     for (const status of [401, 407]) {
       here.upstream.answers = () => ({ status, headers: { 'www-authenticate': 'Basic' } });
       const answer = await call('GET', '/v1/orders');
@@ -354,6 +367,17 @@ describe('connections', () => {
     for (let calls = 0; calls < 5; calls += 1) assert.equal((await call('GET', '/v1/orders')).status, 200);
     assert.equal(here.upstream.connections, before);
     here.upstream.taken();
+  });
+
+  it('over https reach whom the certificate names, and nobody else', async () => {
+    const answer = await call('POST', '/v1/secure/7', { json: { amount: 1 } });
+    assert.deepEqual([answer.status, answer.text], [200, 'fine']);
+    const [seen] = here.secure.taken();
+    assert.deepEqual([seen.url, seen.body.toString(), seen.headers.host], ['/7', '{"amount":1}', `127.0.0.1:${here.secure.port}`]);
+    for (const name of ['misnamed', 'stranger', 'insecure']) {
+      refused(await call('POST', `/v1/${name}`, { json: { amount: 1 } }), 502, 'upstream_unreachable', name);
+    }
+    assert.deepEqual([here.secure.taken(), here.stranger.taken(), taken()], [[], [], []]);
   });
 
   it('go over a unix socket, where one is named', async () => {

@@ -1,12 +1,15 @@
 // An API behind the gateway: it does what the path says, and remembers what it was sent.
 import { createServer } from 'node:http';
+import { createServer as createSecure } from 'node:https';
 
 export class Upstream {
-  static async start({ socket } = {}) {
+  /** At a unix `socket`, or a free port; with `tls` ({ key, cert }) over https. */
+  static async start({ socket, tls } = {}) {
     const upstream = new Upstream();
     upstream.requests = [];
     upstream.waiting = [];
-    upstream.server = createServer((request, response) => upstream.#take(request, response));
+    const take = (request, response) => upstream.#take(request, response);
+    upstream.server = tls ? createSecure(tls, take) : createServer(take);
     upstream.server.keepAliveTimeout = 60_000;
     await new Promise((resolve) => {
       if (socket) upstream.server.listen(socket, resolve);
@@ -17,8 +20,12 @@ export class Upstream {
     return upstream;
   }
 
+  get port() {
+    return this.server.address().port;
+  }
+
   get url() {
-    return `http://127.0.0.1:${this.server.address().port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   async #take(request, response) {
