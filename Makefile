@@ -62,7 +62,7 @@ demo: setup ## connect one store from nothing and create a payment link (INTERAC
 	$(CARGO) build --locked --workspace --bins
 	@scripts/demo
 
-bench: setup ## load of refreshes, proofs and calls, start and memory, beside this machine's ES256 rate and an ssh-agent
+bench: setup ## load of refreshes, proofs, calls and the gateway, start and memory, beside this machine's ES256 rate and an ssh-agent
 	$(CARGO) build --locked --release --workspace --bins
 	@target/release/bench
 

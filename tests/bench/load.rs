@@ -123,6 +123,52 @@ fn refresh_request(address: &str, store: &Store, token: &str) -> Result<Request<
         .body(Full::new(form.into()))?)
 }
 
+/// Calls a path again and again with each store's token and proof, all stores side by side.
+pub async fn calls(
+    issuer: &str,
+    stores: &mut Vec<(Store, String)>,
+    path: &'static str,
+    each: usize,
+) -> Result<Measured> {
+    let address = issuer.trim_start_matches("http://").to_owned();
+    let start = now();
+    let tasks: Vec<_> = std::mem::take(stores)
+        .into_iter()
+        .map(|(store, token)| tokio::spawn(call_one(address.clone(), store, token, path, each)))
+        .collect();
+    let mut measured = Measured::default();
+    for task in tasks {
+        let (store, token, latencies) = task.await??;
+        stores.push((store, token));
+        measured.latencies.extend(latencies);
+    }
+    measured.wall = start.elapsed();
+    Ok(measured)
+}
+
+async fn call_one(
+    address: String,
+    store: Store,
+    token: String,
+    path: &'static str,
+    each: usize,
+) -> Result<(Store, String, Vec<Duration>)> {
+    let mut latencies = Vec::with_capacity(each);
+    let mut sender = connect(TcpStream::connect(&address).await?).await?;
+    let url = format!("http://{address}{path}");
+    for _ in 0..each {
+        let request = Request::get(path)
+            .header("host", &address)
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", store.key.proof("GET", &url, Some(&token))?)
+            .body(Full::new(Bytes::new()))?;
+        let start = now();
+        send(&mut sender, request).await?;
+        latencies.push(start.elapsed());
+    }
+    Ok((store, token, latencies))
+}
+
 /// Asks one thing after another: blocking, without a runtime of its own.
 pub fn measure<S>(
     connections: Connections,

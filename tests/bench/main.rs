@@ -3,6 +3,7 @@
 
 mod agent;
 mod daemon;
+mod gateway;
 mod load;
 mod machine;
 mod report;
@@ -34,11 +35,14 @@ async fn main() -> Result<()> {
         ));
     }
 
-    // `bench server` and `bench daemon` measure one half alone.
+    // `bench server`, `bench gateway` and `bench daemon` measure one part alone.
     let only = std::env::args().nth(1);
     let wanted = |half: &str| only.as_deref().is_none_or(|only| only == half);
     if wanted("server") {
         measure_server(&mut report, &alone, &together).await?;
+    }
+    if wanted("gateway") {
+        gateway::measure(&mut report).await?;
     }
     if wanted("daemon") {
         daemon::measure_all(&mut report).await?;
