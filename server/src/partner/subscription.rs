@@ -54,6 +54,8 @@ pub struct SealedSecret {
 /// A subscription as a client wants it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SubscriptionRequest {
+    /// The name under which the client gave the address.
+    pub member: &'static str,
     /// Where notifications go.
     pub url: String,
     /// Which.
@@ -83,6 +85,15 @@ pub enum SubscriptionFault {
 }
 
 impl SubscriptionFault {
+    /// The member that is wrong.
+    #[must_use]
+    pub fn member(&self) -> &str {
+        match self {
+            Self::MissingUrl => URL_MEMBERS[0],
+            Self::Url(fault) | Self::Member(fault) => &fault.member,
+        }
+    }
+
     /// The code on the wire.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -112,6 +123,7 @@ impl SubscriptionRequest {
                 .ok_or_else(|| body.fault("events", must))?,
         };
         Ok(Self {
+            member: name,
             url: url.ok_or(SubscriptionFault::MissingUrl)?,
             events,
             active: body.boolean("active")?.unwrap_or(true),

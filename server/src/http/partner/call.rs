@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
+    extract::MatchedPath,
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -49,6 +50,14 @@ struct Names {
 }
 
 impl Call {
+    /// What the path names: what stands in it where its route has `{…}`, as it was sent.
+    pub(super) fn named(&self) -> &str {
+        let route = self.parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let mut parts = route.split('/').zip(self.parts.uri.path().split('/'));
+        let named = parts.find(|(pattern, _)| pattern.starts_with('{'));
+        named.map_or("", |(_, name)| name)
+    }
+
     /// Reads a body that is a JSON object, as text.
     pub(super) async fn json(&self, body: Body) -> Result<String, Refusal> {
         extract::json_text(&self.parts, body, self.app.config.limits.body).await

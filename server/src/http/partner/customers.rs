@@ -95,8 +95,7 @@ fn changed(call: &Call, customer: &Customer) -> Result<Vec<u8>, Refusal> {
 
 /// The customer that the path names, if it is the company's. Another's is as good as none.
 async fn own(call: &Call) -> Result<Customer, Refusal> {
-    let id = call.parts.uri.path().rsplit('/').next().unwrap_or_default();
-    call.app.store.customer(&call.holder.company.id, id).await?.ok_or_else(|| {
+    call.app.store.customer(&call.holder.company.id, call.named()).await?.ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
             "customer_not_found",

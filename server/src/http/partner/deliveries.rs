@@ -48,8 +48,7 @@ async fn own(call: &Call, id: &str) -> Result<Option<Delivery>, Refusal> {
 
 /// `POST webhook-requests/{id}/retry`.
 pub(super) async fn retry(call: Call, _body: Body) -> Result<Response, Refusal> {
-    // The path ends in /{id}/retry.
-    let id = call.parts.uri.path().rsplit('/').nth(1).unwrap_or_default();
+    let id = call.named();
     if own(&call, id).await?.is_none() {
         return Err(no_delivery());
     }

@@ -77,6 +77,7 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
         payment_request_email_sent: false,
         payment_request_email_error: send_email.then_some("payment_request_email_not_supported"),
     })?;
+    let tag = etag(&to_bytes(&link.view(app.config.checkout_base()))?);
     let event = app.event();
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
@@ -86,7 +87,7 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
         let event = event.clone();
         let new = NewLink { event, link, needs_subscription, receipt, now: app.now() };
         let write = app.store.create_payment_link(new).await?;
-        let created = || answer(StatusCode::CREATED, body.clone());
+        let created = || tagged(answer(StatusCode::CREATED, body.clone()), &tag);
         if let Some(response) = call.written(write, created)? {
             return Ok(response);
         }
@@ -177,8 +178,7 @@ fn archived() -> Value {
 
 /// The link that the path names, if this grant made it. Another's is as good as none.
 async fn own_link(call: &Call) -> Result<PaymentLink, Refusal> {
-    let uid = call.parts.uri.path().rsplit('/').next().unwrap_or_default();
-    let link = call.app.store.payment_link(uid).await?;
+    let link = call.app.store.payment_link(call.named()).await?;
     link.filter(|link| link.grant_id == call.holder.grant_id).ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,

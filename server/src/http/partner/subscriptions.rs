@@ -106,8 +106,7 @@ fn changed(call: &Call, recurring: &Recurring) -> Result<Vec<u8>, Refusal> {
 
 /// The subscription that the path names, if it is the company's. Another's is as good as none.
 async fn own(call: &Call) -> Result<Recurring, Refusal> {
-    let id = call.parts.uri.path().rsplit('/').next().unwrap_or_default();
-    call.app.store.recurring(&call.holder.company.id, id).await?.ok_or_else(|| {
+    call.app.store.recurring(&call.holder.company.id, call.named()).await?.ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
             "subscription_not_found",

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::{
     call::{Call, answer, to_bytes},
     page::Page,
-    table::BASE,
 };
 use crate::{
     http::error::Refusal,
@@ -54,9 +53,8 @@ pub(super) async fn activity(call: Call, _body: Body) -> Result<Response, Refusa
 
 /// The company that the path names, if it is the token's. Whether there is another of that id is not told.
 fn own_company(call: &Call) -> Result<&str, Refusal> {
-    let path = call.parts.uri.path().strip_prefix(BASE).unwrap_or_default();
     let company_id = call.holder.company.id.as_str();
-    (path.split('/').nth(2) == Some(company_id)).then_some(company_id).ok_or_else(|| {
+    (call.named() == company_id).then_some(company_id).ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
             "company_not_found",

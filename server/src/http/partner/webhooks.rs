@@ -5,11 +5,15 @@ use counterfoil_protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::json;
 
-use super::call::{ATTEMPTS, Call, answer, overtaken, to_bytes};
+use super::{
+    call::{ATTEMPTS, Call, answer, overtaken, to_bytes},
+    conditional::tagged,
+};
 use crate::{
     app::App,
     http::error::Refusal,
     partner::{
+        precondition::etag,
         receipt::Keeping,
         subscription::{SealedSecret, Subscription, SubscriptionRequest, SubscriptionView},
     },
@@ -50,8 +54,9 @@ struct Disabled<'a> {
 pub(super) async fn read(call: Call, _body: Body) -> Result<Response, Refusal> {
     let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
     let subscription = known.as_ref().map(Subscription::view);
-    let body = to_bytes(&Found { company_id: &call.holder.company.id, subscription })?;
-    Ok(answer(StatusCode::OK, body))
+    let company_id = &call.holder.company.id;
+    let body = to_bytes(&Found { company_id, subscription: subscription.clone() })?;
+    call.shown(&subscription, body)
 }
 
 /// `PUT webhook-subscriptions/current`.
@@ -61,14 +66,17 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
     let text = call.json(body).await?;
     let once = call.once(Keeping::SECRETS, text.as_bytes())?;
     let request = SubscriptionRequest::parse(&text, app.config.local_hosts())
-        .map_err(|fault| Refusal::bad_request(fault.code(), &fault))?;
+        .map_err(|fault| Refusal::bad_request(fault.code(), &fault).of_field(fault.member()))?;
     let vetted = app.outbound.vet(&request.url);
-    vetted.map_err(|refusal| Refusal::bad_request("invalid_callback_url", refusal))?;
+    vetted.map_err(|refusal| {
+        Refusal::bad_request("invalid_callback_url", refusal).of_field(request.member)
+    })?;
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
             return Ok(response);
         }
         let known = app.store.webhook_subscription(grant_id).await?;
+        call.may_change(&known.as_ref().map(Subscription::view))?;
         let rotated = known.is_some() && request.rotate_secret;
         let (plain, sealed) = match &known {
             Some(known) if !request.needs_secret(Some(known)) => {
@@ -88,10 +96,11 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
             subscription: subscription.view(),
         })?;
         let receipt = once.receipt(&body);
+        let tag = etag(&to_bytes(&subscription.view())?);
         let change = SubscriptionChange { subscription, receipt, now: app.now() };
         let write = app.store.change_webhook_subscription(change).await?;
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-        if let Some(response) = call.written(write, || answer(status, body))? {
+        if let Some(response) = call.written(write, || tagged(answer(status, body), &tag))? {
             return Ok(response);
         }
     }

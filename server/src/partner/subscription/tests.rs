@@ -10,6 +10,7 @@ fn parse(body: &str, local: LocalHosts) -> Result<SubscriptionRequest, &'static 
 fn what_a_request_may_say() {
     let full = r#"{"active":false,"description":"Shop","events":["makepay.payment.*"],"metadata":{"a":1},"rotateSecret":true,"url":"https://shop.example/hooks?x=1"}"#;
     let expected = SubscriptionRequest {
+        member: "url",
         url: "https://shop.example/hooks?x=1".to_owned(),
         events: vec!["makepay.payment.*".to_owned()],
         active: false,

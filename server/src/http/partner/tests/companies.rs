@@ -138,6 +138,7 @@ async fn links_can_be_changed_conditionally_too() {
     let path =
         format!("payment-links/{}", body_of(&made)["paymentLink"]["uid"].as_str().expect("a uid"));
     let tag = shop.call("GET", &path, "").await.header("etag").to_owned();
+    assert_eq!(made.header("etag"), tag);
     let archive = r#"{"status":"archived"}"#;
     refused(
         &with(&shop, ("PATCH", &path), archive, ("if-match", "\"x\"")).await,

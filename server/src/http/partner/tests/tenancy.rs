@@ -261,6 +261,35 @@ async fn no_route_takes_a_bound_token_as_bearer_or_none_at_all() {
     assert_eq!(own.sees().await, before);
 }
 
+/// Nothing is behind a second spelling of an address, where the guard might not stand.
+#[tokio::test]
+async fn no_route_has_a_twin() {
+    let server = TestServer::start();
+    let own = Tenant::settle(&server, "own").await;
+    for route in ROUTES {
+        let (path, body) = (own.path(route), own.body(route));
+        let (parent, last) = path.rsplit_once('/').expect("a path");
+        let (first, rest) = last.split_at(1);
+        for twin in [
+            format!("{path}/"),
+            format!("/{path}"),
+            format!("{parent}//{last}"),
+            format!("{parent}/./{last}"),
+            format!("{path}/../{last}"),
+            format!("{path};x"),
+            format!("{parent}/%{:02x}{rest}", first.as_bytes()[0]),
+            path.to_ascii_uppercase(),
+        ] {
+            let mut bare = own.request(route, &twin, &body);
+            bare.headers_mut().remove(header::AUTHORIZATION);
+            let status = server.send(bare).await.status.as_u16();
+            assert!(matches!(status, 401 | 404 | 405), "{} {twin}: {status}", route.method);
+            let status = own.send(route, &twin, &body).await.status.as_u16();
+            assert!(matches!(status, 404 | 405), "{} {twin}: {status}", route.method);
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_route_outlives_the_grant() {
     let server = TestServer::start();

@@ -3,7 +3,7 @@
 use counterfoil_protocol::encoding::sha256;
 use serde_json::{Value, json};
 
-use super::shop::{Key, Shop, ok, refused};
+use super::shop::{Key, Shop, json as json_of, ok, refused};
 use crate::{store::Reset, testing::TestServer};
 
 const CURRENT: &str = "webhook-subscriptions/current";
@@ -65,15 +65,39 @@ async fn a_subscription_is_put_read_and_disabled() {
 async fn malformed_ones_change_nothing() {
     let server = TestServer::start();
     let shop = Shop::connect(&server, "medusa", "Nordwind").await;
-    for (body, code) in [
-        ("{}", "missing_callback_url"),
-        (r#"{"url":"http://shop.example/"}"#, "invalid_callback_url"),
-        (r#"{"url":"https://127.0.0.1/"}"#, "invalid_callback_url"),
-        (r#"{"url":"https://shop.example/","events":7}"#, "invalid_webhook_subscription"),
+    for (body, code, field) in [
+        ("{}", "missing_callback_url", "url"),
+        (r#"{"url":"http://shop.example/"}"#, "invalid_callback_url", "url"),
+        (r#"{"webhookUrl":"https://127.0.0.1/"}"#, "invalid_callback_url", "webhookUrl"),
+        (r#"{"callbackUrl":"https://shop.example:9/"}"#, "invalid_callback_url", "callbackUrl"),
+        (r#"{"url":"https://shop.example/","events":7}"#, "invalid_webhook_subscription", "events"),
     ] {
-        refused(&shop.call("PUT", CURRENT, body).await, 400, code);
+        let answer = shop.call("PUT", CURRENT, body).await;
+        refused(&answer, 400, code);
+        assert_eq!(json_of(&answer)["field"], field, "{body}");
     }
     assert_eq!(ok(&shop.call("GET", CURRENT, "").await, 200)["subscription"], json!(null));
+}
+
+#[tokio::test]
+async fn a_subscription_is_replaced_by_whoever_saw_it() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let put = async |body: &str, tag: &str| {
+        let mut request = shop.request("PUT", CURRENT, body);
+        request.headers_mut().insert("if-match", tag.parse().expect("a header"));
+        server.send(request).await
+    };
+    let none = shop.call("GET", CURRENT, "").await.header("etag").to_owned();
+    let first = put(WANTED, &none).await;
+    ok(&first, 201);
+    refused(&put(KEPT, &none).await, 412, "precondition_failed");
+    let seen = shop.call("GET", CURRENT, "").await.header("etag").to_owned();
+    assert_eq!(seen, first.header("etag"));
+    ok(&put(KEPT, &seen).await, 200);
+    refused(&put(WANTED, &seen).await, 412, "precondition_failed");
+    // Plugins in the field do not say what they saw.
+    ok(&shop.call("PUT", CURRENT, WANTED).await, 200);
 }
 
 #[tokio::test]
