@@ -188,6 +188,8 @@ CREATE TABLE recovery (
     PRIMARY KEY (client_id, idempotency)
 ) STRICT;
 
+CREATE INDEX recovery_by_time ON recovery (at);
+
 -- The partner API. JSON is kept as it was sent; `version` counts changes, so that a racer sees that he lost.
 CREATE TABLE payment_link (
     position INTEGER PRIMARY KEY,

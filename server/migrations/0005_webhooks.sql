@@ -125,3 +125,4 @@ CREATE TABLE engine_receipt (
 CREATE INDEX engine_receipt_by_end ON engine_receipt (forgotten_at);
 
 CREATE INDEX webhook_notice_untold ON webhook_notice (id) WHERE told_at IS NULL;
+CREATE INDEX webhook_notice_told ON webhook_notice (told_at) WHERE told_at IS NOT NULL;

@@ -108,6 +108,11 @@ impl Mail {
         (self.outbox.path(), self.transport.is_none())
     }
 
+    /// How many letters wait.
+    pub fn waiting_letters(&self) -> Result<usize, MailError> {
+        Ok(self.outbox.letters()?.len())
+    }
+
     /// Writes a letter to the outbox. When this returns it is on the disk; it is sent afterwards.
     pub async fn send(&self, message: Message) -> Result<(), MailError> {
         let id = self.entropy.id("");

@@ -1,6 +1,6 @@
 // A backup that is made while stores refresh and pay, and restored later: the stores are ahead of it and stay connected.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
@@ -72,6 +72,14 @@ describe('a restored server', () => {
     assert.match(refused.stderr, /--force/);
     assert.match(refused.stderr, new RegExp(`released by operator:.+ ${revoked.clientId}`));
     const restored = await land.server.operator(['restore', '--from', backup, '--force']);
+    assert.deepEqual([restored.holds.installations, restored.holds.connections], [3, 3]);
+    const elsewhere = join(land.server.directory.path, 'elsewhere');
+    mkdirSync(join(elsewhere, 'keys'), { recursive: true, mode: 0o700 });
+    cpSync(join(land.server.dataDir, 'keys'), join(elsewhere, 'keys'), { recursive: true });
+    const bare = await run(SERVER_BIN, ['--data-dir', elsewhere, 'restore', '--from', backup]);
+    assert.equal(bare.code, 0, bare.stderr);
+    assert.match(bare.stdout, /holds: companies 1, people 1, .* connections 3[^]*cannot be told: no database was here/);
+    assert.ok(bare.stdout.includes(`${revoked.site} at`), bare.stdout);
     assert.ok(restored.undone.some(({ event, client_id: id }) => event === 'released' && id === revoked.clientId));
     await land.server.operator(['check']);
     await land.server.launch();

@@ -13,7 +13,7 @@ use crate::{
     audit::{Actor, AuditRecord, Head},
     data::DataDir,
     files,
-    store::{Audit as _, AuditQuery, DATABASE, Deed, Frozen},
+    store::{Audit as _, AuditQuery, Contents, DATABASE, Deed, Frozen},
     trail,
     vault::Vault,
 };
@@ -28,6 +28,8 @@ const TOLD: usize = 10_000;
 pub struct Plan {
     /// What it is.
     pub manifest: Manifest,
+    /// What is in it.
+    pub holds: Contents,
     /// Whether a database is there that it would take the place of.
     pub replaces: bool,
     /// What ended since the backup was made, and would stand again: oldest first.
@@ -70,6 +72,7 @@ impl Plan {
         }
         let mut plan = Self {
             manifest,
+            holds: copy.contents()?,
             replaces: data.had_database(),
             undone: Vec::new(),
             lost: 0,

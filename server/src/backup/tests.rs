@@ -7,7 +7,7 @@ use crate::{
     audit::{Actor, AuditRecord, Chain},
     clock::fixed::CountingEntropy,
     data::DataDir,
-    store::{Accounts as _, Audit as _, AuditQuery, Company},
+    store::{Accounts as _, Audit as _, AuditQuery, Company, Contents},
 };
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -102,6 +102,16 @@ async fn to_another_machine() {
     assert!(matches!(place.look("bare", "new"), Err(BackupError::NoKey(_))));
     let plan = place.look("whole", "new").expect("fits");
     assert!(!plan.replaces && plan.undone.is_empty());
+    let holds = Contents {
+        companies: 1,
+        people: 0,
+        applications: 0,
+        installations: 0,
+        payment_links: 0,
+        connections: 0,
+        standing: Vec::new(),
+    };
+    assert_eq!(plan.holds, holds);
     let done = plan.carry_out(&Actor::System, NOW).await.expect("restores");
     assert!(done.has_signing_keys && done.set_aside.is_none());
     assert!(is_private(&place.path("new")));

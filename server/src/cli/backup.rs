@@ -1,9 +1,9 @@
 //! `backup` and `restore`.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::bail;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     audit::{described, line},
@@ -13,8 +13,11 @@ use crate::{
     backup::{self, Plan},
     clock,
     config::Config,
-    store::{Audit as _, Deed},
+    store::{Audit as _, Contents, Deed, Standing},
 };
+
+/// Connections that are shown to people one by one.
+const SHOWN: usize = 100;
 
 #[derive(clap::Args)]
 pub struct Backup {
@@ -51,8 +54,13 @@ impl Backup {
             "\nThe keys are NOT in it, and without them it opens nothing: keep a copy of the directory keys/ elsewhere \
              (again after each `key rotate`), and of the at-rest key if that is a credential of systemd."
         });
+        let letters = operator.mail.waiting_letters()?;
+        if letters > 0 {
+            let outbox = operator.mail.outbox().0.display();
+            let _ = write!(text, "\nLetters that wait in {outbox} are not in it: {letters}.");
+        }
         let value = json!({
-            "directory": self.to, "created_at": moment(made.created_at), "database_bytes": made.database_bytes,
+            "directory": self.to, "letters_left_out": letters, "created_at": moment(made.created_at), "database_bytes": made.database_bytes,
             "database_sha256": made.database_sha256, "schema": made.schema, "with_keys": made.with_keys,
         });
         operator.answer(&value, &text)
@@ -96,30 +104,67 @@ impl Restore {
         let value = json!({
             "restored": true, "created_at": moment(plan.manifest.created_at), "records_lost": plan.lost,
             "undone": plan.undone.iter().map(described).collect::<Vec<_>>(),
-            "unknown": plan.unknown, "set_aside": done.set_aside, "has_signing_keys": done.has_signing_keys,
+            "holds": described_contents(&plan.holds), "unknown": plan.unknown, "set_aside": done.set_aside, "has_signing_keys": done.has_signing_keys,
         });
         answer(json, &value, &lines.join("\n"))
     }
 }
 
-/// What the restore undoes, in lines.
+/// What the restore undoes, in lines; where that cannot be told, what stands afterwards.
 fn told(plan: &Plan) -> Vec<String> {
-    if let Some(unknown) = &plan.unknown {
-        return vec![format!(
-            "What was revoked since the backup cannot be told: {unknown}. Look at your export of the audit trail."
-        )];
+    if plan.replaces && plan.unknown.is_none() {
+        let mut lines =
+            vec![format!("{} records of the audit trail are newer than the backup.", plan.lost)];
+        if !plan.undone.is_empty() {
+            lines.push(
+                "This ended since, and stands again after the restore; end it anew:".to_owned(),
+            );
+            lines.extend(plan.undone.iter().map(|record| format!("  {}", line(record))));
+        }
+        return lines;
     }
-    if !plan.replaces {
-        return vec![
-            "No database was here, so what was revoked since the backup cannot be told. Look at your export of the audit trail."
-                .to_owned(),
-        ];
+    let why = plan.unknown.as_deref().unwrap_or("no database was here");
+    let Contents { companies, people, applications, installations, payment_links, .. } =
+        &plan.holds;
+    let Contents { connections, standing, .. } = &plan.holds;
+    let mut lines = vec![
+        format!(
+            "The backup of {} holds: companies {companies}, people {people}, applications {applications}, stores \
+             {installations}, payment links {payment_links}, connections {connections}.",
+            moment(plan.manifest.created_at)
+        ),
+        format!(
+            "What was revoked since cannot be told: {why}. Compare with your export of the audit trail, and end anew what \
+             ended since."
+        ),
+    ];
+    if *connections > 0 {
+        lines.push("These connections stand:".to_owned());
     }
-    let mut lines =
-        vec![format!("{} records of the audit trail are newer than the backup.", plan.lost)];
-    if !plan.undone.is_empty() {
-        lines.push("This ended since, and stands again after the restore; end it anew:".to_owned());
-        lines.extend(plan.undone.iter().map(|record| format!("  {}", line(record))));
+    lines.extend(standing.iter().take(SHOWN).map(
+        |Standing { grant_id, client_name, site_url, company, .. }| {
+            let site = site_url.as_deref().map(|url| format!(" {url}")).unwrap_or_default();
+            format!("  {grant_id}  {client_name}{site} at {company:?}")
+        },
+    ));
+    let more = usize::try_from(*connections).unwrap_or(usize::MAX).saturating_sub(SHOWN);
+    if more > 0 {
+        lines.push(format!("  and {more} more: see --json, or `grant list` afterwards"));
     }
     lines
+}
+
+/// What the backup holds, as JSON.
+fn described_contents(holds: &Contents) -> Value {
+    let standing = holds.standing.iter().map(|standing| {
+        json!({
+            "grant_id": standing.grant_id, "client_id": standing.client_id, "client": standing.client_name,
+            "site_url": standing.site_url, "company": standing.company, "approved_at": moment(standing.approved_at),
+        })
+    });
+    json!({
+        "companies": holds.companies, "people": holds.people, "applications": holds.applications,
+        "installations": holds.installations, "payment_links": holds.payment_links,
+        "connections": holds.connections, "standing": standing.collect::<Vec<_>>(),
+    })
 }

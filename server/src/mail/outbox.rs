@@ -16,6 +16,12 @@ const MOST: usize = 10_000;
 /// The longest letter that is read back, in bytes.
 const MAX_LETTER: u64 = 256 * 1024;
 
+/// What the name of a letter ends with.
+const LETTER: &str = "eml";
+
+/// What the name of a letter goes on with while it is written.
+const BEGUN: &str = "new-";
+
 /// The directory of letters, and the one below it of those that were given up.
 pub struct Outbox {
     path: PathBuf,
@@ -44,7 +50,7 @@ impl Outbox {
 
     /// The letters and when they were written, oldest first.
     pub fn letters(&self) -> Result<Vec<(UnixTime, PathBuf)>, MailError> {
-        letters_in(&self.path)
+        files_in(&self.path, LETTER)
     }
 
     /// Puts a letter away that cannot be sent, for the operator to look at.
@@ -55,8 +61,14 @@ impl Outbox {
 
     /// Forgets letters that were given up long ago.
     pub fn forget(&self, now: UnixTime) -> Result<(), MailError> {
-        for (written_at, path) in letters_in(&self.failed)? {
+        for (written_at, path) in files_in(&self.failed, LETTER)? {
             if now.0 - written_at.0 >= schedule::KEPT_FAILED + schedule::KEPT_IN_OUTBOX {
+                remove(&path)?;
+            }
+        }
+        // Whoever wrote these was killed before they were letters.
+        for (written_at, path) in files_in(&self.path, BEGUN)? {
+            if now.0 - written_at.0 >= schedule::KEPT_BEGUN {
                 remove(&path)?;
             }
         }
@@ -84,15 +96,19 @@ pub fn remove(path: &Path) -> Result<(), MailError> {
     gone(fs::remove_file(path), path)
 }
 
-fn letters_in(directory: &Path) -> Result<Vec<(UnixTime, PathBuf)>, MailError> {
+/// The files in a directory whose name goes on as `kind`, and when they were begun.
+fn files_in(directory: &Path, kind: &str) -> Result<Vec<(UnixTime, PathBuf)>, MailError> {
     let failed = |error| MailError::Outbox { path: directory.to_owned(), error };
     let mut letters: Vec<_> = fs::read_dir(directory)
         .map_err(failed)?
         .flatten()
         .filter_map(|entry| {
             let path = entry.path();
-            let name = path.file_name()?.to_str()?.strip_suffix(".eml")?;
+            let (name, extension) = path.file_name()?.to_str()?.split_once('.')?;
             let written_at = name.split_once('-')?.0.parse().ok()?;
+            if !extension.starts_with(kind) {
+                return None;
+            }
             Some((UnixTime(written_at), path))
         })
         .take(MOST)

@@ -17,6 +17,9 @@ pub const KEPT_IN_OUTBOX: i64 = 30 * 24 * 3_600;
 /// Seconds that letters are kept which were given up.
 pub const KEPT_FAILED: i64 = 30 * 24 * 3_600;
 
+/// Seconds after which what was begun is no letter that is being written.
+pub const KEPT_BEGUN: i64 = 24 * 3_600;
+
 /// The next try of a letter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Next {

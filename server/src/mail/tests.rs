@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use askama::Template;
 
 use super::*;
-use crate::testing::TestServer;
+use crate::testing::{NOW, TestServer};
 
 #[derive(Template)]
 #[template(source = "Your link: {{ link }}", ext = "txt")]
@@ -45,6 +45,14 @@ async fn without_a_mail_server_letters_stay_in_the_outbox() {
     server.clock.advance(30 * 24 * 3600 - 1);
     mail.deliver().await.expect("keeps");
     assert_eq!(files(directory), [file]);
+    // A writer was killed; another is at work.
+    let begun = [NOW, server.clock.now().0].map(|at| directory.join(format!("{at:012}-x.new-7-1")));
+    for path in &begun {
+        fs::write(path, "half a let").expect("writes");
+    }
+    mail.deliver().await.expect("forgets");
+    assert!(!begun[0].exists() && begun[1].exists());
+    fs::remove_file(&begun[1]).expect("removes");
     server.clock.advance(1);
     mail.deliver().await.expect("puts away");
     assert_eq!(files(directory), <[PathBuf; 0]>::default());

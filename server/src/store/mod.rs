@@ -43,7 +43,7 @@ pub use self::{
     },
     people::{Invitation, Invited, Joined, Joiner, People, Person, RoleChange, RoleChanged},
     requests::{Approval, ApproveOutcome, Consent, NewCode, PushedRequest, Requests},
-    sqlite::{FILE_NAME as DATABASE, Frozen, Sqlite},
+    sqlite::{Contents, FILE_NAME as DATABASE, Frozen, Sqlite, Standing},
     webhooks::{
         AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, Fate,
         ListedEndpoint, NewEndpoint, Notice, Of, PaymentMove, Queued, Rotated, Settled, Settlement,

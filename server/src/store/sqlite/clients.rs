@@ -14,6 +14,7 @@ use crate::{
         client::{About, App, Client, ClientKind, FormerSecret},
         grant::EndReason,
         installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
+        recovery::PERIOD,
     },
     store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result},
 };
@@ -30,7 +31,7 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
 const KEPT: i64 = 2 * 24 * 3600;
 
 /// What has passed its time, and for how many seconds it is kept after that.
-const EXPIRED: [(&str, i64); 11] = [
+const EXPIRED: &[(&str, i64)] = &[
     (
         "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at <= ? LIMIT ?)",
         0,
@@ -70,6 +71,11 @@ const EXPIRED: [(&str, i64); 11] = [
         "DELETE FROM engine_receipt WHERE idempotency IN
       (SELECT idempotency FROM engine_receipt WHERE forgotten_at <= ? LIMIT ?)",
         0,
+    ),
+    (
+        "DELETE FROM recovery WHERE (client_id, idempotency) IN
+      (SELECT client_id, idempotency FROM recovery WHERE at <= ? LIMIT ?)",
+        PERIOD,
     ),
 ];
 
@@ -146,7 +152,7 @@ impl Clients for Sqlite {
     async fn sweep(&self, now: UnixTime) -> Result<()> {
         // In portions, each a write of its own: everybody else's writes wait behind it.
         while self.write(move |db| forget_lapsed(db, now)).await? == usize::from(PORTION) {}
-        for (sql, kept) in EXPIRED {
+        for &(sql, kept) in EXPIRED {
             let delete = move |db: &Connection| {
                 Ok(db.prepare_cached(sql)?.execute(params![now.0 - kept, PORTION])?)
             };
@@ -382,7 +388,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
-    const TABLES: [&str; 4] = ["installation", "pushed_request", "consent", "session"];
+    const TABLES: [&str; 5] = ["installation", "pushed_request", "consent", "session", "recovery"];
 
     fn counts(store: &Sqlite) -> Vec<i64> {
         let count = |db: &Connection, table: &str| {
@@ -408,13 +414,16 @@ mod tests {
              SELECT CAST(i AS BLOB), 'app', 'x', {now} - (i > 1) FROM n;
              {flood} INSERT INTO consent (hash, session_hash, user_id, client_id, request, expires_at)
              SELECT CAST(i AS BLOB), x'00', 'ann', 'app', 'x', {now} - (i > 1) FROM n;
-             {flood} INSERT INTO session (hash, user_id, created_at, expires_at) SELECT CAST(i AS BLOB), 'ann', 0, {now} - (i > 1) FROM n;",
+             {flood} INSERT INTO session (hash, user_id, created_at, expires_at) SELECT CAST(i AS BLOB), 'ann', 0, {now} - (i > 1) FROM n;
+             {flood} INSERT INTO recovery (client_id, idempotency, family, at, after_reuse, receipt, receipt_kid)
+             SELECT 'app', CAST(i AS BLOB), x'00', {recovered} - (i > 1), 0, x'00', 'x' FROM n;",
+            recovered = NOW.0 - PERIOD + 1,
             registered = NOW.0 - UNAPPROVED_LIFETIME,
             now = NOW.0 + 1,
         );
         store.write(move |db| Ok(db.execute_batch(&script)?)).await.expect("fills");
-        assert_eq!(counts(&store), [i64::from(3 * PORTION + 1); 4]);
+        assert_eq!(counts(&store), [i64::from(3 * PORTION + 1); 5]);
         store.sweep(NOW).await.expect("sweeps");
-        assert_eq!(counts(&store), [0, 1, 1, 1]);
+        assert_eq!(counts(&store), [0, 1, 1, 1, 1]);
     }
 }

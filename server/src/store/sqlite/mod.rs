@@ -37,7 +37,7 @@ use std::{
 
 use rusqlite::{Connection, config::DbConfig};
 
-pub use self::frozen::Frozen;
+pub use self::frozen::{Contents, Frozen, Standing};
 use self::writer::Writer;
 use super::{Result, StoreError};
 

@@ -106,3 +106,21 @@ fn every_cascade_has_an_index() {
         check(&db, &format!("DELETE FROM {table} WHERE {column} = ?"));
     }
 }
+
+#[test]
+fn operators_are_told_how_long_every_table_is_kept() {
+    let mut db = Connection::open_in_memory().expect("memory");
+    schema::migrate(&mut db).expect("migrates");
+    let text = include_str!("../../../../docs/server.md");
+    let (_, section) = text.split_once("\n## How long things are kept\n").expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    let rows = section.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let told: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut statement = db.prepare(sql).expect("a statement");
+    let tables = statement.query_map([], |row| row.get::<_, String>(0)).expect("tables");
+    for table in tables {
+        let table = table.expect("a name");
+        assert!(told.contains(&&*table), "docs/server.md does not say how long {table} is kept");
+    }
+}
