@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::operator::{self, Operator, moment};
 use crate::{
     audit::{AuditRecord, Broken, Chain, Head},
-    store::{Accounts as _, Audit as _, AuditQuery, Sqlite},
+    store::{Audit as _, AuditQuery, Sqlite},
     trail,
     vault::Vault,
 };
@@ -84,8 +84,7 @@ impl Command {
 impl Which {
     async fn query(self, operator: &Operator) -> anyhow::Result<AuditQuery> {
         let company_id = match self.company {
-            // One that was closed is known by its id alone.
-            Some(name) => Some(operator.store.company(&name).await?.map_or(name, |c| c.id)),
+            Some(name) => Some(operator.any_company(&name).await?.company.id),
             None => None,
         };
         Ok(AuditQuery { client_id: self.client, company_id, since: self.since, until: self.until })

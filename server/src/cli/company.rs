@@ -1,5 +1,7 @@
 //! `company add`, `list`, `show`, `rename`, `close` and `reopen`.
 
+use std::fmt::Write as _;
+
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
@@ -8,7 +10,9 @@ use super::{
     operator::{self, Operator, moment},
     part,
 };
-use crate::store::{Accounts as _, Company, CompanyFacts, Operators as _, Renamed};
+use crate::store::{
+    Accounts as _, Company, CompanyFacts, Invitation, Operators as _, People as _, Renamed,
+};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -88,7 +92,17 @@ async fn list(operator: &Operator, part: &part::Arguments) -> anyhow::Result<()>
 
 async fn show(operator: &Operator, name: &str) -> anyhow::Result<()> {
     let facts = operator.any_company(name).await?;
-    operator.answer(&described(&facts), &line(&facts))
+    let invited = operator.store.invitations(&facts.company.id, operator.now).await?;
+    let mut text = line(&facts);
+    let mut values = Vec::new();
+    for Invitation { email, role, expires_at, .. } in &invited {
+        let (role, until) = (role.as_str(), moment(*expires_at));
+        let _ = write!(text, "\n  invited: {email} as {role}, until {until}");
+        values.push(json!({ "email": email, "role": role, "expires_at": until }));
+    }
+    let mut value = described(&facts);
+    value["invitations"] = values.into();
+    operator.answer(&value, &text)
 }
 
 async fn rename(operator: &Operator, company: &str, name: &str) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     mail::email,
-    operator::{self, Operator},
+    operator::{self, Operator, moment},
 };
 use crate::{
     people::role::Role,
@@ -61,7 +61,7 @@ impl Arguments {
         }
         let link = format!("{}/invitation?token={token}", operator.config.issuer);
         operator.answer(
-            &json!({ "company_id": company.id, "company": company.name, "email": email, "link": link, "expires_at": (operator.now + LIFETIME).0 }),
+            &json!({ "company_id": company.id, "company": company.name, "email": email, "link": link, "expires_at": moment(operator.now + LIFETIME) }),
             &format!(
                 "company {:?} is there. While the server runs, {email} opens this link, once, within 7 days, and chooses a password:\n\n{link}\n\nRun this again for a new link; the one before is dead then.",
                 company.name

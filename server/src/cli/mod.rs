@@ -34,9 +34,18 @@ use clap::{Parser, Subcommand};
 use self::operator::Operator;
 use crate::config::{self, Config, LogFormat, Overrides};
 
+/// What is true of every command.
+const NOTES: &str = "\
+Commands open the data directory themselves, so they work while the server runs; `restore` alone needs it stopped. Run them
+as the server's user, and with the server's --config. A secret is read from stdin or a file, never from the arguments.
+
+Exit status: 0 done; 1 not done, and stderr says why; 2 the arguments are wrong.
+
+First run: init, then serve. What each command answers with --json: docs/server.md.";
+
 /// The OAuth server of a payment platform.
 #[derive(Parser)]
-#[command(name = "counterfoil-server", version, about, propagate_version = true)]
+#[command(name = "counterfoil-server", version, about, propagate_version = true, after_help = NOTES)]
 struct Cli {
     /// Settings, a TOML file. Every setting is also a variable: `COUNTERFOIL_LISTEN`, `COUNTERFOIL_LIMITS_BODY`, …
     #[arg(long, global = true, value_name = "FILE")]
@@ -58,6 +67,8 @@ struct Cli {
 enum Command {
     /// Makes a company, and a link with which its first owner chooses a password.
     Init(init::Arguments),
+    /// Looks at settings, files, keys and database, and says what to do.
+    Check(serve::Arguments),
     /// Runs the server.
     Serve(serve::Arguments),
     /// Companies: whose money it is.
@@ -69,29 +80,32 @@ enum Command {
     /// Partner applications.
     #[command(subcommand)]
     App(app::Command),
-    /// Integration profiles: which platforms' stores may register themselves.
-    #[command(subcommand)]
-    Profile(profile::Command),
-    /// The keys that sign access tokens.
-    #[command(subcommand)]
-    Key(key::Command),
     /// Stores that registered themselves.
     #[command(subcommand)]
     Installation(installation::Command),
     /// What companies allowed stores and applications.
     #[command(subcommand)]
     Grant(grant::Command),
-    /// Letters to people.
-    #[command(subcommand)]
-    Mail(mail::Command),
     /// Payment links: how their payments move.
     #[command(subcommand)]
     PaymentLink(payment_link::Command),
     /// Notifications: endpoints, deliveries, and what to do about them.
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// Wallets: what the platform's ledger says, for the partner API to show.
+    #[command(subcommand)]
+    Wallet(wallet::Command),
+    /// Letters to people.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Calls an address as notifications are sent, and says what comes of it.
     Reach(reach::Arguments),
+    /// Integration profiles: which platforms' stores may register themselves.
+    #[command(subcommand)]
+    Profile(profile::Command),
+    /// The keys that sign access tokens.
+    #[command(subcommand)]
+    Key(key::Command),
     /// The audit trail: who did what, when.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -99,11 +113,6 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup in its place, and says which revocations that undoes.
     Restore(backup::Restore),
-    /// Wallets: what the platform's ledger says, for the partner API to show.
-    #[command(subcommand)]
-    Wallet(wallet::Command),
-    /// Looks at settings, files, keys and database, and says what to do.
-    Check(serve::Arguments),
 }
 
 /// Runs the command. 0: done. 1: not done, and stderr says why. 2: the arguments are wrong.

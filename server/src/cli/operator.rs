@@ -81,13 +81,19 @@ impl Operator {
         })
     }
 
-    /// The company with a name or id.
+    /// The open company with a name or id.
     pub async fn company(&self, name: &str) -> anyhow::Result<Company> {
-        self.store.company(name).await?.ok_or_else(|| {
-            anyhow!(
-                "there is no company {name:?}; add it with: counterfoil-server company add {name:?}"
-            )
-        })
+        if let Some(company) = self.store.company(name).await? {
+            return Ok(company);
+        }
+        let closed = self.store.company_facts(name).await?.and_then(|facts| facts.closed_at);
+        Err(closed.map_or_else(
+            || anyhow!("there is no company {name:?}; add it with: counterfoil-server company add {name:?}"),
+            |at| {
+                let at = moment(at);
+                anyhow!("company {name:?} is closed since {at}; open it with: counterfoil-server company reopen {name:?}")
+            },
+        ))
     }
 
     /// The company with a name or id, closed or not.

@@ -172,6 +172,13 @@ fn companies_applications_and_keys() {
     shell.refuses(&["company", "close", "Another", "--yes"], "is closed already");
     shell.run(&["company", "reopen", "Another"]).expect("reopens");
     shell.run(&["company", "list"]).expect("lists");
+    shell.run(&["company", "show", "Another"]).expect("shows");
+    shell.run(&["company", "close", "Another", "--yes"]).expect("closes");
+    let person = ["user", "add", "--email", "a@b", "--company", "Another"];
+    shell.refuses(&person, "open it with: counterfoil-server company reopen \"Another\"");
+    shell.run(&["audit", "list", "--company", "Another"]).expect("lists what was closed");
+    shell.refuses(&["audit", "export", "--company", "Nobody"], "there is no company \"Nobody\"");
+    shell.refuses(&["payment-link", "show", "pl_x"], "there is no payment link \"pl_x\"");
     shell.refuses(&["company", "show", "Other"], "there is no company \"Other\"");
     shell.run(&["user", "list", "--company", "Shop"]).expect("lists");
     for command in ["show", "disable", "enable", "reset-codes"] {
