@@ -46,6 +46,15 @@ describe('a host with php-fpm', () => {
     assert.match(owner, new RegExp(`^Uid:(\\s+${DAEMON.user}){4}$`, 'm'));
   });
 
+  it('does not tell anybody to wait for a connect that nobody tries again', async () => {
+    const { target } = land.proxy;
+    land.proxy.target = 'http://127.0.0.1:1';
+    await merchant.goTo(shop.screen());
+    await merchant.press('Connect');
+    assert.match(await merchant.text(), /The payment platform \S.*Try again in a moment\. If it lasts,.*Reference: server_/);
+    land.proxy.target = target;
+  });
+
   it('lets www-data connect the store and take a payment', async () => {
     await merchant.goTo(shop.screen());
     await merchant.press('Connect');
