@@ -62,6 +62,7 @@ describe('in a real browser', () => {
     await page.getByLabel('Terms').fill('https://ledger.example/terms');
     await person.press('Create application');
     assert.match(await person.text(), /Nothing was saved yet.*the URI has parts that it must not have/);
+    assert.match(await page.evaluate(() => document.activeElement.innerText), /Nothing was saved yet/, 'the keyboard is there');
     await person.lookAt('application-wrong');
     await page.getByLabel('Redirect URIs, one a line').fill(CALLBACK);
     await person.press('Create application');
@@ -140,6 +141,7 @@ describe('in a real browser', () => {
     await page.getByLabel(`Type its name: ${name}`).fill('Ledger');
     await person.press('Delete it and end every connection');
     assert.match(await person.text(), /Nothing was deleted/);
+    assert.equal(await page.getByLabel(`Type its name: ${name}`).inputValue(), 'Ledger', 'what was typed stays');
     await page.getByLabel(`Type its name: ${name}`).fill(name);
     await person.press('Delete it and end every connection');
     assert.equal(await page.getByRole('link', { name, exact: true }).count(), 0);

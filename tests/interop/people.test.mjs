@@ -41,6 +41,13 @@ describe('people', () => {
     await person.page.getByLabel('Developer').check();
     await person.press('Send the invitation');
     assert.match(await person.text(), /on its way by mail/);
+    // A form that is refused keeps what was written, and the keyboard is where it says why.
+    await person.page.getByLabel('E-mail address').fill(`ada-${name}@shop.example`);
+    await person.page.getByLabel('Support').check();
+    await person.press('Send the invitation');
+    assert.match(await person.page.evaluate(() => document.activeElement.innerText), /acts for the company already/);
+    assert.equal(await person.page.getByLabel('E-mail address').inputValue(), `ada-${name}@shop.example`);
+    assert.equal(await person.page.getByLabel('Support').isChecked(), true);
     await person.page.getByText('Change role or remove').click();
     await person.lookAt('people');
     await person.press('Remove yourself');

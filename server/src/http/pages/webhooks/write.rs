@@ -84,8 +84,19 @@ struct Problems {
 }
 
 impl Problems {
+    /// Each with the place where it is wrong, in the order of the form.
+    fn listed(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("app", &self.app),
+            ("url", &self.url),
+            ("events", &self.events),
+            ("description", &self.description),
+        ];
+        all.into_iter().filter_map(|(id, text)| Some((id, text.as_deref()?))).collect()
+    }
+
     fn is_empty(&self) -> bool {
-        [&self.app, &self.url, &self.description, &self.events].iter().all(|it| it.is_none())
+        self.listed().is_empty()
     }
 }
 
