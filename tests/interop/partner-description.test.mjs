@@ -2,7 +2,7 @@
 // the server serves, honest and broken ones, and every answer must be one that the document has.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { App } from './lib/app.mjs';
 import { send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 
+const PAGE = new URL('../../docs/partner-api.md', import.meta.url);
 const SCHEMATHESIS = fileURLToPath(new URL('../../target/schemathesis/bin/schemathesis', import.meta.url));
 
 const settings = `${UNTHROTTLED}partner_requests_per_minute = 1000000\n`;
@@ -50,9 +51,11 @@ async function prepare() {
     const headers = { authorization: `Bearer ${here.token}` };
     const answer = await send(`${here.server.audience}/makepay/${path}`, { method, json, headers });
     assert.ok(answer.status < 300, `${path}: ${answer.text}`);
+    return answer.json;
   };
   await call('PUT', 'webhook-subscriptions/current', { url: 'https://shop.example/hook' });
   await call('POST', 'webhook-subscriptions/current/test');
+  here.customer = (await call('POST', 'customers', { name: 'Ann Ardent' })).customer.id;
   here.description = (await send(`${here.server.audience}/openapi.json`)).json;
 }
 
@@ -62,7 +65,21 @@ function operations() {
   return all.map((operation) => [operation.operationId, operation]);
 }
 
-/** Runs schemathesis to its end. */
+/** Runs a program in the server's directory to its end; it finds the token in its environment. */
+function tell(program, args, variable) {
+  const { path: directory } = here.server.directory;
+  const child = spawn(program, args, {
+    cwd: directory, env: { PATH: process.env.PATH, HOME: directory, [variable]: here.token }, stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let told = '';
+  for (const out of [child.stdout, child.stderr]) out.setEncoding('utf8').on('data', (text) => { told += text; });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, told }));
+  });
+}
+
+/** Runs schemathesis. */
 function schemathesis() {
   const description = structuredClone(here.description);
   const { Url, Endpoint } = description.components.schemas;
@@ -74,15 +91,9 @@ function schemathesis() {
   const { path: directory } = here.server.directory;
   writeFileSync(join(directory, 'openapi.json'), JSON.stringify(description));
   writeFileSync(join(directory, 'schemathesis.toml'), CONFIG);
-  const child = spawn(SCHEMATHESIS, ['run', 'openapi.json', '--url', here.server.audience, '--checks', 'all', '--no-color'], {
-    cwd: directory, env: { PATH: process.env.PATH, HOME: directory, TOKEN: here.token }, stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let told = '';
-  for (const out of [child.stdout, child.stderr]) out.setEncoding('utf8').on('data', (text) => { told += text; });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, told }));
-  });
+  return tell(
+    SCHEMATHESIS, ['run', 'openapi.json', '--url', here.server.audience, '--checks', 'all', '--no-color'], 'TOKEN',
+  );
 }
 
 describe('the description of the partner API', () => {
@@ -108,5 +119,24 @@ describe('the description of the partner API', () => {
     const { code, told } = await schemathesis();
     assert.equal(code, 0, told);
     assert.match(told, new RegExp(`Tested: ${operations().length}\n`), told);
+  });
+});
+
+describe("the page's commands for a partner's application", () => {
+  it('do as they stand what they say', async () => {
+    const blocks = readFileSync(PAGE, 'utf8').split('```sh\n').slice(1).map((block) => block.split('```')[0]);
+    const commands = blocks.find((block) => block.startsWith('partner()'));
+    const script = commands
+      .replace('curl -s', "curl -s --fail-with-body -w '%{stderr}\\n%{http_code} %{method}\\n'")
+      .replace('https://pay.example', here.server.issuer)
+      .replace('mpcus_…', here.customer)
+      // What has not ended is not sent once more.
+      .replace(/^partner .*mpwhreq_….*$/m, '');
+    assert.ok(!script.includes('…'), script);
+    const { code, told } = await tell('bash', ['-euo', 'pipefail', '-c', script], 'ACCESS_TOKEN');
+    assert.equal(code, 0, told);
+    assert.deepEqual(told.match(/^\d{3} [A-Z]+$/gm), [
+      '200 GET', '201 POST', '201 POST', '200 GET', '200 PUT', '200 PUT', '202 POST', '200 GET',
+    ], told);
   });
 });
