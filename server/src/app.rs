@@ -14,6 +14,7 @@ use crate::{
     last_access::LastAccess,
     limits::Limits,
     mail::{Mail, MailError},
+    oidc::{ProviderError, Providers},
     outbound::{self, CertificatesError, Outbound},
     ownership::Checks,
     profiles::{Profiles, ProfilesError},
@@ -49,6 +50,8 @@ pub struct App {
     pub limits: Limits,
     /// Letters to people.
     pub mail: Mail,
+    /// External OpenID providers.
+    pub providers: Providers,
     /// Calls to addresses that others gave us.
     pub outbound: Outbound,
     /// The platform's own APIs behind the guard.
@@ -84,6 +87,7 @@ impl App {
             mail: Mail::open(&config, (Arc::clone(&clock), Arc::clone(&entropy)))?,
             gates: gates(&config, &outbound)?,
             outbound,
+            providers: Providers::open(&config, &clock)?,
             ownership: Checks::default(),
             engine: Engine::open(config.engine.token_file.as_deref()).map_err(OpenError::Engine)?,
             config,
@@ -147,6 +151,9 @@ pub enum OpenError {
     /// An API behind the guard.
     #[error("{0}")]
     Upstream(String),
+    /// A provider's secret.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The certificate authorities for calls.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod mail;
+mod oidc;
 mod outbound;
 mod retention;
 mod upstream;
@@ -19,6 +20,7 @@ use crate::oauth::scopes;
 pub use self::{
     load::{Overrides, load},
     mail::{Mail, MailTls},
+    oidc::Oidc,
     outbound::Outbound,
     retention::Retention,
     upstream::{Rule, Upstream},
@@ -61,6 +63,10 @@ pub struct Config {
     pub profiles_dir: Option<PathBuf>,
     /// The brand that people see.
     pub brand: Brand,
+    /// Whether people sign in with passwords. Without them, [`Config::oidc`] is the only way in.
+    pub passwords: bool,
+    /// External OpenID providers that people sign in through.
+    pub oidc: Vec<Oidc>,
     /// How mail leaves the server.
     pub mail: Mail,
     /// How long things live, in seconds.
@@ -178,6 +184,8 @@ impl Default for Config {
                 .to_vec(),
             profiles_dir: None,
             brand: Brand::default(),
+            passwords: true,
+            oidc: Vec::new(),
             mail: Mail::default(),
             lifetimes: Lifetimes::default(),
             retention: Retention::default(),

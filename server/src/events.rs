@@ -95,6 +95,30 @@ pub fn signed_in(user_id: &str) {
     info!(event = "signed_in", user_id);
 }
 
+/// A person signed in through an external provider.
+pub fn signed_in_through(user_id: &str, provider: &str) {
+    counter!(EVENTS, "event" => "signed_in_through").increment(1);
+    info!(event = "signed_in_through", user_id, provider);
+}
+
+/// Somebody came back from an external provider in vain.
+pub fn provider_refused(provider: &str, reason: &'static str) {
+    counter!("counterfoil_provider_refused_total", "reason" => reason).increment(1);
+    warn!(event = "provider_refused", provider, reason);
+}
+
+/// A person's account can be signed in to through an external provider.
+pub fn provider_linked(user_id: &str, provider: &str) {
+    counter!(EVENTS, "event" => "provider_linked").increment(1);
+    info!(event = "provider_linked", user_id, provider);
+}
+
+/// It no longer can.
+pub fn provider_unlinked(user_id: &str, provider: &str) {
+    counter!(EVENTS, "event" => "provider_unlinked").increment(1);
+    info!(event = "provider_unlinked", user_id, provider);
+}
+
 /// Somebody did not sign in. The address that was typed is not told: people type passwords there.
 pub fn sign_in_failed(from: std::net::IpAddr) {
     counter!(EVENTS, "event" => "sign_in_failed").increment(1);

@@ -3,10 +3,12 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use zeroize::Zeroizing;
 
 /// Makes a directory that only its owner may enter, unless it is there.
 pub fn private_directory(path: &Path) -> io::Result<()> {
@@ -50,6 +52,22 @@ fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// The secret in a file that an operator wrote: all of it but the final line end. A file that everybody may read is
+/// refused.
+pub fn secret_line(path: &Path, most: usize) -> io::Result<Zeroizing<String>> {
+    if fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
+        let sentence = "everybody may read it; run: chmod o-rwx on it";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
+    }
+    let text = Zeroizing::new(fs::read_to_string(path)?);
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() || secret.len() > most || secret.contains('\n') {
+        let sentence = "it must hold the secret alone, on one line";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
+    }
+    Ok(Zeroizing::new(secret.to_owned()))
 }
 
 /// Locks a directory against other processes that do the same, until the answer is dropped.

@@ -17,6 +17,9 @@ use crate::{clock::Clock, config, events};
 /// The time in which most quotas are used up and refilled.
 const PERIOD: Duration = Duration::from_mins(1);
 
+/// Browsers a minute that are sent to external providers from one address: an office has one address.
+const DEPARTURES: u32 = 60;
+
 /// Letters an hour that strangers can have sent to one person.
 const LETTERS_TO_ONE: u32 = 3;
 
@@ -46,6 +49,7 @@ pub struct Limits {
     sign_in_by_address: Limit,
     sign_in_by_browser: Limit,
     confirmation: Limit,
+    departure: Limit,
     letters_by_account: Limit,
     letters_by_address: Limit,
     registration: Limit,
@@ -67,6 +71,7 @@ impl Limits {
             sign_in_by_address: Limit::new("sign_in_address", limits.sign_in_failures_per_minute),
             sign_in_by_browser: Limit::new("sign_in_browser", limits.sign_in_failures_per_minute),
             confirmation: Limit::new("confirmation", limits.sign_in_failures_per_minute),
+            departure: Limit::new("departure", DEPARTURES),
             letters_by_account: Limit::hourly("letters_account", LETTERS_TO_ONE),
             letters_by_address: Limit::hourly("letters_address", LETTERS_BY_ADDRESS),
             registration: Limit::new("registration", limits.registrations_per_minute),
@@ -115,6 +120,11 @@ impl Limits {
     /// Counts a confirmation that failed.
     pub fn note_confirmation_failure(&self, user_id: &str) {
         self.confirmation.charge(text_key(user_id), self.clock.monotonic());
+    }
+
+    /// Counts a browser that is sent to an external provider.
+    pub fn check_departure(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        self.departure.take(address_key(address), self.clock.monotonic())
     }
 
     /// Counts a letter that somebody at `address` asks for.

@@ -17,6 +17,7 @@ mod last_access;
 mod limits;
 mod mail;
 mod oauth;
+mod oidc;
 mod outbound;
 mod ownership;
 mod partner;

@@ -110,6 +110,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server/src/gateway/", &["config", "gateway"]),
     ("server/src/people/", &["people"]),
     ("server/src/oauth/", &["oauth", "vault"]),
+    (
+        "server/src/oidc",
+        &["clock", "config", "files", "mail", "oidc", "outbound", "people", "vault"],
+    ),
     ("server/src/outbound/", &["clock", "config", "outbound"]),
     ("server/src/partner/", &["oauth", "partner", "vault"]),
     ("server/src/store/", &["audit", "oauth", "partner", "people", "store", "webhooks"]),

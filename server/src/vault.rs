@@ -40,6 +40,8 @@ pub enum Purpose {
     PartnerReceipt,
     /// Answers to the payment engine, kept for their retry.
     EngineReceipt,
+    /// What an external provider said of somebody who is still to give the password.
+    ProviderLink,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::SecondFactor => b"counterfoil second factor v1",
             Self::PartnerReceipt => b"counterfoil receipt partner v1",
             Self::EngineReceipt => b"counterfoil receipt engine v1",
+            Self::ProviderLink => b"counterfoil provider link v1",
         }
     }
 }
@@ -65,6 +68,7 @@ pub struct Vault {
     device: hmac::Key,
     nonce: hmac::Key,
     operations: hmac::Key,
+    provider: hmac::Key,
 }
 
 impl Vault {
@@ -79,6 +83,7 @@ impl Vault {
             device: mac_key(b"counterfoil mac device v1"),
             nonce: mac_key(b"counterfoil mac nonce v1"),
             operations: mac_key(b"counterfoil mac operations v1"),
+            provider: mac_key(b"counterfoil mac provider v1"),
             at_rest: Zeroizing::new(at_rest),
         }
     }
@@ -111,6 +116,12 @@ impl Vault {
     #[must_use]
     pub fn operations_key(&self) -> &hmac::Key {
         &self.operations
+    }
+
+    /// The key that makes nonces and PKCE verifiers for external providers.
+    #[must_use]
+    pub fn provider_key(&self) -> &hmac::Key {
+        &self.provider
     }
 
     /// Seals with the at-rest key: for what the server itself must be able to read again.

@@ -6,8 +6,8 @@ import { App } from './lib/app.mjs';
 import { everywhere } from './lib/chromium.mjs';
 import { world } from './lib/kit.mjs';
 import { linkIn, outboxLetter } from './lib/mail.mjs';
-import { SERVER_BIN, run } from './lib/processes.mjs';
 import { codeOf } from './lib/totp.mjs';
+import { SERVER_BIN, run } from './lib/processes.mjs';
 
 const here = world({ companies: ['Nordwind Trading'] });
 const at = (path) => `${here.server.issuer}${path}`;

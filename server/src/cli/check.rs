@@ -8,7 +8,14 @@ use super::{
     audit,
     operator::{self, answer, credentials},
 };
-use crate::{clock, config::Config, data::DataDir, profiles::Profiles, vault::Vault};
+use crate::{
+    clock,
+    config::Config,
+    data::DataDir,
+    oidc::{Provider, Providers},
+    profiles::Profiles,
+    vault::Vault,
+};
 
 /// One thing looked at.
 struct Finding {
@@ -43,6 +50,24 @@ pub fn run(settings: anyhow::Result<Config>, json: bool) -> anyhow::Result<ExitC
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Every provider's secret, and whether it is there and answers as it should.
+fn providers(config: &Config) -> Vec<Result<String, String>> {
+    let (clock, _) = clock::system();
+    let providers = match Providers::open(config, &clock) {
+        Ok(providers) => providers,
+        Err(error) => return vec![Err(error.to_string())],
+    };
+    let ask = |provider: &Provider| match operator::wait(provider.discover_now()) {
+        Ok(Ok(())) => Ok(format!("{} answers as {}", provider.name(), provider.issuer())),
+        Err(error) => Err(error.to_string()),
+        Ok(Err(trouble)) => Err(format!(
+            "{}: {trouble}. Check oidc.issuer; a provider in a network of yours needs oidc.allow",
+            provider.name()
+        )),
+    };
+    providers.iter().map(ask).collect()
+}
+
 fn look(config: &Config) -> Vec<Finding> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let mut findings = vec![Finding {
@@ -64,6 +89,9 @@ fn look(config: &Config) -> Vec<Finding> {
     if let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) {
         let loaded = crate::serving::tls::load(certificate, key);
         add("certificate", loaded.map_err(|e| said(&e)).map(|_| certificate.display().to_string()));
+    }
+    for said in providers(config) {
+        add("sign-in provider", said);
     }
     let directory = config.data_dir.display();
     if !config.data_dir.exists() {

@@ -16,6 +16,7 @@ impl Config {
         self.check_portal()?;
         self.check_listeners()?;
         self.check_brand()?;
+        super::oidc::check(&self.oidc, self.passwords, self.issuer_is_loopback())?;
         self.mail.check(&self.issuer)?;
         self.webhooks.check()?;
         self.outbound.check()?;

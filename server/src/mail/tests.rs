@@ -111,10 +111,10 @@ fn a_password_file_is_read_strictly() {
         };
         Transport::open(&server).map(|transport| transport.is_some()).map_err(|e| e.to_string())
     };
-    assert_eq!(open("secret\n", 0o600), Ok(true));
-    assert_eq!(open("secret", 0o640), Ok(true));
-    for (text, mode) in [("secret\n", 0o604), ("", 0o600), ("\n", 0o600), ("a\nb\n", 0o600)] {
+    assert_eq!(open("swordfish\n", 0o600), Ok(true));
+    assert_eq!(open("swordfish", 0o640), Ok(true));
+    for (text, mode) in [("swordfish\n", 0o604), ("", 0o600), ("\n", 0o600), ("a\nb\n", 0o600)] {
         let error = open(text, mode).expect_err("refused");
-        assert!(error.contains("password: ") && !error.contains("secret"), "{error}");
+        assert!(error.contains("password: ") && !error.contains("swordfish"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The way to a mail server: SMTP, with TLS from the start, by STARTTLS, or none on this machine.
 
-use std::{fs, io, time::Duration};
+use std::time::Duration;
 
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
@@ -12,10 +12,12 @@ use lettre::{
         response::Category,
     },
 };
-use zeroize::Zeroizing;
 
 use super::{MailError, letter};
-use crate::config::{Mail as Settings, MailTls};
+use crate::{
+    config::{Mail as Settings, MailTls},
+    files,
+};
 
 /// How long the server may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,7 +60,7 @@ impl Transport {
             builder = builder.hello_name(ClientId::Domain(domain.to_owned()));
         }
         if let (Some(user), Some(file)) = (&settings.user, &settings.password_file) {
-            let password = read_password(file)
+            let password = files::secret_line(file, MAX_PASSWORD)
                 .map_err(|error| MailError::PasswordFile { path: file.clone(), error })?;
             let credentials = Credentials::new(user.clone(), password.as_str().to_owned());
             builder = builder.credentials(credentials);
@@ -88,22 +90,6 @@ impl Transport {
 
 fn is_about_sign_in(error: &lettre::transport::smtp::Error) -> bool {
     error.status().is_some_and(|code| code.category == Category::Unspecified3)
-}
-
-/// The password in a file: all of it but the final line end. A file that everybody may read is refused.
-fn read_password(file: &std::path::Path) -> io::Result<Zeroizing<String>> {
-    use std::os::unix::fs::PermissionsExt as _;
-    if fs::metadata(file)?.permissions().mode() & 0o007 != 0 {
-        let sentence = "everybody may read it; run: chmod o-rwx on it";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
-    }
-    let text = Zeroizing::new(fs::read_to_string(file)?);
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() || password.len() > MAX_PASSWORD || password.contains('\n') {
-        let sentence = "it must hold the password alone, on one line";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
-    }
-    Ok(Zeroizing::new(password.to_owned()))
 }
 
 /// An error with what caused it, in one line.

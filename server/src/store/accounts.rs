@@ -54,6 +54,10 @@ pub struct Session {
     pub browser: String,
     /// The address it signed in from.
     pub address: String,
+    /// The provider that the person signed in through, by its name in the settings.
+    pub provider: Option<String>,
+    /// When the person last proved at the provider who they are, because we asked.
+    pub confirmed_at: Option<UnixTime>,
 }
 
 /// A code that carries a session to the developers' host.

@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod durability;
 pub mod ends;
 pub mod grants;
+pub mod identities;
 pub mod key_rotations;
 pub mod operators;
 pub mod partner;
@@ -62,6 +63,8 @@ macro_rules! every_story {
             grants: connected_companies, ended_families, own_grants, recoveries, recovery_leaves_a_pending_approval, recovery_refused,
                 redemptions, redemptions_refused, reuses, rotations, rotations_refused,
                 sole_clients_have_one_family, untouched_until_used;
+            identities: attempts, attempts_of_many, links, links_of_many, people_who_are_made,
+                sessions_through_providers, unlinked;
             key_rotations: against_recoveries_and_approvals, against_refreshes, of_many, refused, rotated,
                 the_old_key_opens_nothing;
             operators: added, all_companies, answers_of_a_key, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;

@@ -37,6 +37,8 @@ pub struct SessionEntry {
     pub browser: String,
     /// The address it signed in from.
     pub address: String,
+    /// The provider that the person signed in through, by its name in the settings.
+    pub provider: Option<String>,
 }
 
 /// The use of a code or a recovery code.

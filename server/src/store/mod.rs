@@ -13,6 +13,7 @@ mod connections;
 mod contract;
 mod credentials;
 mod grants;
+mod identities;
 mod operators;
 mod partner;
 mod people;
@@ -34,6 +35,7 @@ pub use self::{
     grants::{
         AccessStanding, Grants, KeyRotation, NewFamily, Recovery, Redemption, Rotation, Written,
     },
+    identities::{Attempt, Identities, Identity, Linked, Made, Noted, Unlinked, Ways},
     operators::{
         CompanyFacts, GrantEnd, GrantFacts, GrantQuery, Operators, Part, Renamed, UserFacts,
     },
@@ -85,6 +87,7 @@ pub trait Store:
     + Connections
     + Credentials
     + Grants
+    + Identities
     + Operators
     + Partner
     + People
@@ -102,6 +105,7 @@ impl<T> Store for T where
         + Connections
         + Credentials
         + Grants
+        + Identities
         + Operators
         + Partner
         + People

@@ -119,6 +119,11 @@ fn words(code: &str) -> Words {
             "The link that brought you here works once, for a minute, in one browser. Nothing was changed.",
             "Open the start page of this site. Cookies must be allowed for it.",
         ),
+        "passwords_off" => (
+            "There are no passwords here",
+            "People sign in here through another provider, where their accounts are. Nothing was changed.",
+            "Go to the sign-in page, and continue with the provider that it names.",
+        ),
         "invitation_gone" => (
             "This invitation does not stand any more",
             "It was used, was withdrawn, or is older than a week. Nothing was changed.",

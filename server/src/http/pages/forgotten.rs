@@ -12,7 +12,7 @@ use counterfoil_protocol::encoding::sha256;
 use super::{
     frame::{self, Frame},
     open::{Look, Posted},
-    password::chosen,
+    password::{allowed, chosen},
     told,
     visitor::Visitor,
 };
@@ -52,12 +52,14 @@ struct ResetPage<'a> {
 
 /// `GET /forgotten-password`.
 pub async fn ask(look: Look) -> Result<Response, Refusal> {
+    allowed(&look.app)?;
     Ok(render_ask(&look.app, &look.headers, "", None))
 }
 
 /// `POST /forgotten-password`.
 pub async fn send(posted: Posted) -> Result<Response, Refusal> {
     let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
+    allowed(app)?;
     let typed = form.get("email").unwrap_or_default();
     let again = |status, problem| {
         let mut response = render_ask(app, headers, typed, Some(problem));
@@ -108,6 +110,7 @@ async fn send_link(app: &App, email: &str) -> Result<(), Refusal> {
 
 /// `GET /reset-password`: looking at it spends nothing, since programs look at links in letters.
 pub async fn show(Look { app, headers, query, .. }: Look) -> Result<Response, Refusal> {
+    allowed(&app)?;
     let token = query.get("token").unwrap_or_default();
     let user = app.store.reset_of(&sha256(token.as_bytes()), app.now()).await?;
     let user = user.ok_or_else(dead_link)?;

@@ -82,7 +82,7 @@ pub async fn leave(look: Look) -> Result<Response, Refusal> {
 
 /// `GET /sign-in/handed-over`, at the developers' host.
 pub async fn arrive(look: Look) -> Result<Response, Refusal> {
-    let Look { app, site, headers, query } = &look;
+    let Look { app, site, headers, query, .. } = &look;
     if *site == Site::Issuer {
         return Err(not_found());
     }

@@ -19,6 +19,7 @@ use crate::{
     app::App,
     events,
     http::{error::Refusal, extract::Parameters},
+    oidc::Providers,
     store::{Invitation, Joined, Joiner, User},
 };
 
@@ -45,6 +46,9 @@ struct InvitationPage<'a> {
     here: String,
     invitation: &'a Invitation,
     guest: Guest,
+    /// Whether a password can be chosen.
+    passwords: bool,
+    providers: &'a Providers,
     problem: Option<&'a str>,
 }
 
@@ -142,6 +146,8 @@ async fn render(
         here: format!("/invitation?token={token}"),
         invitation,
         guest,
+        passwords: app.config.passwords,
+        providers: &app.providers,
         problem,
     };
     Ok(visitor.remember(app, frame::page(status, &template, None)))

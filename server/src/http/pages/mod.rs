@@ -4,6 +4,7 @@ mod account;
 mod applications;
 mod asset;
 mod color;
+mod confirmation;
 mod connections;
 pub mod consent;
 mod cookie;
@@ -71,6 +72,9 @@ pub fn routes() -> Router<Arc<App>> {
             sign_in::code::PATH,
             looked_at(sign_in::code::show).merge(posted(Cookie::Session, sign_in::code::prove)),
         )
+        .route("/sign-in/oidc", posted(Cookie::Visit, sign_in::provider::begin))
+        .route("/sign-in/oidc/link", posted(Cookie::Visit, sign_in::provider::link::prove))
+        .route("/sign-in/oidc/{name}/callback", looked_at(sign_in::provider::come_back))
         .route("/sign-out", posted(Cookie::Session, sign_in::sign_out))
         .route(hand_over::LEAVE, looked_at(hand_over::leave))
         .route(hand_over::ARRIVE, looked_at(hand_over::arrive))

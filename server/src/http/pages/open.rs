@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, Request, request::Parts},
+    http::{HeaderMap, Request, Uri, request::Parts},
     response::Response,
     routing::{MethodRouter, get, post},
 };
@@ -24,6 +24,10 @@ pub struct Look {
     pub site: Site,
     /// The headers.
     pub headers: HeaderMap,
+    /// Where it comes from.
+    pub address: ClientAddress,
+    /// What is looked at.
+    pub uri: Uri,
     /// The query.
     pub query: Parameters,
 }
@@ -60,10 +64,14 @@ where
 {
     get(async move |State(app): State<Arc<App>>, request: Request<Body>| {
         let (parts, _) = request.into_parts();
-        let (site, headers) = (Site::met(&parts.extensions), parts.headers);
-        let answer = match Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        let site = Site::met(&parts.extensions);
+        let address = ClientAddress::of(&parts.extensions);
+        let (headers, uri) = (parts.headers, parts.uri);
+        let query = Parameters::parse(uri.query().unwrap_or_default().as_bytes());
+        let answer = match query {
             Ok(query) => {
-                handler(Look { app: Arc::clone(&app), site, headers: headers.clone(), query }).await
+                let (app, headers) = (Arc::clone(&app), headers.clone());
+                handler(Look { app, site, headers, address, uri, query }).await
             }
             Err(refusal) => Err(refusal),
         };

@@ -21,12 +21,22 @@ pub const TOO_MANY: &str = "Too many attempts failed. Wait a minute, then try ag
 /// What is wrong with a password that was typed: the status of the page, and what it says.
 pub type Problem = (StatusCode, Cow<'static, str>);
 
+/// Refuses where people sign in through external providers alone.
+pub fn allowed(app: &App) -> Result<(), Refusal> {
+    if app.config.passwords {
+        return Ok(());
+    }
+    let sentence = "People sign in here through another provider, without passwords.";
+    Err(Refusal::new(StatusCode::FORBIDDEN, "passwords_off", sentence))
+}
+
 /// The hash of the new password that the person with this address has chosen: the field `new_password` of the form.
 pub async fn chosen(
     app: &App,
     form: &Parameters,
     email: &str,
 ) -> Result<Result<String, Problem>, Refusal> {
+    allowed(app)?;
     let chosen = Secret::new(form.get("new_password").unwrap_or_default());
     if let Err(weak) = judge(chosen.expose(), email) {
         return Ok(Err((StatusCode::BAD_REQUEST, weak.to_string().into())));

@@ -16,9 +16,9 @@ const HALF_LIFETIME: i64 = 600;
 /// What a session begins with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// The password, and the second factor is still to come.
+    /// The password, or a provider's word, and the second factor is still to come.
     Half,
-    /// The password, of somebody without a second factor.
+    /// The same, of somebody without a second factor.
     Whole,
     /// The second factor, just now.
     Proved,
@@ -32,6 +32,15 @@ pub struct NewSession {
     pub cookie: Secret,
     /// What sets the cookie.
     pub set: Option<HeaderValue>,
+}
+
+impl NewSession {
+    /// The same, begun through an external provider.
+    #[must_use]
+    pub fn through(mut self, provider: &str) -> Self {
+        self.session.provider = Some(provider.to_owned());
+        self
+    }
 }
 
 /// Who is signed in, and in which session.
@@ -102,6 +111,8 @@ impl App {
             proved_at: (standing == Standing::Proved).then_some(now),
             browser: browser_words(headers),
             address: address.0.to_string(),
+            provider: None,
+            confirmed_at: None,
         };
         let set = Cookie::Session.set(self, &cookie, Some(lifetime));
         NewSession { session, cookie, set }

@@ -1,6 +1,7 @@
 //! Signing in with an address and a password, and out.
 
 pub mod code;
+pub mod provider;
 
 use askama::Template;
 use axum::{
@@ -14,7 +15,7 @@ use super::{
     frame::{self, Frame},
     hand_over,
     open::{Look, Posted},
-    password::{BUSY, TOO_MANY},
+    password::{BUSY, TOO_MANY, allowed},
     session::Standing,
     visitor::{Visitor, append_cookies, known_browser, mark_browser},
 };
@@ -22,6 +23,7 @@ use crate::{
     app::App,
     events,
     http::{address::ClientAddress, error::Refusal, extract::Parameters, site::Site},
+    oidc::Providers,
     password,
     store::User,
 };
@@ -103,6 +105,9 @@ struct SignInPage<'a> {
     frame: Frame<'a>,
     csrf: String,
     destination: Option<&'a Destination>,
+    /// Whether a password can be typed.
+    passwords: bool,
+    providers: &'a Providers,
     email: &'a str,
     problem: Option<&'a str>,
 }
@@ -126,6 +131,7 @@ pub fn ask(app: &App, headers: &HeaderMap, destination: Option<&Destination>) ->
 /// `POST /sign-in`.
 pub async fn sign_in(posted: Posted) -> Result<Response, Refusal> {
     let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
+    allowed(app)?;
     let destination = destination(form)?;
     let email = form.get("email").unwrap_or_default().trim().to_lowercase();
     let password = Secret::new(form.get("password").unwrap_or_default());
@@ -189,7 +195,8 @@ pub async fn sign_out(posted: Posted) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-fn destination(form: &Parameters) -> Result<Option<Destination>, Refusal> {
+/// Where a form, or a query, says that it goes on.
+pub fn destination(form: &Parameters) -> Result<Option<Destination>, Refusal> {
     let wrong = || Refusal::invalid_request("The form leads to an address that is not ours.");
     form.get("continue").map(|text| Destination::parse(text).ok_or_else(wrong)).transpose()
 }
@@ -202,8 +209,15 @@ fn render(
     problem: Option<&str>,
 ) -> Response {
     let visitor = Visitor::of(app, headers);
-    let template =
-        SignInPage { frame: Frame::new(app), csrf: visitor.csrf(app), destination, email, problem };
+    let template = SignInPage {
+        frame: Frame::new(app),
+        csrf: visitor.csrf(app),
+        destination,
+        passwords: app.config.passwords,
+        providers: &app.providers,
+        email,
+        problem,
+    };
     visitor.remember(app, Destination::page(app, &template, destination))
 }
 

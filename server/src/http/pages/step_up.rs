@@ -1,4 +1,5 @@
-//! A code before an approval: asked for when the person has a second factor and has not just given it.
+//! A code before an approval: asked for when the person has a second factor and has not just given it. A provider that
+//! counts as one can be asked instead.
 
 use askama::Template;
 use axum::{http::StatusCode, response::Response};
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     app::App,
     http::{error::Refusal, extract::Parameters},
+    oidc::Provider,
     people::second_factor::is_fresh,
     store::Company,
 };
@@ -37,31 +39,48 @@ struct StepUpPage<'a> {
     company: &'a str,
     company_id: &'a str,
     email: &'a str,
+    /// Whether a code can be typed.
+    has_code: bool,
+    /// A provider that can stand for a code.
+    provider: Option<&'a Provider>,
+    /// The request, to which the browser comes back from there.
+    here: &'a str,
     problem: Option<&'a str>,
 }
 
 /// The page that asks for a code; nothing when the approval can go on.
 pub async fn needed(app: &App, ask: &Ask<'_>) -> Result<Option<Response>, Refusal> {
     let SignedIn { session, user, .. } = ask.signed_in;
-    if app.factor_of(&user.id).await?.is_none() {
-        if app.store.approval_needs_code(&ask.company.id).await? {
-            let sentence = "This company lets only people approve who have one-time codes.";
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "second_factor_needed", sentence));
-        }
+    let has_code = app.factor_of(&user.id).await?.is_some();
+    if !has_code && !app.store.approval_needs_code(&ask.company.id).await? {
         return Ok(None);
+    }
+    let linked = app.linked_providers(&user.id).await?;
+    let provider = linked.into_iter().find(|provider| provider.gives_second_factor());
+    if !has_code && provider.is_none() {
+        let sentence = "This company lets only people approve who have one-time codes.";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "second_factor_needed", sentence));
     }
     if is_fresh(session.proved_at, app.now()) {
         return Ok(None);
     }
-    let Some(code) = ask.form.get("code") else { return page(app, ask, None).map(Some) };
+    let means = (has_code, provider);
+    let Some(code) = ask.form.get("code").filter(|_| has_code) else {
+        return page(app, ask, means, None).map(Some);
+    };
     if let Err(problem) = app.check_code(user, &Secret::new(code)).await? {
-        return page(app, ask, Some(problem)).map(Some);
+        return page(app, ask, means, Some(problem)).map(Some);
     }
     app.store.prove_session(&session.hash, app.now()).await?;
     Ok(None)
 }
 
-fn page(app: &App, ask: &Ask<'_>, problem: Option<&str>) -> Result<Response, Refusal> {
+fn page(
+    app: &App,
+    ask: &Ask<'_>,
+    (has_code, provider): (bool, Option<&Provider>),
+    problem: Option<&str>,
+) -> Result<Response, Refusal> {
     let template = StepUpPage {
         frame: Frame::new(app),
         csrf: form::token(app, &ask.signed_in.cookie),
@@ -69,6 +88,9 @@ fn page(app: &App, ask: &Ask<'_>, problem: Option<&str>) -> Result<Response, Ref
         company: &ask.company.name,
         company_id: &ask.company.id,
         email: &ask.signed_in.user.email,
+        has_code,
+        provider,
+        here: ask.form.get("continue").unwrap_or_default(),
         problem,
     };
     let status = if problem.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };

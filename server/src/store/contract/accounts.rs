@@ -76,6 +76,8 @@ fn session(world: &World, name: &str, user: &str) -> Session {
         proved_at: None,
         browser: String::new(),
         address: String::new(),
+        provider: None,
+        confirmed_at: None,
     }
 }
 

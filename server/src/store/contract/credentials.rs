@@ -14,6 +14,8 @@ fn session(world: &World, name: &str) -> Session {
         proved_at: None,
         browser: name.to_owned(),
         address: "192.0.2.1".to_owned(),
+        provider: None,
+        confirmed_at: None,
     }
 }
 

@@ -88,6 +88,8 @@ pub async fn one_error_among_many(world: World) {
             proved_at: None,
             browser: String::new(),
             address: String::new(),
+            provider: None,
+            confirmed_at: None,
         };
         async move { store.start_session(session, now).await.is_ok() }
     });

@@ -24,6 +24,8 @@ fn session(world: &World, name: &str, user_id: &str) -> Session {
         proved_at: None,
         browser: String::new(),
         address: String::new(),
+        provider: None,
+        confirmed_at: None,
     }
 }
 

@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// The session that a cookie of the developers' host names.
-pub(super) const AT_PORTAL: &str = "SELECT session.hash, user_id, session.expires_at, half, proved_at, session.browser, address
+pub(super) const AT_PORTAL: &str = "SELECT session.hash, user_id, session.expires_at, half, proved_at, session.browser, address, provider, confirmed_at
     FROM portal_key JOIN session ON session.hash = session_hash JOIN user ON user.id = user_id
     WHERE portal_key.hash = ? AND portal_key.browser IS NULL AND session.expires_at > ? AND half = ? AND disabled_at IS NULL";
 
 /// The session that a cookie of the issuer's names.
 const AT_ISSUER: &str =
-    "SELECT session.hash, user_id, expires_at, half, proved_at, browser, address FROM session
+    "SELECT session.hash, user_id, expires_at, half, proved_at, browser, address, provider, confirmed_at FROM session
     JOIN user ON user.id = user_id
     WHERE session.hash = ? AND expires_at > ? AND half = ? AND disabled_at IS NULL";
 
@@ -189,8 +189,8 @@ pub(super) fn place_in_company(
 
 /// Starts a session.
 pub(super) fn start_session(db: &Connection, session: &Session, now: UnixTime) -> Result<()> {
-    let sql = "INSERT INTO session (hash, user_id, created_at, expires_at, half, proved_at, browser, address)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO session (hash, user_id, created_at, expires_at, half, proved_at, browser, address, provider, confirmed_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         session.hash,
         session.user_id,
@@ -199,7 +199,9 @@ pub(super) fn start_session(db: &Connection, session: &Session, now: UnixTime) -
         session.half,
         session.proved_at.map(|at| at.0),
         session.browser,
-        session.address
+        session.address,
+        session.provider,
+        session.confirmed_at.map(|at| at.0)
     ])?;
     Ok(())
 }
@@ -230,6 +232,8 @@ fn session_by(
             proved_at: time_opt(row, 4)?,
             browser: row.get(5)?,
             address: row.get(6)?,
+            provider: row.get(7)?,
+            confirmed_at: time_opt(row, 8)?,
         })
     };
     Ok(db.prepare_cached(sql)?.query_row(params![hash, now.0, half], session).optional()?)

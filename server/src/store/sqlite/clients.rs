@@ -51,6 +51,10 @@ const EXPIRED: &[(&str, i64)] = &[
     ("DELETE FROM code WHERE hash IN (SELECT hash FROM code WHERE expires_at <= ? LIMIT ?)", KEPT),
     ("DELETE FROM family WHERE id IN (SELECT id FROM family WHERE expires_at <= ? LIMIT ?)", KEPT),
     (
+        "DELETE FROM provider_attempt WHERE state IN (SELECT state FROM provider_attempt WHERE expires_at <= ? LIMIT ?)",
+        0,
+    ),
+    (
         "DELETE FROM password_reset WHERE user_id IN (SELECT user_id FROM password_reset WHERE expires_at <= ? LIMIT ?)",
         0,
     ),

@@ -18,7 +18,7 @@ use crate::{
 const MOST_SESSIONS: u32 = 100;
 
 pub(super) const SESSIONS: &str =
-    "SELECT hash, created_at, expires_at, browser, address FROM session
+    "SELECT hash, created_at, expires_at, browser, address, provider FROM session
      WHERE user_id = ? AND expires_at > ? AND half = 0 ORDER BY created_at DESC, hash LIMIT ?";
 
 pub(super) const END_SESSIONS: &str = "DELETE FROM session WHERE user_id = ?1 AND (?2 IS NULL OR hash = ?2) AND (?3 IS NULL OR hash <> ?3)";
@@ -104,6 +104,7 @@ impl Credentials for Sqlite {
                     expires_at: time(row, 2)?,
                     browser: row.get(3)?,
                     address: row.get(4)?,
+                    provider: row.get(5)?,
                 })
             };
             let mut statement = db.prepare_cached(SESSIONS)?;

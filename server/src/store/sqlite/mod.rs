@@ -14,6 +14,7 @@ mod credentials;
 mod ends;
 mod frozen;
 mod grants;
+mod identities;
 mod integrity;
 mod key_rotation;
 mod operators;

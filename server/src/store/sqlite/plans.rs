@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::{
     accounts, applications, audit, clients, commerce, connections, credentials, ends, grants,
-    partner, people, recovery, schema, webhooks,
+    identities, partner, people, recovery, schema, webhooks,
 };
 
 #[track_caller]
@@ -61,6 +61,10 @@ fn no_table_is_read_whole() {
         grants::REUSES,
         grants::SETTLE,
         grants::STANDING,
+        identities::OF_PERSON,
+        identities::TAKE,
+        identities::WAITING,
+        identities::WHO,
         partner::HOLDER,
         people::PEOPLE,
         webhooks::APPLICATIONS,

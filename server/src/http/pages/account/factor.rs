@@ -6,7 +6,6 @@ use counterfoil_protocol::{encoding::sha256, secret::Secret};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use super::password::confirm as confirm_password;
 use crate::{
     app::App,
     audit::Actor,
@@ -15,6 +14,7 @@ use crate::{
         address::ClientAddress,
         error::Refusal,
         pages::{
+            confirmation::{self, Confirmation},
             dashboard::Dashboard,
             factor::{LOCKED, WRONG},
             frame::{self, Frame},
@@ -39,6 +39,7 @@ struct CodesPage<'a> {
     frame: Frame<'a>,
     dashboard: Dashboard<'a>,
     stage: Stage,
+    confirmation: Confirmation<'a>,
     problem: Option<&'a str>,
 }
 
@@ -66,7 +67,7 @@ pub async fn show(visit: Visit) -> Result<Response, Refusal> {
 /// `POST /account/codes/begin`: makes a key, for somebody who knows the password.
 pub async fn begin(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
-    if let Err((status, problem)) = confirm_password(&visit).await {
+    if let Err((status, problem)) = confirmation::judge(&visit).await? {
         return render(&visit, status, Some(&problem)).await;
     }
     let secret = Zeroizing::new(app.entropy.bytes::<{ totp::SECRET_LENGTH }>());
@@ -109,12 +110,14 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
     )
     .await;
     let address = ClientAddress::of(&visit.parts.extensions);
-    let new = app.new_session(user, &visit.parts.headers, address, Standing::Proved);
+    let mut new = app.new_session(user, &visit.parts.headers, address, Standing::Proved);
+    new.session.provider.clone_from(&visit.signed_in.session.provider);
     app.end_session(&visit.parts.headers).await?;
     app.store.start_session(new.session.clone(), app.now()).await?;
     let signed_in = SignedIn { cookie: new.cookie, session: new.session, user: user.clone() };
     visit.signed_in = signed_in;
-    let mut response = page(&visit, StatusCode::OK, Stage::New { recovery_codes: codes }, None);
+    let stage = Stage::New { recovery_codes: codes };
+    let mut response = page(&visit, StatusCode::OK, stage, None).await?;
     append_cookies(&mut response, [new.set]);
     Ok(response)
 }
@@ -122,7 +125,7 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
 /// `POST /account/codes/off`: with the password and a code.
 pub async fn remove(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
-    if let Err((status, problem)) = confirm_password(&visit).await {
+    if let Err((status, problem)) = confirmation::judge(&visit).await? {
         return render(&visit, status, Some(&problem)).await;
     }
     let code = Secret::new(visit.form.get("code").unwrap_or_default());
@@ -173,15 +176,21 @@ async fn render(
             Stage::Begun { key, uri: key_uri(app, user, &secret) }
         }
     };
-    Ok(page(visit, status, stage, problem))
+    page(visit, status, stage, problem).await
 }
 
-fn page(visit: &Visit, status: StatusCode, stage: Stage, problem: Option<&str>) -> Response {
+async fn page(
+    visit: &Visit,
+    status: StatusCode,
+    stage: Stage,
+    problem: Option<&str>,
+) -> Result<Response, Refusal> {
     let template = CodesPage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_person(visit),
         stage,
+        confirmation: confirmation::of(&visit.app, &visit.signed_in).await?,
         problem,
     };
-    frame::page(status, &template, None)
+    Ok(frame::page(status, &template, None))
 }

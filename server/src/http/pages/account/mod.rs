@@ -2,6 +2,7 @@
 
 mod factor;
 mod password;
+mod providers;
 mod qr;
 mod sessions;
 
@@ -13,6 +14,7 @@ use axum::{
 use counterfoil_protocol::encoding::base64url;
 
 use super::{
+    confirmation::{self, Confirmation},
     dashboard::Dashboard,
     frame::{self, Frame},
     guard::{Pages, Visit},
@@ -32,6 +34,9 @@ pub fn pages(pages: Pages) -> Pages {
         .person(Method::POST, "/account/codes/begin", factor::begin)
         .person(Method::POST, "/account/codes/confirm", factor::confirm)
         .person(Method::POST, "/account/codes/off", factor::remove)
+        .person(Method::POST, "/account/providers/confirm", providers::confirm)
+        .person(Method::POST, "/account/providers/link", providers::link)
+        .person(Method::POST, "/account/providers/unlink", providers::unlink)
 }
 
 #[derive(Template)]
@@ -42,6 +47,8 @@ struct AccountPage<'a> {
     email: &'a str,
     has_password: bool,
     factor: Option<SecondFactor>,
+    providers: Vec<providers::Entry>,
+    confirmation: Confirmation<'a>,
     sessions: Vec<Entry>,
     done: Option<&'static str>,
     problem: Option<&'a str>,
@@ -52,6 +59,8 @@ struct Entry {
     id: String,
     browser: String,
     address: String,
+    /// What people call the provider that it began with.
+    through: Option<String>,
     since: Moment,
     is_this: bool,
 }
@@ -62,6 +71,10 @@ async fn show(visit: Visit) -> Result<Response, Refusal> {
             Some("The password is changed, and every other browser is signed out.")
         }
         Some("done=sessions") => Some("Those browsers are signed out."),
+        Some("done=linked") => Some("That account is linked: you can sign in with it."),
+        Some("done=unlinked") => {
+            Some("That account is unlinked, and its other browsers are signed out.")
+        }
         Some("done=codes-off") => Some("Codes are turned off."),
         _ => None,
     };
@@ -83,12 +96,17 @@ async fn render(
         since: Moment::from(session.created_at),
         browser: session.browser,
         address: session.address,
+        through: session.provider.map(|name| {
+            app.providers.named(&name).map_or(name, |provider| provider.label().to_owned())
+        }),
     };
     let template = AccountPage {
         frame: Frame::new(app),
         dashboard: Dashboard::of_person(visit),
         email: &user.email,
-        has_password: !user.password_hash.is_empty(),
+        has_password: app.config.passwords && !user.password_hash.is_empty(),
+        providers: providers::entries(app, user).await?,
+        confirmation: confirmation::of(app, &visit.signed_in).await?,
         factor: app.factor_of(&user.id).await?,
         sessions: sessions.into_iter().map(entry).collect(),
         done,

@@ -1,7 +1,6 @@
 //! `POST /account/password`: another password, by somebody who knows the old one.
 
 use axum::{http::StatusCode, response::Response};
-use counterfoil_protocol::secret::Secret;
 
 use super::render;
 use crate::{
@@ -10,24 +9,23 @@ use crate::{
         address::ClientAddress,
         error::Refusal,
         pages::{
-            frame,
+            confirmation, frame,
             guard::Visit,
-            password::{BUSY, Problem, TOO_MANY, chosen},
+            password::{allowed, chosen},
             session::Standing,
             visitor::{append_cookies, mark_browser},
         },
     },
-    password,
     store::PasswordChange,
 };
 
-const WRONG: &str = "The present password is not right.";
 const MEANWHILE: &str = "The password was changed in another browser meanwhile.";
 
 /// Changes it. Every session ends but this one, which goes on under another name.
 pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
-    if let Err((status, problem)) = confirm(&visit).await {
+    allowed(app)?;
+    if let Err((status, problem)) = confirmation::judge(&visit).await? {
         return render(&visit, status, None, Some(&problem)).await;
     }
     let hashed = match chosen(app, &visit.form, &user.email).await? {
@@ -36,7 +34,8 @@ pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     };
     // Whoever gave the second factor at sign-in has not done so again.
     let address = ClientAddress::of(&visit.parts.extensions);
-    let new = app.new_session(user, &visit.parts.headers, address, Standing::Whole);
+    let mut new = app.new_session(user, &visit.parts.headers, address, Standing::Whole);
+    new.session.provider.clone_from(&visit.signed_in.session.provider);
     let change = PasswordChange {
         user_id: user.id.clone(),
         was: user.password_hash.clone(),
@@ -57,21 +56,4 @@ pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     let mut response = frame::see_other("/account?done=password");
     append_cookies(&mut response, [new.set, mark_browser(app, &user.email)]);
     Ok(response)
-}
-
-/// Asks whether whoever sits there knows the present password: the field `password` of the form.
-pub async fn confirm(visit: &Visit) -> Result<(), Problem> {
-    let (app, user) = (&visit.app, &visit.signed_in.user);
-    if app.limits.check_confirmation(&user.id).is_err() {
-        return Err((StatusCode::TOO_MANY_REQUESTS, TOO_MANY.into()));
-    }
-    let typed = Secret::new(visit.form.get("password").unwrap_or_default());
-    match password::verify(Some(user.password_hash.clone()), typed).await {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            app.limits.note_confirmation_failure(&user.id);
-            Err((StatusCode::FORBIDDEN, WRONG.into()))
-        }
-        Err(_busy) => Err((StatusCode::SERVICE_UNAVAILABLE, BUSY.into())),
-    }
 }

@@ -67,10 +67,17 @@ pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
         return Ok(response);
     }
     let user = &half.user;
-    let session = app.start_session(user, headers, address, Standing::Proved).await?;
-    events::signed_in(&user.id);
+    let mut new = app.new_session(user, headers, address, Standing::Proved);
+    new.session.provider.clone_from(&half.session.provider);
+    new.session.confirmed_at = half.session.confirmed_at;
+    app.end_session(headers).await?;
+    app.store.start_session(new.session, app.now()).await?;
+    match &half.session.provider {
+        Some(provider) => app.note_signed_in_through(&user.id, provider).await?,
+        None => events::signed_in(&user.id),
+    }
     let mut response = frame::see_other(destination.as_ref().map_or(HOME, Destination::as_str));
-    append_cookies(&mut response, [session, mark_browser(app, &user.email)]);
+    append_cookies(&mut response, [new.set, mark_browser(app, &user.email)]);
     Ok(response)
 }
 
