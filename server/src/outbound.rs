@@ -24,8 +24,9 @@ pub use self::{
     address::Rules,
     destination::{Destination, UrlRefusal},
     resolve::{Resolve, System},
+    slots::Slots,
 };
-use self::{proxy::Proxy, slots::Slots, tls::Tls};
+use self::{proxy::Proxy, tls::Tls};
 use crate::{clock::Clock, config::Config};
 
 /// A request to an address that somebody gave us.

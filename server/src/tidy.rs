@@ -107,7 +107,7 @@ const BANS: [Ban; 7] = [
 /// Which modules of the crate a folder may name. Everything else is further out.
 const LAYERS: &[(&str, &[&str])] = &[
     ("server/src/audit", &["audit", "vault"]),
-    ("server/src/gateway/", &["config", "gateway"]),
+    ("server/src/gateway/", &["config", "gateway", "outbound"]),
     ("server/src/people/", &["people"]),
     ("server/src/oauth/", &["oauth", "vault"]),
     (

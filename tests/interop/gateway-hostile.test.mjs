@@ -18,7 +18,7 @@ import { Upstream } from './lib/upstream.mjs';
 const SCOPES = ['makepay:payment-links:read', 'makepay:payment-links:write'];
 const here = {};
 
-const upstream = (name, url, more = '') => `
+const upstream = (name, url, { more = '', connect: wait = 1, answer = 2, total = 6 } = {}) => `
 [[upstream]]
 name = "${name}"
 prefix = "/v1/${name}"
@@ -26,9 +26,9 @@ url = "${url}"
 max_body = 200000
 max_signed_body = 1000
 max_answer = 100000
-connect_seconds = 2
-answer_seconds = 1
-total_seconds = 4
+connect_seconds = ${wait}
+answer_seconds = ${answer}
+total_seconds = ${total}
 ${more}
 rules = [
   { methods = ["GET"], scopes = ["makepay:payment-links:read"] },
@@ -49,9 +49,12 @@ before(async () => {
   [here.secure, here.stranger] = await Promise.all([secured(trusted), secured(stranger)]);
   const settings = [
     UNTHROTTLED, upstream('orders', `${here.upstream.url}/inner`),
-    upstream('slashed', here.upstream.url, 'trailing_slashes = true'),
-    upstream('one', here.upstream.url, 'connections = 1'),
-    upstream('local', 'http://orders.internal/here', `socket = "${socket}"`),
+    upstream('slashed', here.upstream.url, { more: 'trailing_slashes = true' }),
+    upstream('one', here.upstream.url, { more: 'connections = 1', answer: 20, total: 20 }),
+    upstream('shared', here.upstream.url, {
+      more: 'connections = 2\nconnections_per_client = 1', connect: 20, answer: 20, total: 20,
+    }),
+    upstream('local', 'http://orders.internal/here', { more: `socket = "${socket}"` }),
     upstream('shut', `http://127.0.0.1:${await freePort()}`),
     upstream('secure', `https://127.0.0.1:${here.secure.port}`),
     upstream('misnamed', `https://localhost:${here.secure.port}`),
@@ -65,6 +68,8 @@ before(async () => {
   const app = await App.register(here.server, { redirectUris: [CALLBACK], scopes: SCOPES });
   here.app = app;
   here.token = ok(await app.token(await app.authorize(here.browser))).access_token;
+  const other = await App.register(here.server, { name: 'Till', redirectUris: [CALLBACK], scopes: SCOPES });
+  here.another = ok(await other.token(await other.authorize(here.browser))).access_token;
   here.keys = createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`));
 });
 
@@ -329,10 +334,10 @@ describe('who calls and goes away', () => {
   it('takes the request along', async () => {
     here.upstream.answers = ({ url }) => (url === '/' ? () => {} : undefined);
     const leaving = new AbortController();
-    const left = assert.rejects(call('POST', '/v1/one', { json: {}, signal: leaving.signal }), { name: 'AbortError' });
+    const left = assert.rejects(call('POST', '/v1/shared', { json: {}, signal: leaving.signal }), { name: 'AbortError' });
     await here.upstream.until(([request]) => request?.ended);
     // Another waits for the one place, and has it at once.
-    const second = call('GET', '/v1/one/2');
+    const second = call('GET', '/v1/shared/2');
     leaving.abort();
     await left;
     await here.upstream.until(([request]) => request.closed);
@@ -356,6 +361,22 @@ describe('who calls and goes away', () => {
     await first;
     await here.upstream.until(([request]) => request?.closed);
     here.upstream.taken();
+  });
+});
+
+describe('one client', () => {
+  it('takes no places of the others', async () => {
+    here.upstream.answers = ({ url }) => (url === '/held' ? () => {} : undefined);
+    const leaving = new AbortController();
+    const held = assert.rejects(call('GET', '/v1/shared/held', { signal: leaving.signal }), { name: 'AbortError' });
+    await here.upstream.until(([request]) => request?.ended);
+    const mine = call('GET', '/v1/shared/mine');
+    const authorization = `Bearer ${here.another}`;
+    assert.equal((await call('GET', '/v1/shared/theirs', { headers: { authorization } })).status, 200);
+    leaving.abort();
+    await held;
+    assert.equal((await mine).status, 200);
+    assert.deepEqual(taken(), ['GET /held', 'GET /theirs', 'GET /mine']);
   });
 });
 

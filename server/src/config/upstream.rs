@@ -32,6 +32,8 @@ pub struct Upstream {
     pub idle_seconds: u64,
     /// Requests on their way at a time.
     pub connections: usize,
+    /// The same of one client.
+    pub connections_per_client: usize,
     /// Bytes of a request's body.
     pub max_body: usize,
     /// Bytes of a body that is read whole, so that the identity can name its digest. Longer ones are passed on as they
@@ -69,6 +71,7 @@ impl Default for Upstream {
             total_seconds: 300,
             idle_seconds: 4,
             connections: 64,
+            connections_per_client: 32,
             max_body: 1024 * 1024,
             max_signed_body: 1024 * 1024,
             max_answer: 16 * 1024 * 1024,

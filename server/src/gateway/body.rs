@@ -172,7 +172,7 @@ pub struct Bounded {
     pub(super) waiting: Option<Pin<Box<Sleep>>>,
     /// Ends when all of it must be through.
     pub(super) end: Pin<Box<Sleep>>,
-    pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) _slot: [OwnedSemaphorePermit; 2],
 }
 
 impl Body for Bounded {

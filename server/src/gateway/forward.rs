@@ -9,7 +9,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -19,6 +19,7 @@ use super::{
     body::{BodyFault, Bounded, Fate, Outgoing, Received, whole},
     connect::Connector,
 };
+use crate::outbound::Slots;
 
 /// The most headers of an answer, and the most bytes of its head.
 const MAX_HEADERS: usize = 128;
@@ -29,14 +30,14 @@ pub struct Gate {
     /// What it is.
     pub upstream: Upstream,
     client: Client<Connector, Outgoing>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
 }
 
 /// A request that may pass, with its place among those on their way.
 pub struct Passage {
     /// The body.
     pub body: Received,
-    slot: OwnedSemaphorePermit,
+    slot: [OwnedSemaphorePermit; 2],
 }
 
 /// Why there is no answer.
@@ -100,14 +101,16 @@ impl Gate {
             .http1_max_headers(MAX_HEADERS)
             .http1_max_buf_size(MAX_HEAD)
             .build(Connector::new(&upstream, tls));
-        Self { client, slots: Arc::new(Semaphore::new(bounds.connections)), upstream }
+        let slots = Slots::new(bounds.connections, bounds.connections_per_client);
+        Self { upstream, client, slots }
     }
 
-    /// Takes a place for a request, and then its body.
-    pub async fn receive(&self, body: Given) -> Result<Passage, Failure> {
+    /// Takes a place for a request of a client, and then its body: places bound the memory of bodies, and one client's
+    /// slow ones take only his own.
+    pub async fn receive(&self, client_id: &str, body: Given) -> Result<Passage, Failure> {
         let bounds = &self.upstream.bounds;
-        let slot = timeout(bounds.connect, Arc::clone(&self.slots).acquire_owned()).await;
-        let slot = slot.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
+        let slot = timeout(bounds.connect, self.slots.take(client_id)).await;
+        let slot = slot.map_err(|_| Failure::Busy)?;
         let body = Received::read(body, bounds.signed_body, bounds.body).await?;
         Ok(Passage { body, slot })
     }

@@ -78,6 +78,8 @@ pub struct Bounds {
     pub idle: Duration,
     /// Requests on their way at a time.
     pub connections: usize,
+    /// The same of one client.
+    pub connections_per_client: usize,
     /// Bytes of a request's body.
     pub body: usize,
     /// Bytes of a body that has a digest.
@@ -214,6 +216,7 @@ impl Bounds {
             ("answer_seconds", settings.answer_seconds),
             ("total_seconds", settings.total_seconds),
             ("connections", settings.connections as u64),
+            ("connections_per_client", settings.connections_per_client as u64),
             ("max_body", max_body as u64),
             ("max_answer", settings.max_answer),
         ];
@@ -229,6 +232,7 @@ impl Bounds {
             total: Duration::from_secs(settings.total_seconds),
             idle: Duration::from_secs(settings.idle_seconds),
             connections: settings.connections,
+            connections_per_client: settings.connections_per_client.min(settings.connections),
             body: max_body,
             signed_body: max_signed_body.min(max_body),
             answer_body: settings.max_answer,

@@ -112,7 +112,7 @@ async fn forward(
 ) -> Result<Response, Failure> {
     let asked = parts.uri.path_and_query().map_or("/", |asked| asked.as_str());
     let target = gate.upstream.target(asked).ok_or(Failure::Target)?;
-    let passage = gate.receive(body).await?;
+    let passage = gate.receive(&admitted.holder.client_id, body).await?;
     let call = Call {
         upstream: &gate.upstream.name,
         company_id: &admitted.holder.company.id,

@@ -1,4 +1,4 @@
-//! How much is under way at a time: altogether, and to one host.
+//! How much is under way at a time: altogether, and to one host or for one client.
 
 use std::{
     collections::HashMap,
@@ -8,19 +8,21 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The places for requests under way.
-pub(super) struct Slots {
+pub struct Slots {
     all: Arc<Semaphore>,
     each: usize,
     hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 impl Slots {
-    pub(super) fn new(all: usize, each: usize) -> Self {
+    /// So many places, and so many of them to one host.
+    #[must_use]
+    pub fn new(all: usize, each: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(all)), each, hosts: Mutex::default() }
     }
 
     /// Waits for a place. The host's comes first, so that those who wait for a slow host hold nobody else's place.
-    pub(super) async fn take(&self, host: &str) -> [OwnedSemaphorePermit; 2] {
+    pub async fn take(&self, host: &str) -> [OwnedSemaphorePermit; 2] {
         let taken = |slots: Arc<Semaphore>| async {
             slots.acquire_owned().await.expect("these semaphores are never closed")
         };
