@@ -19,9 +19,9 @@ impl Confirm {
             return Ok(());
         }
         if !io::stdin().is_terminal() {
-            bail!("{what}. Nothing was changed; to go on, give --yes");
+            bail!("if you go on: {what}. Nothing was changed; to go on, give --yes");
         }
-        write!(io::stderr(), "{what}. Go on? [y/N] ").context("cannot ask")?;
+        write!(io::stderr(), "If you go on: {what}. Go on? [y/N] ").context("cannot ask")?;
         let mut said = String::new();
         io::stdin().lock().read_line(&mut said).context("cannot read the answer")?;
         if !is_yes(&said) {
