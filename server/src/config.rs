@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::oauth::scopes;
 
 pub use self::{
-    load::{Overrides, load},
+    load::{Overrides, SERVED_ISSUER, load, served_issuer},
     mail::{Mail, MailTls},
     oidc::Oidc,
     outbound::Outbound,

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock::Entropy,
-    files,
+    config, files,
     keys::{self, KeyError, SigningKeys},
     store::{DATABASE, Sqlite, StoreError},
     vault::KEY_LENGTH,
@@ -67,6 +67,18 @@ pub enum DataError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Remembers the issuer in a data directory, so that commands beside the server need not be told. Answers the one before
+/// if it was another.
+pub fn remember_issuer(data_dir: &Path, issuer: &str) -> Result<Option<String>, DataError> {
+    let before = config::served_issuer(data_dir);
+    if before.as_deref() != Some(issuer) {
+        let path = data_dir.join(config::SERVED_ISSUER);
+        files::write_private(&path, issuer.as_bytes())
+            .map_err(|error| DataError::File { path, error })?;
+    }
+    Ok(before.filter(|before| before != issuer))
 }
 
 /// The data directory, checked.

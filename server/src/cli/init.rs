@@ -9,6 +9,7 @@ use super::{
     operator::{self, Operator, moment},
 };
 use crate::{
+    config, data,
     people::role::Role,
     store::{Company, Invitation, Invited, Operators as _, People as _},
 };
@@ -35,6 +36,9 @@ impl Arguments {
     }
 
     async fn begin(self, operator: &Operator) -> anyhow::Result<()> {
+        if config::served_issuer(&operator.config.data_dir).is_none() {
+            data::remember_issuer(&operator.config.data_dir, &operator.config.issuer)?;
+        }
         let company = self.company(operator).await?;
         let people = operator.store.people(&company.id).await?;
         ensure!(

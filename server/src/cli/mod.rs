@@ -134,6 +134,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         log_format: cli.log_format,
         ..Overrides::default()
     };
+    overrides.as_served = !matches!(cli.command, Command::Serve(_) | Command::Check(_));
     let operator = |overrides| Operator::open(settings(overrides)?, cli.json);
     match cli.command {
         Command::Serve(arguments) => {

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     clock,
     config::{Config, Overrides, Retention},
-    events, http,
+    data, events, http,
     serving::{self, tls::Tls},
     store::StoreError,
     trail,
@@ -106,6 +106,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let limits = serving::Limits::new(&config.limits);
     let app = App::open(config, super::operator::credentials().as_deref(), clock::system())?;
     let app = Arc::new(app);
+    let issuer = &app.config.issuer;
+    if let Some(before) = data::remember_issuer(&app.config.data_dir, issuer)? {
+        tracing::warn!(
+            before,
+            issuer,
+            "the issuer is another one now: tokens of the one before are not believed"
+        );
+    }
     app.warm_up();
     if let Some(tls) = &tls {
         reload_on_hangup(Arc::clone(tls))?;

@@ -18,6 +18,9 @@ const PREFIX: &str = "COUNTERFOIL_";
 /// The variable that names the file, instead of `--config`.
 const CONFIG_VARIABLE: &str = "COUNTERFOIL_CONFIG";
 
+/// The file in the data directory with the issuer that was last served.
+pub const SERVED_ISSUER: &str = "issuer";
+
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -69,6 +72,8 @@ pub struct Overrides {
     pub tls_key: Option<PathBuf>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// For a command beside the server: an issuer that nobody names is the one that was served last.
+    pub as_served: bool,
 }
 
 /// Reads the settings and checks them.
@@ -85,12 +90,24 @@ pub fn load(
     };
     issuer_given |= variables.contains_key("COUNTERFOIL_ISSUER") || overrides.issuer.is_some();
     let mut config = with_variables(&config, variables)?;
+    let as_served = overrides.as_served;
     overrides.apply(&mut config);
-    if !issuer_given && config.listen.ip().is_loopback() {
-        config.issuer = format!("http://{}", config.listen);
+    if !issuer_given {
+        let served = as_served.then(|| served_issuer(&config.data_dir)).flatten();
+        if let Some(issuer) = served {
+            config.issuer = issuer;
+        } else if config.listen.ip().is_loopback() {
+            config.issuer = format!("http://{}", config.listen);
+        }
     }
     config.check().map_err(ConfigError::Setting)?;
     Ok(config)
+}
+
+/// The issuer that was last served, or made for, in a data directory.
+#[must_use]
+pub fn served_issuer(data_dir: &Path) -> Option<String> {
+    fs::read_to_string(data_dir.join(SERVED_ISSUER)).ok()
 }
 
 /// The settings of a file, and whether it names the issuer.

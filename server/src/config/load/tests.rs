@@ -215,3 +215,22 @@ fn settings_that_cannot_work() {
         load_with(&file, &[("COUNTERFOIL_MAIL_PORT", "2525")]).expect("on this machine");
     }
 }
+
+#[test]
+fn a_command_beside_the_server_has_the_issuer_that_is_served() {
+    let data = tempfile::tempdir().expect("a directory");
+    let load = |as_served, issuer: Option<&str>| {
+        let overrides = Overrides {
+            data_dir: Some(data.path().to_owned()),
+            issuer: issuer.map(str::to_owned),
+            as_served,
+            ..Overrides::default()
+        };
+        load(overrides, []).expect("settings").issuer
+    };
+    assert_eq!(load(true, None), "http://127.0.0.1:8480");
+    std::fs::write(data.path().join(SERVED_ISSUER), "https://pay.example").expect("written");
+    assert_eq!(load(true, None), "https://pay.example");
+    assert_eq!(load(true, Some("https://other.example")), "https://other.example");
+    assert_eq!(load(false, None), "http://127.0.0.1:8480");
+}
