@@ -89,7 +89,7 @@ async fn what_the_merchant_withdrew_is_not_recovered() -> Result<()> {
     let daemon = Daemon::start(&server.issuer(), SITE, "").await?;
     let mut browser = Browser::new()?;
     assert_eq!(daemon.connect(&mut browser, Decision::Approve).await?.status, 200);
-    server.operate(&["company", "close", "Harbour Books"], None)?;
+    server.operate(&["company", "close", "Harbour Books", "--yes"], None)?;
     let lost = status_with("the end", &daemon, |it| it["state"] == "reconnect_required").await?;
     assert_eq!(lost["last_error"]["code"], "approval_withdrawn", "{lost}");
     assert_eq!(lost["recoveries"]["count"], 0, "{lost}");
