@@ -77,6 +77,12 @@ describe('a client', () => {
       client_assertion: 'e30.e30.x', client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     };
     refused(await post('token', credentials({ client_id: app.id, ...assertion }), {}), 401, 'invalid_client');
+    const own = { grant_type: 'refresh_token', refresh_token: 'x', client_id: desk.id };
+    refused(await post('token', own, {}), 400, 'invalid_grant');
+    const halves = Object.entries(assertion).map(([name, value]) => ({ [name]: value }));
+    for (const given of [assertion, ...halves]) {
+      refused(await post('token', { ...own, ...given }, {}), 401, 'invalid_client');
+    }
     const encode = (text) => encodeURIComponent(text).replace('_', '%5F');
     ok(await post('token', credentials(), basic(encode(app.id), encode(app.secret))));
   });
@@ -114,8 +120,20 @@ describe('introspection', () => {
     }
     assert.deepEqual(ok(await stranger.introspect(token)), { active: false });
     assert.ok([200, 400].includes((await stranger.revoke(token)).status));
+    refused(await post('revoke', { token, client_id: app.id }, {}), 401, 'invalid_client');
     assert.equal(ok(await app.introspect(token)).active, true, 'a stranger\'s revocation did nothing');
     assert.equal(ok(await guard.introspect(token)).active, true, 'a resource server sees it');
+  });
+
+  it('answers plain JSON that nobody keeps, and nothing that was asked in the address', async () => {
+    const { access_token: token } = await honest();
+    const accept = 'application/token-introspection+jwt';
+    const answer = await post('introspect', { token }, { ...app.credentials, accept });
+    assert.equal(ok(answer).active, true);
+    assert.match(answer.headers['content-type'], /^application\/json/);
+    assert.match(answer.headers['cache-control'], /no-store/);
+    const asked = await send(app.at(`/oauth/introspect?token=${token}`), { form: {}, headers: app.credentials });
+    refused(asked, 400, 'invalid_request');
   });
 
   it('and revocation take hints for what they are', async () => {

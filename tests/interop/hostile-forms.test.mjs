@@ -206,6 +206,20 @@ describe('answers', () => {
     assert.equal((await honest()).token_type, 'Bearer');
   });
 
+  it('are for no other site\'s script', async () => {
+    for (const origin of ['null', 'https://app.example']) {
+      for (const path of ['/oauth/token', '/oauth/par', '/oauth/authorize', '/api/partner/v1/company']) {
+        const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'dpop' };
+        for (const method of ['OPTIONS', 'GET']) {
+          const answer = await send(`${here.server.issuer}${path}`, { method, headers: asked });
+          const allowed = Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'));
+          assert.deepEqual(allowed, [], `${method} ${path}`);
+          if (method === 'OPTIONS') assert.ok(answer.status >= 400, `${path}: ${answer.status}`);
+        }
+      }
+    }
+  });
+
   it('come from exact paths alone', async () => {
     for (const target of [
       '/oauth/token/', '//oauth/token', '/oauth/%74oken', '/oauth/token;x', '/OAUTH/token', '/oauth/./token',

@@ -153,6 +153,15 @@ describe('revocation', () => {
     assert.equal((await app.revoke(tokens.refresh_token)).status, 200);
   });
 
+  it('of a refresh token that was used ends what came of it', async () => {
+    const before = await given();
+    const after = ok(await app.refresh(before.refresh_token));
+    const answer = await app.revoke(before.refresh_token);
+    assert.deepEqual([answer.status, answer.text], [200, '']);
+    refused(await app.refresh(after.refresh_token), 400, 'invalid_grant');
+    assert.deepEqual(ok(await app.introspect(after.access_token)), INACTIVE);
+  });
+
   it('of a store\'s token by another does nothing', async () => {
     const [shop, thief] = [await connected(), await connected()];
     const revoke = (token, id) => send(shop.at('/oauth/revoke'), { form: { token, client_id: id } });

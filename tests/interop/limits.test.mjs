@@ -16,6 +16,7 @@ const here = world({
 registrations_per_minute = ${ALLOWED}
 token_requests_per_minute = ${ALLOWED}
 pushed_requests_per_minute = ${ALLOWED}
+introspections_per_minute = ${ALLOWED}
 sign_in_failures_per_minute = 5
 `,
 });
@@ -47,6 +48,12 @@ describe('too many', () => {
     const [app, other] = [await App.register(here.server), await App.register(here.server, { name: 'Other' })];
     near(await exhaust(() => app.push(app.request().parameters)));
     ok(await other.push(other.request().parameters), 201);
+  });
+
+  it('introspections by one client do not hinder another', async () => {
+    const [app, other] = [await App.register(here.server), await App.register(here.server, { name: 'Other' })];
+    near(await exhaust(() => app.introspect('x')));
+    ok(await other.introspect('x'));
   });
 
   it('registrations are counted by the real address', async () => {

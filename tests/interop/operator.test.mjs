@@ -125,6 +125,11 @@ describe('a profile of the operator\'s own', () => {
     };
     const registered = await answers((nonce) => shop.register({ proof: shop.key.proof('POST', url, { nonce }) }));
     shop.clientId = ok(registered, 201).client_id;
+    const par = shop.at('/oauth/par');
+    const push = (nonce) => send(par, {
+      form: shop.request().parameters, headers: { dpop: shop.key.proof('POST', par, { nonce }) },
+    });
+    ok(await answers(push), 201);
     const grant = await shop.authorize(here.browser);
     const token = shop.at('/oauth/token');
     const redeem = (nonce) => shop.redeem(grant, { proof: shop.key.proof('POST', token, { nonce }) });
