@@ -79,6 +79,17 @@ fn at<T>(path: &Path, outcome: io::Result<T>) -> Result<T> {
     outcome.map_err(|error| BackupError::File { path: path.to_owned(), error })
 }
 
+/// Makes the directory of a backup, closed to others; one that has anything in it is refused.
+pub fn prepare(to: &Path) -> Result<()> {
+    at(to, files::private_directory(to))?;
+    // One that was there may be open to others.
+    at(to, fs::set_permissions(to, fs::Permissions::from_mode(0o700)))?;
+    if at(to, fs::read_dir(to))?.next().is_some() {
+        return Err(BackupError::NotEmpty(to.to_owned()));
+    }
+    Ok(())
+}
+
 /// Makes a backup of the data directory in the directory `to`, while the server runs or not. Its list is written last:
 /// a directory without one is no backup.
 pub fn make(
@@ -88,12 +99,7 @@ pub fn make(
     vault: &Vault,
     now: UnixTime,
 ) -> Result<Manifest> {
-    at(to, files::private_directory(to))?;
-    // One that was there may be open to others.
-    at(to, fs::set_permissions(to, fs::Permissions::from_mode(0o700)))?;
-    if at(to, fs::read_dir(to))?.next().is_some() {
-        return Err(BackupError::NotEmpty(to.to_owned()));
-    }
+    prepare(to)?;
     let database = to.join(DATABASE);
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database);
     let file = at(&database, file)?;

@@ -132,11 +132,13 @@ impl Daemon {
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.stdout(log.try_clone()?).stderr(log);
         let mut process = Process::start_with("counterfoild", &mut command, input)?;
-        let socket = self.socket();
+        // The owner's door opens after the plugins'.
+        let (socket, owners) = (self.socket(), self.path("admin.sock"));
         let ready = until("the daemon to answer", || {
-            let (socket, ended) = (socket.clone(), process.has_ended());
+            let (socket, owners, ended) = (socket.clone(), owners.clone(), process.has_ended());
             async move {
-                let answers = UnixStream::connect(&socket).await.is_ok();
+                let answers = UnixStream::connect(&socket).await.is_ok()
+                    && UnixStream::connect(&owners).await.is_ok();
                 (answers || ended).then_some(answers)
             }
         });

@@ -31,6 +31,7 @@ pub struct Backup {
 
 impl Backup {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        backup::prepare(&self.to)?;
         let deed = Deed {
             at: operator.now,
             event: "backed_up",

@@ -25,6 +25,7 @@ pub enum Command {
     /// Takes a key away at once: whatever it signed is good no more.
     Retire {
         /// Its name, as `key list` shows it.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         confirm: Confirm,

@@ -136,6 +136,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     overrides.as_served = !matches!(cli.command, Command::Serve(_) | Command::Check(_));
     let operator = |overrides| Operator::open(settings(overrides)?, cli.json);
+    let founder = |overrides| Operator::found(settings(overrides)?, cli.json);
     match cli.command {
         Command::Serve(arguments) => {
             arguments.give(&mut overrides);
@@ -143,7 +144,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Init(mut arguments) => {
             overrides.issuer = arguments.issuer.take();
-            arguments.run(&operator(overrides)?)?;
+            arguments.run(&founder(overrides)?)?;
+        }
+        Command::Company(command @ company::Command::Add { .. }) => {
+            command.run(&founder(overrides)?)?;
         }
         Command::Company(command) => command.run(&operator(overrides)?)?,
         Command::User(command) => {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use counterfoil_protocol::UnixTime;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::{
     data::DataDir,
     mail::Mail,
     replay::ReplayMemory,
-    store::{Accounts as _, Company, CompanyFacts, Operators as _, Sqlite},
+    store::{Accounts as _, Company, CompanyFacts, DATABASE, Operators as _, Sqlite},
     vault::Vault,
 };
 
@@ -45,12 +45,19 @@ pub struct Operator {
 
 impl Operator {
     /// Opens the data directory, making it and its keys when this is the first command.
+    pub fn found(config: Config, json: bool) -> anyhow::Result<Self> {
+        Self::begin(config, json, true)
+    }
+
+    /// Opens a data directory that is there: a mistyped one is not taken for a server without anything.
     pub fn open(config: Config, json: bool) -> anyhow::Result<Self> {
+        must_be_there(&config)?;
         Self::begin(config, json, true)
     }
 
     /// The same for commands about signing keys, which help when these are lost.
     pub fn of_keys(config: Config, json: bool) -> anyhow::Result<Self> {
+        must_be_there(&config)?;
         Self::begin(config, json, false)
     }
 
@@ -106,6 +113,15 @@ impl Operator {
     pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
         answer(self.json, value, text)
     }
+}
+
+fn must_be_there(config: &Config) -> anyhow::Result<()> {
+    let place = config.data_dir.display();
+    ensure!(
+        config.data_dir.join(DATABASE).exists(),
+        "there is no server's data in {place}: name its directory with --data-dir or in the settings, or begin with: counterfoil-server init"
+    );
+    Ok(())
 }
 
 /// Who runs the command, as the environment has it: before `sudo`, if that was used. Who may run commands on the data may

@@ -67,6 +67,7 @@ fn every_command_that_scripts_hold_on_to() {
         "key rotate --now",
         "key list",
         "key retire abc --yes",
+        "key retire -abc_ --yes",
         "installation list",
         "installation show mco_app_x",
         "installation release mco_app_x --yes",
@@ -124,6 +125,11 @@ impl Shell {
 fn companies_applications_and_keys() {
     let shell = Shell(tempfile::tempdir().expect("a directory"));
     shell.run(&["check"]).expect("nothing is there yet, and that is well");
+    let backup = shell.0.path().join("backup").display().to_string();
+    for command in [&["company", "list"][..], &["key", "list"], &["backup", "--to", &backup]] {
+        shell.refuses(command, "there is no server's data in");
+    }
+    assert_eq!(std::fs::read_dir(shell.0.path()).expect("a directory").count(), 0);
     shell.run(&["company", "add", "Shop"]).expect("adds");
     shell.refuses(&["company", "add", "Shop"], "there is a company \"Shop\" already");
     shell.refuses(&["company", "add", "a\nb"], "no control characters");

@@ -46,7 +46,7 @@ export class Person {
       ignoreHTTPSErrors: true,
       acceptDownloads: false,
     });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(60_000);
     return new Person(context, await context.newPage(), `${size}${dark ? '-dark' : ''}`);
   }
 
