@@ -3,10 +3,11 @@
 use std::{
     fmt, io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 
@@ -71,12 +72,38 @@ impl Drop for Alive {
     }
 }
 
+/// How long the last to leave a device waits for its thread. A device is let go in milliseconds.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The thread of a device. It is waited for: a maker's module that still works when the process ends, and takes its
+/// libraries away, crashes there.
+struct Thread {
+    /// The device's name, as a person knows it.
+    name: String,
+    running: Option<thread::JoinHandle<()>>,
+    /// Closed when the device was let go.
+    let_go: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let let_go = self.let_go.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A device that hangs is left behind: it would hang whoever waits for it.
+        if let Err(RecvTimeoutError::Disconnected) = let_go.recv_timeout(FAREWELL)
+            && let Some(running) = self.running.take()
+        {
+            let _ = running.join();
+        }
+    }
+}
+
 /// Where work for a device is handed in. The device's thread ends with the last of them.
 #[derive(Clone)]
 struct Desk {
-    name: Arc<str>,
+    // Before the thread, which ends when nobody is left who hands in.
     jobs: mpsc::SyncSender<Job>,
     patience: Duration,
+    thread: Arc<Thread>,
 }
 
 impl Desk {
@@ -87,14 +114,18 @@ impl Desk {
     ) -> io::Result<Self> {
         let alive = Alive::begin().ok_or_else(|| io::Error::other("too many devices hang"))?;
         let (jobs, waiting) = mpsc::sync_channel::<Job>(QUEUE);
-        std::thread::Builder::new().name("key device".to_owned()).spawn(move || {
-            let _alive = alive;
+        let (holds, let_go) = mpsc::channel::<()>();
+        let running = thread::Builder::new().name("key device".to_owned()).spawn(move || {
+            // Dropped from the last to the first, so the device goes before it is told that it went.
+            let (_alive, _holds) = (alive, holds);
             let mut device = make();
             while let Ok(job) = waiting.recv() {
                 job(&mut device);
             }
         })?;
-        Ok(Self { name: name.into(), jobs, patience })
+        let let_go = Mutex::new(let_go);
+        let thread = Thread { name: name.to_owned(), running: Some(running), let_go };
+        Ok(Self { jobs, patience, thread: Arc::new(thread) })
     }
 
     /// Has something done and waits for it, which may take as long as the patience lasts.
@@ -118,7 +149,7 @@ impl Desk {
     }
 
     fn silent(&self) -> KeyError {
-        KeyError::Device { device: self.name.to_string(), trouble: DeviceTrouble::Silent }
+        KeyError::Device { device: self.thread.name.clone(), trouble: DeviceTrouble::Silent }
     }
 }
 
@@ -203,13 +234,13 @@ impl KeyStore for DeviceStore {
     }
 
     fn place(&self, slot: Slot) -> String {
-        format!("slot {} of {}", slot.name(), self.desk.name)
+        format!("slot {} of {}", slot.name(), self.desk.thread.name)
     }
 }
 
 impl fmt::Debug for DeviceStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeviceStore({})", self.desk.name)
+        write!(f, "DeviceStore({})", self.desk.thread.name)
     }
 }
 

@@ -92,6 +92,17 @@ async fn a_device_that_hangs_is_given_up_and_hangs_nobody() {
     assert_eq!(signed.load(Ordering::SeqCst), 1);
 }
 
+#[test]
+fn the_last_to_leave_a_device_waits_until_it_is_let_go() {
+    let Stage { store, door, signed } = stage(LONG);
+    let key = made(&store, Slot::A);
+    drop(store);
+    assert_eq!(Arc::strong_count(&signed), 2, "a key holds its device");
+    drop(key);
+    assert_eq!(Arc::strong_count(&signed), 1);
+    assert!(door.send(()).is_err());
+}
+
 #[tokio::test]
 async fn a_signature_that_is_not_the_keys_is_none() {
     let Stage { store, door, signed } = stage(LONG);
