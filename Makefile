@@ -10,7 +10,7 @@ export TSS2_LOG := all+NONE
 # Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
 PROPERTIES := PROPTEST_RNG_SEED=20260101
 
-.PHONY: help test lint unit plugins interop plugin test-wordpress test-wordpress-all soak fuzz demo bench setup clean
+.PHONY: help test lint unit plugins interop plugin test-wordpress test-wordpress-all soak fuzz demo bench setup build-setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -19,6 +19,9 @@ test: setup lint unit plugins interop test-wordpress ## everything CI runs: lint
 
 setup: ## install what the build and the tests need and this machine lacks
 	@scripts/setup
+
+build-setup:
+	@scripts/setup build
 
 lint: setup ## formatting, clippy, documentation, licences
 	$(CARGO) fmt --all --check
@@ -58,7 +61,7 @@ soak: setup ## every fault at every point, and thousands of kills: hours (make t
 fuzz: setup ## cargo-fuzz, a minute for each reader of foreign bytes (TARGET=…, SECONDS_EACH=…)
 	@scripts/fuzz
 
-demo: setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)
+demo: build-setup ## connect one store from nothing and create a payment link (INTERACTIVE=1: you are the merchant)
 	$(CARGO) build --locked --workspace --bins
 	@scripts/demo
 
