@@ -26,7 +26,7 @@ build-setup:
 lint: setup ## formatting, clippy, documentation, licences
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets $(DEVICES) -- -D warnings
-	$(CARGO) clippy --locked -p counterfoild --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; fi
 
 unit: setup ## the Rust tests: rules, stores, and real server with real daemon
