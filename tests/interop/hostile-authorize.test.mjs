@@ -7,6 +7,7 @@ import { App, CALLBACK } from './lib/app.mjs';
 import { Key, random } from './lib/dpop.mjs';
 import { refused, refusedInPlace, send } from './lib/http.mjs';
 import { Browser, UNTHROTTLED, world } from './lib/kit.mjs';
+import { Watched } from './lib/watched.mjs';
 
 const here = world({ settings: UNTHROTTLED }, prepare);
 let app;
@@ -101,6 +102,41 @@ describe('a request whose callback is not to be trusted', () => {
       'invalid percent-encoding': `${changed({})}&x=%zz&state=%ff`,
     };
   };
+
+  it('has nothing fetched that it names', async () => {
+    const watched = await Watched.start();
+    const own = ['client_id', app.id];
+    for (const scheme of ['http', 'https']) {
+      const uri = `${scheme}://${watched.host}/x`;
+      refusedInPlace(await send(url([own, ['request_uri', uri]])), uri);
+      refusedInPlace(await send(url([...parameters(), ['request_uri', uri]])), uri);
+      refused(await app.push([...parameters(), ['request_uri', uri]]), 400, 'invalid_request', uri);
+      refusedInPlace(await authorize({ redirect_uri: uri }), uri);
+      refused(await app.push(parameters({ redirect_uri: uri })), 400, 'invalid_request', uri);
+      assert.equal(new URL((await authorize({ resource: uri })).location).searchParams.get('error'), 'invalid_target');
+    }
+    const named = { registration: `http://${watched.host}/r`, client_uri: `http://${watched.host}/c` };
+    await here.browser.approve(url(parameters(named)));
+    assert.equal(await watched.visits(), 0);
+    watched.stop();
+  });
+
+  it('of a client that is unknown says no more than that', async () => {
+    const gone = await App.register(here.server, { name: 'Gone' });
+    await here.server.operator(['app', 'remove', gone.id, '--yes']);
+    const pages = new Set();
+    for (const id of [
+      gone.id, 'mco_app_unknown', `${app.id}x`, app.id.slice(0, -1), app.id.toUpperCase(), "' or 1=1", 'x'.repeat(5_000), '\u0000',
+      ` ${app.id}`, '../', '%00',
+    ]) {
+      const answer = await authorize({ client_id: id });
+      refusedInPlace(answer, id.slice(0, 30));
+      pages.add(answer.text);
+    }
+    assert.equal(pages.size, 1, [...pages].join('\n'));
+    const { code } = await here.browser.approve(url(parameters()));
+    assert.match(code, /^mco_code_/);
+  });
 
   it('stays on our own page', async () => {
     for (const [name, target] of Object.entries(unusual())) {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
+import { readForms } from './lib/browser.mjs';
 import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
@@ -136,5 +137,42 @@ describe('a store', () => {
     }
     await shop.accept(await shop.redeem(grant));
     await shop.stillWorks();
+  });
+});
+
+describe('a callback that is registered no more', () => {
+  /** Saves the application's page with these callbacks instead. */
+  async function move(app, ...redirectUris) {
+    const { companies } = await here.server.operator(['company', 'list']);
+    const path = `${here.server.issuer}/companies/${companies[0].company_id}/applications/${app.id}/change`;
+    const page = await here.browser.visit(path);
+    const form = readForms(page.answer.text).find(({ fields }) => fields.some(({ name }) => name === 'version'));
+    const fields = form.fields.filter(({ name, type, checked }) => name && type !== 'submit' && (type !== 'checkbox' || checked));
+    const pairs = fields.map(({ name, value }) => [name, value ?? '']);
+    const saved = await here.browser.load(path, { method: 'POST', form: [...pairs, ['redirect_uris', redirectUris.join('\n')]] });
+    assert.equal(saved.status, 303, saved.text);
+  }
+
+  it('gets no answer, whatever was begun; a code that was given stays bound to it', async () => {
+    const [old, next] = ['https://moves.example/old', 'https://moves.example/new'];
+    const app = await App.register(here.server, { name: 'Moves', redirectUris: [old] });
+    const given = await app.authorize(here.browser);
+    const wrong = await app.authorize(here.browser);
+    const { request_uri: uri } = ok(await app.push(app.request().parameters), 201);
+    const [approving, denying] = [
+      await here.browser.reachConsent(app.request().url), await here.browser.reachConsent(app.request().url),
+    ];
+    await move(app, next);
+    for (const [page, decision] of [[approving, 'approve'], [denying, 'deny']]) {
+      const { left, answer } = await here.browser.submit(page, page.form, decision);
+      assert.equal(left, undefined, decision);
+      refusedInPlace(answer, decision);
+    }
+    refusedInPlace(await here.browser.load(app.url({ client_id: app.id, request_uri: uri })), 'pushed before');
+    refusedInPlace(await here.browser.load(app.request().url), 'asked for again');
+    refused(await app.token({ ...wrong, redirect_uri: next }), 400, 'invalid_grant');
+    assert.equal(ok(await app.token(given)).token_type, 'Bearer');
+    app.redirectUri = next;
+    ok(await app.token(await app.authorize(here.browser)));
   });
 });

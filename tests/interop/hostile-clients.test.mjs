@@ -65,6 +65,35 @@ describe('a client', () => {
     );
   });
 
+  it('writes its credentials as base64 has them, and once', async () => {
+    const base64 = (id) => Buffer.from(`${id}:${app.secret}`).toString('base64');
+    // One of the two spellings of the id, which are the same (RFC 6749 §2.3.1), ends with padding.
+    const good = [app.id, app.id.replace('_', '%5F')].map(base64).find((text) => text.endsWith('='));
+    const bare = good.replace(/=+$/, '');
+    for (const authorization of [`Basic ${good}`, `basic ${good}`, `BASIC ${good}`]) {
+      ok(await post('token', credentials(), { authorization }), 200, authorization);
+    }
+    for (const text of [bare, `${good}=`, `=${good}`, ` ${good}`, `\t${good}`, `${good},`, `"${good}"`, `${good.slice(0, 8)} ${good.slice(8)}`, `${bare}-`, `${good} realm="x"`]) {
+      const answer = await post('token', credentials(), { authorization: `Basic ${text}` });
+      refused(answer, [400, 401], ['invalid_client', 'invalid_request'], text);
+    }
+    await honest();
+  });
+
+  it('proves itself in the header or in the body, as it likes, at every endpoint', async () => {
+    const inBody = { client_id: app.id, client_secret: app.secret };
+    const forms = {
+      token: [credentials(), 200], par: [app.request().parameters, 201], revoke: [{ token: 'x' }, 200],
+      introspect: [{ token: 'x' }, 200],
+    };
+    for (const [endpoint, [form, status]] of Object.entries(forms)) {
+      assert.equal((await post(endpoint, form)).status, status, `${endpoint}: header`);
+      assert.equal((await post(endpoint, { ...form, ...inBody }, {})).status, status, `${endpoint}: body`);
+      refused(await post(endpoint, { ...form, ...inBody }), 400, 'invalid_request', `${endpoint}: both`);
+      refused(await post(endpoint, { ...form, ...inBody, client_secret: 'wrong' }, {}), 401, 'invalid_client', endpoint);
+    }
+  });
+
   it('proves itself one way at a time', async () => {
     const secret = { client_id: app.id, client_secret: app.secret };
     ok(await post('token', credentials({ client_id: app.id })));

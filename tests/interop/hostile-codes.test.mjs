@@ -61,8 +61,15 @@ describe('a code of an application', () => {
     const elsewhere = new Key().proof('GET', app.at('/oauth/token'));
     refused(await app.token(grant, { dpop: elsewhere }), 400, 'invalid_dpop_proof', 'a wrong proof');
     refused(await app.token(grant, { dpop: '' }), 400, 'invalid_dpop_proof', 'an empty proof');
-    const query = await send(`${app.at('/oauth/token')}?${new URLSearchParams(grant)}`, { headers: app.credentials });
-    assert.equal(query.status, 405);
+    const token = app.at('/oauth/token');
+    const query = `${token}?${new URLSearchParams(grant)}`;
+    const { credentials: headers } = app;
+    for (const method of ['GET', 'HEAD']) assert.equal((await send(query, { method, headers })).status, 405, method);
+    const { grant_type: type, ...rest } = grant;
+    for (const [at, form] of [[query, {}], [query, grant], [`${token}?${new URLSearchParams(rest)}`, { grant_type: type }]]) {
+      refused(await send(at, { form, headers }), 400, 'invalid_request', 'in the address');
+    }
+    refused(await send(token, { json: grant, headers }), [400, 415], 'invalid_request', 'as JSON');
     assert.equal(ok(await app.token(grant)).token_type, 'Bearer');
   });
 

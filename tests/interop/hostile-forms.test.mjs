@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
-import { ok, refused, send, sendRaw } from './lib/http.mjs';
+import { Talk, ok, refused, send, sendRaw } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 
 const here = world({ settings: UNTHROTTLED }, prepare);
@@ -32,6 +32,18 @@ describe('methods', () => {
     ...Object.fromEntries(ENDPOINTS.map((endpoint) => [`/oauth/${endpoint}`, ['POST']])),
     ...Object.fromEntries(DOCUMENTS.map((path) => [path, ['GET', 'HEAD']])),
   };
+
+  it('of a revocation are no script\'s: nothing is called back', async () => {
+    const { access_token: token } = await honest();
+    const path = `/oauth/revoke?token=${token}&callback=steal`;
+    assert.equal((await send(app.at(path), { headers: app.credentials })).status, 405);
+    refused(await send(app.at(path), { form: {}, headers: app.credentials }), 400, 'invalid_request');
+    refused(await send(app.at('/oauth/revoke?callback=steal'), { form: { token }, headers: app.credentials }), 400, 'invalid_request');
+    assert.equal(ok(await app.introspect(token)).active, true);
+    const answer = await post('revoke', { token, callback: 'steal' });
+    assert.deepEqual([answer.status, answer.text, answer.headers['content-type']], [200, '', undefined]);
+    assert.deepEqual(ok(await post('introspect', { token, callback: 'steal' })), { active: false });
+  });
 
   it('that are not allowed are 405, and Allow names the others', async () => {
     for (const [path, methods] of Object.entries(allowed)) {
@@ -70,7 +82,7 @@ describe('bodies', () => {
     const others = [
       ['application/json', JSON.stringify(credentials())], ['text/plain', form],
       ['multipart/form-data; boundary=x', form], ['', form],
-      [`${FORM}x`, form],
+      [`${FORM}x`, form], [`${FORM}; charset=latin1`, form], [`${FORM}; charset=utf-16`, form],
     ];
     for (const endpoint of ENDPOINTS) {
       for (const [type, body] of others) {
@@ -111,6 +123,76 @@ describe('bodies', () => {
       assert.match(await sendRaw(here.server.issuer, `${line}${headers}\r\n0\r\n\r\n`), /^HTTP\/1\.1 4\d\d /, headers);
     }
     await honest();
+  });
+
+  it('are waited for when a client asks whether to send them', async () => {
+    const talk = await Talk.with(here.server.issuer);
+    const content = new URLSearchParams(credentials()).toString();
+    const [{ authorization }, { host }] = [app.credentials, new URL(here.server.issuer)];
+    const head = (length) => `POST /oauth/token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${FORM}\r\n`
+      + `Authorization: ${authorization}\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`;
+    for (let time = 0; time < 2; time += 1) {
+      talk.write(head(content.length));
+      await talk.heard(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+      talk.write(content);
+      await talk.heard(/^HTTP\/1\.1 200 OK\r\n[\s\S]*"token_type":"Bearer"[^}]*}$/);
+    }
+    // What is refused without the body is refused at once, and the connection is not read on as if it had come.
+    talk.write(head(content.length).replace(FORM, 'text/plain'));
+    await talk.heard(/^HTTP\/1\.1 400 [\s\S]*"invalid_request"/);
+    await talk.ended();
+  });
+
+  it('are as long as they say', async () => {
+    const content = new URLSearchParams(credentials()).toString();
+    const { host } = new URL(here.server.issuer);
+    const message = (length, body) => `POST /oauth/token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${FORM}\r\n`
+      + `Authorization: ${app.credentials.authorization}\r\nContent-Length: ${length}\r\n\r\n${body}`;
+    const exact = await sendRaw(here.server.issuer, message(content.length, content).replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    assert.match(exact, /^HTTP\/1\.1 200 OK/);
+    // Less is said than comes: the beginning is judged, and what is over begins no request.
+    const less = await sendRaw(here.server.issuer, message(content.indexOf('&') - 1, content));
+    assert.match(less, /^HTTP\/1\.1 400 /);
+    assert.equal(less.match(/^HTTP\/1\.1 /gm).filter((_, at) => at > 1).length, 0, less);
+    assert.doesNotMatch(less, /access_token/);
+    // More is said than comes: nothing is done with the half.
+    const talk = await Talk.with(here.server.issuer);
+    talk.write(message(content.length + 1, content));
+    talk.end();
+    assert.doesNotMatch(await talk.ended(), /^HTTP\/1\.1 2/);
+    await honest();
+  });
+
+  it('have one end, however many are named', async () => {
+    const { host } = new URL(here.server.issuer);
+    const content = new URLSearchParams(credentials()).toString();
+    const chunked = `${content.length.toString(16)}\r\n${content}\r\n0\r\n\r\n`;
+    const hidden = `GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    const both = [`Content-Length: ${chunked.length}`, 'Transfer-Encoding: chunked'];
+    const shorter = ['Content-Length: 4', 'Transfer-Encoding: chunked'];
+    for (const framing of [both, [...both].reverse(), shorter, [...shorter].reverse()]) {
+      // Nobody asks for the connection to be closed: it is, since who is before us may have read another end (RFC 9112 §6.1).
+      const said = await sendRaw(here.server.issuer, [
+        'POST /oauth/token HTTP/1.1', `Host: ${host}`, `Content-Type: ${FORM}`,
+        `Authorization: ${app.credentials.authorization}`, ...framing, '', `${chunked}${hidden}`,
+      ].join('\r\n'));
+      assert.equal(said.match(/^HTTP\/1\.1 /gm).length, 1, said);
+      assert.doesNotMatch(said, /token_endpoint/, framing.join());
+      assert.match(said, /^connection: close\r$/im);
+    }
+    // Alone each is what it says, and the connection goes on.
+    const talk = await Talk.with(here.server.issuer);
+    for (const framing of [['Transfer-Encoding: chunked', chunked], [`Content-Length: ${content.length}`, content]]) {
+      talk.write([
+        'POST /oauth/token HTTP/1.1', `Host: ${host}`, `Content-Type: ${FORM}`,
+        `Authorization: ${app.credentials.authorization}`, framing[0], '', `${framing[1]}`,
+      ].join('\r\n'));
+      await talk.heard(/^HTTP\/1\.1 200 OK\r\n[\s\S]*"token_type":"Bearer"[^}]*}$/);
+    }
+    talk.write(hidden);
+    await talk.heard(/^HTTP\/1\.1 200 OK\r\n[\s\S]*"token_endpoint"/);
+    talk.end();
+    await talk.ended();
   });
 
   it('are strictly encoded', async () => {

@@ -24,7 +24,9 @@ async function pushed(changes, by = app) {
   const body = ok(answer, 201);
   assert.match(body.request_uri, /^urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]{22,}$/);
   assert.ok(body.expires_in >= 5 && body.expires_in < 600);
-  assert.match(answer.headers['cache-control'], /no-store/);
+  assert.deepEqual(Object.keys(body).sort(), ['expires_in', 'request_uri']);
+  assert.equal(answer.headers['cache-control'], 'no-cache, no-store');
+  assert.equal(answer.headers['content-type'], 'application/json');
   return body.request_uri;
 }
 
@@ -84,6 +86,17 @@ describe('a pushed request', () => {
     refused(await app.token(grant), 400, ['invalid_dpop_proof', 'invalid_grant']);
     refused(await app.token(grant, sign(other)), 400, ['invalid_dpop_proof', 'invalid_grant']);
     assert.equal(ok(await app.token(grant, sign(key))).token_type, 'DPoP');
+  });
+
+  it('of a client without a secret is pushed with a proof, and redeemed with that key', async () => {
+    const key = new Key();
+    const sign = (path) => ({ dpop: key.proof('POST', desk.at(path)) });
+    const { parameters, verifier } = desk.request();
+    const { request_uri: uri } = ok(await desk.push(parameters, sign('/oauth/par')), 201);
+    const { code } = await here.browser.approve(opened(uri, desk));
+    const grant = { grant_type: 'authorization_code', code, code_verifier: verifier, redirect_uri: CALLBACK };
+    refused(await desk.token(grant), 400, ['invalid_dpop_proof', 'invalid_grant']);
+    assert.equal(ok(await desk.token(grant, sign('/oauth/token'))).token_type, 'DPoP');
   });
 });
 

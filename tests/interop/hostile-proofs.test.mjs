@@ -7,6 +7,7 @@ import { Key, malleateProof, random } from './lib/dpop.mjs';
 import { challenged, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
+import { Watched } from './lib/watched.mjs';
 
 const here = world({ settings: UNTHROTTLED }, prepare);
 let shop;
@@ -153,6 +154,28 @@ describe('a proof played again', () => {
       'invalid_dpop_proof',
     );
     ok(await shop.api('GET', 'payment-links', { knobs: { claims: { jti: next } } }));
+  });
+});
+
+describe('a key that is somewhere else', () => {
+  it('is not fetched', async () => {
+    const watched = await Watched.start();
+    for (const place of Object.values(places)) {
+      for (const name of ['jku', 'x5u']) {
+        for (const scheme of ['http', 'https']) {
+          const elsewhere = `${scheme}://${watched.host}/jwks.json`;
+          const knobs = { header: { jwk: undefined, kid: 'k1', [name]: elsewhere } };
+          expectRefusal(await place.send(proofFor(place, knobs)), place, 'invalid_dpop_proof', `${place.path} ${name}`);
+        }
+      }
+    }
+    // Beside a key of its own such a name is one more member, which nobody reads.
+    ok(await places['partner API'].send(proofFor(places['partner API'], ({ key }) => ({
+      header: { jwk: { ...key.jwk, x5u: `http://${watched.host}/` }, jku: `http://${watched.host}/jwks.json` },
+    }))));
+    await shop.stillWorks();
+    assert.equal(await watched.visits(), 0);
+    watched.stop();
   });
 });
 

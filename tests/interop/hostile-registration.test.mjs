@@ -149,7 +149,8 @@ describe('the request itself', () => {
   it('is JSON, said to be JSON', async () => {
     for (const type of [
       'application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'application/jsonp',
-      'application/json-patch+json', '',
+      'application/json-patch+json', '', 'application/json; charset=latin1', 'application/json; charset=iso-8859-1',
+      'application/json; charset=utf-16', 'application/json; charset=utf-8; charset=latin1', 'application/json; x=y',
     ]) {
       const answer = await post((text) => text, { 'content-type': type });
       assert.ok([400, 415].includes(answer.status), `${type}: ${answer.status}`);
@@ -185,6 +186,20 @@ describe('the request itself', () => {
     }
   });
 
+  it('is proved, or nothing is stored', async () => {
+    const shop = new Store(here.server, 'medusa');
+    for (const [name, proof] of Object.entries({
+      missing: null, empty: '', 'a word': 'proof', "another's": new Key().proof('POST', shop.at('/oauth/native/installations')),
+      'for another endpoint': shop.key.proof('POST', shop.at('/oauth/token')),
+    })) {
+      const answer = await shop.register({ proof });
+      refused(answer, 400, ['invalid_dpop_proof', 'invalid_native_installation'], name);
+      if (proof === null) assert.match(answer.headers['www-authenticate'], /^DPoP .*algs="ES256"/);
+    }
+    // Still nobody's: it is registered as new, by whom it likes.
+    ok(await shop.register({ key: new Key() }), 201);
+  });
+
   it('is not large', async () => {
     for (const body of [
       (text) => text.replace('{', `{"x":"${'x'.repeat(1_000_000)}",`),
@@ -209,6 +224,42 @@ describe('the request itself', () => {
     const answer = await post((text) => text, { origin: 'https://evil.example' });
     assert.equal(answer.headers['access-control-allow-origin'], undefined);
     assert.equal(answer.headers['set-cookie'], undefined);
+  });
+});
+
+describe('what a stranger may learn', () => {
+  it('of stores that are known by a secret of theirs: nothing', async () => {
+    for (const platform of ['medusa', 'wordpress']) {
+      const shop = new Store(here.server, platform);
+      await shop.connect(here.browser);
+      const answers = [shop.site, 'https://nobody-has-this.example'].map(async (site) => {
+        const stranger = new Store(here.server, platform, { site });
+        return ok(await stranger.register(), 201);
+      });
+      const [known, unknown] = await Promise.all(answers);
+      const told = ({ client_id: id, registration_id: registration, redirect_uri: callback, ...rest }) => rest;
+      assert.deepEqual(told(known), told(unknown));
+      assert.notEqual(known.client_id, shop.clientId);
+      await shop.stillWorks();
+    }
+  });
+
+  it('of stores that are known by their address: that one is registered there, and no more', async () => {
+    const [registered, connected] = ['btcpay-server', 'btcpay-server'].map((platform) => new Store(here.server, platform));
+    await registered.enrol();
+    await connected.connect(here.browser);
+    const texts = new Set();
+    for (const { site } of [registered, connected]) {
+      const stranger = new Store(here.server, 'btcpay-server', { site });
+      const answer = await stranger.register();
+      refused(answer, 401, 'previous_dpop_required');
+      texts.add(answer.text);
+    }
+    assert.equal(texts.size, 1, 'whether it is connected is not told');
+    for (const id of [registered.clientId, connected.clientId]) assert.ok(![...texts][0].includes(id));
+    ok(await new Store(here.server, 'btcpay-server').register(), 201);
+    await registered.connect(here.browser);
+    await connected.stillWorks();
   });
 });
 

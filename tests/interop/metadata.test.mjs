@@ -12,9 +12,55 @@ const document = async (path) => ok(await send(`${here.server.issuer}${path}`));
 const server = () => document('/.well-known/oauth-authorization-server');
 const names = new Set(Object.values(PLATFORMS).flatMap(({ scopes }) => scopes));
 
+const DOCUMENTS = [
+  '/.well-known/oauth-authorization-server', '/.well-known/oauth-protected-resource',
+  '/.well-known/oauth-protected-resource/api/partner/v1', '/oauth/jwks.json',
+];
+
+describe('what everybody may read', () => {
+  it('is JSON that every site and every cache may have', async () => {
+    for (const path of DOCUMENTS) {
+      for (const headers of [{}, { origin: 'https://any.example' }, { origin: 'null' }]) {
+        const answer = await send(`${here.server.issuer}${path}`, { headers });
+        ok(answer, 200, path);
+        assert.equal(answer.headers['content-type'], 'application/json', path);
+        assert.match(answer.headers['cache-control'], /^public, max-age=[1-9]\d*$/, path);
+        assert.equal(answer.headers['access-control-allow-origin'], '*', path);
+        assert.equal(answer.headers['access-control-allow-credentials'], undefined, path);
+        assert.equal(answer.headers['set-cookie'], undefined, path);
+      }
+    }
+  });
+
+  it('is that alone', async () => {
+    const app = await App.register(here.server);
+    const others = [
+      ...['/', '/sign-in', '/account', '/healthz', '/api/partner/v1/company', '/unknown'].map((path) => [path, {}]),
+      [new URL(app.request().url).pathname, {}],
+      ...['token', 'par', 'revoke', 'introspect'].flatMap((endpoint) => [
+        [`/oauth/${endpoint}`, {}],
+        [`/oauth/${endpoint}`, { form: { ...app.request().parameters, grant_type: 'client_credentials', token: 'x' }, headers: app.credentials }],
+      ]),
+    ];
+    for (const [path, { headers, ...request }] of others) {
+      const answer = await send(`${here.server.issuer}${path}`, {
+        ...request, headers: { origin: 'https://any.example', ...headers },
+      });
+      assert.doesNotMatch(answer.headers['cache-control'] ?? '', /public|max-age/, path);
+      assert.equal(answer.headers['access-control-allow-origin'], undefined, path);
+    }
+  });
+});
+
 describe('the authorization server\'s metadata', () => {
   it('names endpoints of the issuer, plainly', async () => {
     const metadata = await server();
+    assert.equal(metadata.issuer, here.server.issuer);
+    for (const [name, path] of Object.entries({
+      authorization_endpoint: '/oauth/authorize', token_endpoint: '/oauth/token', jwks_uri: '/oauth/jwks.json',
+      pushed_authorization_request_endpoint: '/oauth/par', revocation_endpoint: '/oauth/revoke',
+      introspection_endpoint: '/oauth/introspect', native_installation_endpoint: '/oauth/native/installations',
+    })) assert.equal(metadata[name], `${here.server.issuer}${path}`, name);
     const endpoints = Object.entries(metadata).filter(([name]) => /_endpoint$|^jwks_uri$/.test(name));
     assert.ok(endpoints.length >= 7, endpoints.map(([name]) => name).join(' '));
     for (const [name, value] of endpoints) {
@@ -29,6 +75,7 @@ describe('the authorization server\'s metadata', () => {
     const metadata = await server();
     assert.deepEqual(metadata.code_challenge_methods_supported, ['S256']);
     assert.deepEqual(metadata.response_types_supported, ['code']);
+    assert.deepEqual(metadata.response_modes_supported, ['query']);
     assert.deepEqual(metadata.dpop_signing_alg_values_supported, ['ES256']);
     assert.equal(metadata.authorization_response_iss_parameter_supported, true);
     for (const name of ['token', 'introspection', 'revocation']) {

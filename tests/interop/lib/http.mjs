@@ -1,5 +1,6 @@
 // Requests as they are written, one connection each: nothing normalised, nothing followed, headers may be doubled.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 
@@ -21,6 +22,13 @@ class Answer {
   get location() {
     return this.headers.location;
   }
+}
+
+let witness;
+
+/** Tells `hear` of every request and its answer from now on. */
+export function overhear(hear) {
+  witness = hear;
 }
 
 /**
@@ -52,7 +60,11 @@ export function send(url, { method, headers = {}, form, json, body, target, sock
     outgoing.once('response', (message) => {
       const chunks = [];
       message.on('data', (chunk) => chunks.push(chunk));
-      message.once('end', () => resolve(new Answer(message, Buffer.concat(chunks))));
+      message.once('end', () => {
+        const answer = new Answer(message, Buffer.concat(chunks));
+        witness?.({ url, headers: sent, content }, answer);
+        resolve(answer);
+      });
       message.once('error', reject);
     });
     outgoing.end(content);
@@ -74,6 +86,55 @@ export function sendRaw(origin, text) {
     socket.once('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
     socket.write(text);
   });
+}
+
+/** A connection over which several things are said, each after the answer to the one before. */
+export class Talk {
+  #said = '';
+
+  static async with(origin) {
+    const talk = new Talk();
+    const { hostname, port } = new URL(origin);
+    talk.socket = connect(port, hostname).setEncoding('latin1');
+    talk.socket.setTimeout(LIMIT_MS, () => talk.socket.destroy(new Error('no answer in time')));
+    talk.socket.on('data', (text) => {
+      talk.#said += text;
+      talk.socket.emit('said');
+    });
+    // A server that ends a connection may still be sent something.
+    talk.socket.on('error', (error) => { talk.failure = error; });
+    await once(talk.socket, 'connect');
+    return talk;
+  }
+
+  write(text) {
+    this.socket.write(text, 'latin1');
+  }
+
+  /** Says that nothing more comes. */
+  end() {
+    this.socket.end();
+  }
+
+  /** Waits until what came since the last time is this, and takes it. */
+  async heard(pattern) {
+    for (;;) {
+      const { 0: match } = pattern.exec(this.#said) ?? [];
+      if (match !== undefined) {
+        this.#said = this.#said.slice(match.length);
+        return match;
+      }
+      assert.ok(!this.socket.closed, `the connection ended ${this.failure ?? ''} after: ${this.#said}`);
+      await Promise.race([once(this.socket, 'said'), once(this.socket, 'close')]);
+    }
+  }
+
+  /** Waits until the server has ended the connection; answers what came last. */
+  async ended() {
+    if (!this.socket.closed) await once(this.socket, 'close');
+    if (this.failure && !['ECONNRESET', 'EPIPE'].includes(this.failure.code)) throw this.failure;
+    return this.#said;
+  }
 }
 
 /** The `Authorization` header of a client that has a secret (RFC 6749 §2.3.1). */
