@@ -183,6 +183,7 @@ impl Provider {
             headers: parts.headers,
             body: Bytes::from(body),
             keep: MAX_ANSWER,
+            status_suffices: false,
         };
         let answer = self.outbound.send(request).await?;
         if answer.truncated {

@@ -42,6 +42,9 @@ pub struct Request {
     pub body: Bytes,
     /// How many bytes of the answer's body are wanted. What is beyond them is not read.
     pub keep: usize,
+    /// Whether the status is what is asked for: then a body that stalls or breaks off is one that was cut there. Else
+    /// there is no answer without the body.
+    pub status_suffices: bool,
 }
 
 /// An answer, whatever its status: a redirect is one too.
@@ -53,7 +56,7 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body's beginning.
     pub body: Vec<u8>,
-    /// Whether there was more of the body.
+    /// Whether there was more of the body, or should have been.
     pub truncated: bool,
     /// How long it took, from the name's resolution to the last byte kept.
     pub took: Duration,
@@ -172,9 +175,15 @@ impl Outbound {
         let slot = timeout(self.total_time, self.slots.take(&destination.authority)).await;
         let _slot = slot.map_err(|_| OutboundError::Busy)?;
         let begun = self.clock.monotonic();
-        let exchange = self.exchange(&destination, request);
-        let answer = timeout(self.total_time, exchange).await;
-        let mut answer = answer.map_err(|_| OutboundError::AnswerTimeout)??;
+        let (status_suffices, mut heard) = (request.status_suffices, None);
+        let exchange = self.exchange(&destination, request, &mut heard);
+        let ended = timeout(self.total_time, exchange).await;
+        if let Err(failure) = ended.unwrap_or(Err(OutboundError::AnswerTimeout))
+            && !(status_suffices && heard.is_some())
+        {
+            return Err(failure);
+        }
+        let mut answer = heard.expect("what ended well was heard");
         answer.took = self.clock.monotonic().saturating_sub(begun);
         Ok(answer)
     }

@@ -199,6 +199,7 @@ async fn ask_at(app: &App, subject: &Subject, path: &str) -> Verdict {
         headers: HeaderMap::new(),
         body: Bytes::new(),
         keep: MAX_ANSWER,
+        status_suffices: false,
     };
     match app.outbound.send(request).await {
         Ok(answer) => {

@@ -146,6 +146,34 @@ describe('notifications', () => {
     assert.ok(!JSON.stringify(first).includes(secret));
   });
 
+  it('are taken when the status says so, whatever becomes of the body', async () => {
+    const to = await receiver();
+    const { store, subscription } = await subscribed('wordpress', to);
+    const begun = (response, status) => response.writeHead(status, { 'content-length': 5_000 }).write('half of it');
+    const story = {
+      quoted: (response) => begun(response, 200),
+      awaiting_deposit: (response) => response.writeHead(202, { 'content-length': 5_000 }).flushHeaders(),
+      pending: (response) => response.writeHead(200, { 'content-length': 5_000 }).write('half of it', () => response.destroy()),
+      complete: (response, { headers }) => (headers['x-makepay-attempt'] === '1' ? begun(response, 500) : response.end('ok')),
+    };
+    to.answer = (response, delivery) => story[delivery.json.status](response, delivery);
+    const uid = await link(store);
+    for (const status of Object.keys(story)) await moves(uid, status);
+    const list = ['webhook', 'deliveries', '--endpoint', subscription.id];
+    const { deliveries } = await until('all of them', async () => {
+      const log = await here.server.operator(list);
+      return log.deliveries.length === 4 && log.deliveries.every(({ status }) => status === 'delivered') && log;
+    });
+    const tries = await Promise.all(deliveries.reverse().map(
+      async ({ id }) => (await here.server.operator(['webhook', 'delivery', id])).tries,
+    ));
+    const last = tries.map((all) => all.at(-1));
+    assert.deepEqual(last.map(({ responseStatus }) => responseStatus), [200, 202, 200, 200]);
+    assert.deepEqual(last.map(({ responseExcerpt }) => responseExcerpt), ['half of it…', '…', 'half of it…', 'ok']);
+    assert.equal(tries[3].length, 2);
+    assert.equal(tries[3][0].responseStatus, 500, 'another status is a refusal, whatever becomes of the body');
+  });
+
   it('of one slow endpoint hold up nobody else, and are given up in the end', async () => {
     const [slow, quick] = [await receiver(), await receiver()];
     slow.answer = () => {};

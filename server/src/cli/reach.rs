@@ -28,7 +28,14 @@ pub fn run(arguments: Arguments, config: &Config, json: bool) -> anyhow::Result<
     let client = Outbound::new(config, Arc::new(outbound::System), clock)?;
     let Arguments { url } = arguments;
     let headers = HeaderMap::new();
-    let request = Request { method: Method::GET, url, headers, body: Bytes::new(), keep: EXCERPT };
+    let request = Request {
+        method: Method::GET,
+        url,
+        headers,
+        body: Bytes::new(),
+        keep: EXCERPT,
+        status_suffices: true,
+    };
     match wait(client.send(request))? {
         Ok(found) => {
             let (status, took) = (found.status.as_u16(), found.took.as_millis());

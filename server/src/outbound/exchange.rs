@@ -45,14 +45,17 @@ enum Step<'a> {
 }
 
 impl Outbound {
+    /// Fills `heard` as the answer arrives, so that what has come of it stays when the rest does not.
     pub(super) async fn exchange(
         &self,
         destination: &Destination,
         request: Request,
-    ) -> Result<Answer, OutboundError> {
+        heard: &mut Option<Answer>,
+    ) -> Result<(), OutboundError> {
+        let keep = request.keep;
         let request = written(destination, request)?;
         let stream = self.connect(destination).await?;
-        speak(stream, request).await
+        speak(stream, request, keep, heard).await
     }
 
     async fn connect(&self, destination: &Destination) -> Result<Box<dyn Stream>, OutboundError> {
@@ -166,19 +169,15 @@ fn written(
     headers.remove(TRANSFER_ENCODING);
     headers.insert(HOST, authority);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    written.extensions_mut().insert(Keep(request.keep));
     Ok(written)
 }
 
-/// How much of the answer's body is kept.
-#[derive(Clone, Copy)]
-struct Keep(usize);
-
 async fn speak(
     stream: Box<dyn Stream>,
-    mut request: hyper::Request<Full<Bytes>>,
-) -> Result<Answer, OutboundError> {
-    let keep = request.extensions_mut().remove::<Keep>().map_or(0, |Keep(keep)| keep);
+    request: hyper::Request<Full<Bytes>>,
+    keep: usize,
+    heard: &mut Option<Answer>,
+) -> Result<(), OutboundError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
@@ -189,24 +188,34 @@ async fn speak(
     let mut driving = JoinSet::new();
     driving.spawn(connection);
     let answer = sender.send_request(request).await.map_err(OutboundError::Broken)?;
-    let (head, mut body) = answer.into_parts();
-    let (body, truncated) = beginning(&mut body, keep).await?;
-    Ok(Answer { status: head.status, headers: head.headers, body, truncated, took: Duration::ZERO })
+    let (parts, mut body) = answer.into_parts();
+    let answer = heard.insert(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: Vec::new(),
+        truncated: true,
+        took: Duration::ZERO,
+    });
+    answer.truncated = !read_beginning(&mut body, keep, &mut answer.body).await?;
+    Ok(())
 }
 
-/// The body's beginning, and whether there was more.
-async fn beginning(body: &mut Incoming, keep: usize) -> Result<(Vec<u8>, bool), OutboundError> {
-    let mut kept = Vec::new();
+/// Reads the body's beginning. Says whether that was all of it.
+async fn read_beginning(
+    body: &mut Incoming,
+    keep: usize,
+    kept: &mut Vec<u8>,
+) -> Result<bool, OutboundError> {
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
         let Ok(data) = frame.map_err(OutboundError::Broken)?.into_data() else { continue };
         let room = keep - kept.len();
         kept.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
-            return Ok((kept, true));
+            return Ok(false);
         }
     }
-    Ok((kept, false))
+    Ok(true)
 }
 
 /// What is wrong with a secure connection, in words for whoever runs the host.

@@ -1,6 +1,7 @@
 //! The client against real sockets.
 
 mod proxy;
+mod unfinished;
 
 use std::{
     collections::HashMap,
@@ -50,7 +51,14 @@ fn trying() -> Outbound {
 
 fn get(url: String) -> Request {
     let headers = HeaderMap::new();
-    Request { method: Method::GET, url, headers, body: Bytes::new(), keep: 1_000 }
+    Request {
+        method: Method::GET,
+        url,
+        headers,
+        body: Bytes::new(),
+        keep: 1_000,
+        status_suffices: false,
+    }
 }
 
 /// Reads a request to the end of its head.
@@ -107,7 +115,8 @@ async fn the_request_is_what_was_asked_for() {
     let (method, body) = (Method::POST, Bytes::from_static(b"{}"));
     let url = format!("http://{address}/hooks?x=1");
     let client = trying();
-    let sending = client.send(Request { method, url, headers, body, keep: 0 });
+    let sending =
+        client.send(Request { method, url, headers, body, keep: 0, status_suffices: false });
     let serving = async {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let head = head(&mut stream).await;
