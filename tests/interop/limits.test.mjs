@@ -1,13 +1,14 @@
 // Rate limits: what is counted, by whom, and that others do not suffer.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { Browser, readForms } from './lib/browser.mjs';
 import { ok, send } from './lib/http.mjs';
-import { world } from './lib/kit.mjs';
+import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
 const ALLOWED = 12;
@@ -77,6 +78,47 @@ describe('too many', () => {
     const sent = await exhaust(() => attempt(guess));
     assert.ok(sent >= 5 && sent <= 10, `${sent} got through`);
     assert.equal((await send(`${here.server.issuer}/healthz`)).status, 200);
+  });
+});
+
+describe('connections that say nothing', () => {
+  // As many as a system allows at first: this process has raised its own limit to what it may be.
+  const [, most] = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  const files = Math.min(Number(most), 4_096);
+  const IDLE = Math.min(2_000, files - 400);
+  const crowded = world({
+    settings: `${UNTHROTTLED}head_seconds = 120\nbody_seconds = 120\n`,
+    wrapper: ['/usr/bin/prlimit', `--nofile=512:${files}`],
+  });
+
+  it('two thousand of them hinder nobody', async () => {
+    const { issuer } = crowded.server;
+    const app = await App.register(crowded.server);
+    const { hostname, port } = new URL(issuer);
+    const head = (path, more) => `POST ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${more}`;
+    const form = 'Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\n';
+    const beginnings = [
+      '', 'P', head('/oauth/par', ''), head('/oauth/token', 'X-Slow: '), head('/oauth/par', `${form}response_type=`),
+      head('/oauth/token', `${form}grant_type=client_credentials`),
+    ];
+    const sockets = [];
+    try {
+      while (sockets.length < IDLE) {
+        const some = Array.from({ length: Math.min(100, IDLE - sockets.length) }, () => connect(Number(port), hostname));
+        sockets.push(...some);
+        await Promise.all(some.map((socket) => once(socket, 'connect')));
+        some.forEach((socket, at) => socket.write(beginnings[at % beginnings.length]));
+      }
+      const grant = await app.authorize(crowded.browser);
+      ok(await app.token(grant));
+      ok(await app.push(app.request().parameters), 201);
+      const shop = new Store(crowded.server, 'wordpress');
+      await shop.connect(crowded.browser);
+      await shop.stillWorks();
+      assert.ok(sockets.every(({ closed }) => !closed), 'all of them are still there');
+    } finally {
+      sockets.forEach((socket) => socket.on('error', () => {}).destroy());
+    }
   });
 });
 

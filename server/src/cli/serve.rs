@@ -18,7 +18,7 @@ use crate::{
     clock,
     config::{Config, Overrides, Retention},
     data, events, http,
-    serving::{self, tls::Tls},
+    serving::{self, descriptors, tls::Tls},
     store::StoreError,
     trail,
     webhooks::sender,
@@ -103,7 +103,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         (Some(certificate), Some(key)) => Some(Arc::new(Tls::open(certificate, key)?)),
         _ => None,
     };
-    let limits = serving::Limits::new(&config.limits);
+    let upstreams = config.upstream.iter().map(|upstream| upstream.connections);
+    let calls = upstreams.fold(config.outbound.connections, usize::saturating_add);
+    let limits = serving::Limits::new(&config.limits).within(descriptors::raise(), calls);
     let app = App::open(config, super::operator::credentials().as_deref(), clock::system())?;
     let app = Arc::new(app);
     let issuer = &app.config.issuer;

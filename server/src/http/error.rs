@@ -118,11 +118,12 @@ impl Refusal {
         }
     }
 
-    /// 500, or 503 when the store is at fault: the caller may try again, and hears nothing of the cause.
+    /// 503: the caller may try again, and hears nothing of the cause.
     #[must_use]
     pub fn server_error(cause: impl ToString) -> Self {
         let sentence = "The server could not do this now. Nothing was changed; try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", sentence)
+            .with_header(header::RETRY_AFTER, "1")
             .caused_by(cause)
     }
 }

@@ -3,6 +3,7 @@
 //! axum's own server has no time limit for a request's head, so connections are served through hyper.
 
 mod body;
+pub mod descriptors;
 pub mod tls;
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -49,6 +50,20 @@ impl Limits {
             write_time: Duration::from_secs(limits.write_seconds),
             shutdown_time: Duration::from_secs(limits.shutdown_seconds),
         }
+    }
+
+    /// The same limits with no more connections than fit beside `calls` to others, where `files` can be open at a time.
+    #[must_use]
+    pub fn within(self, files: u64, calls: usize) -> Self {
+        let connections = descriptors::fitting(files, self.connections, calls);
+        if connections < self.connections {
+            tracing::warn!(
+                files,
+                connections,
+                "fewer connections are taken than limits.connections says: raise the limit of open files (LimitNOFILE)"
+            );
+        }
+        Self { connections, ..self }
     }
 }
 

@@ -44,7 +44,7 @@ export function temporaryDirectory() {
 /** A child process whose output goes to a file that is shown when something fails. */
 class Process {
   constructor(bin, args, log) {
-    assert.ok(existsSync(bin), `${bin} is not built`);
+    assert.ok(existsSync(bin), `${bin} is not there`);
     this.log = log;
     const out = openSync(log, 'a');
     this.child = spawn(bin, args, { stdio: ['ignore', out, out], env: environment() });
@@ -92,11 +92,12 @@ export function run(bin, args, input = '') {
 
 /**
  * counterfoil-server with a database of its own. `via` is an origin (of a proxy, say) under which it is known;
- * `settings` is its file, or makes it of the server that is about to start.
+ * `settings` is its file, or makes it of the server that is about to start; `wrapper` is what its command begins with.
  */
 export class Server {
-  static async start({ via, settings = '' } = {}) {
+  static async start({ via, settings = '', wrapper = [] } = {}) {
     const server = new Server();
+    server.wrapper = wrapper;
     server.directory = temporaryDirectory();
     server.port = await freePort();
     server.address = `http://127.0.0.1:${server.port}`;
@@ -120,7 +121,8 @@ export class Server {
       'serve', '--config', this.config, '--data-dir', this.dataDir, '--listen', `127.0.0.1:${this.port}`, '--issuer',
       this.issuer,
     ];
-    this.process = new Process(SERVER_BIN, args, join(this.directory.path, 'server.log'));
+    const [bin, ...rest] = [...this.wrapper, SERVER_BIN, ...args];
+    this.process = new Process(bin, rest, join(this.directory.path, 'server.log'));
     await this.process.ready('counterfoil-server', async () => (await send(`${this.address}/healthz`)).status === 200);
   }
 

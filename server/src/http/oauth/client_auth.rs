@@ -121,6 +121,8 @@ mod tests {
     #[test]
     fn both_halves_are_form_encoded() {
         assert_eq!(basic("id:secret"), Some(("id".to_owned(), "secret".to_owned())));
+        assert_eq!(basic("id:~~~"), Some(("id".to_owned(), "~~~".to_owned())));
+        assert_eq!(STANDARD.encode("id:~~~"), "aWQ6fn5+");
         assert_eq!(basic("a%3Ab:p%25%2B+%C3%A9"), Some(("a:b".to_owned(), "p%+ é".to_owned())));
         for raw in ["no-colon", "a:b%", "a:b%zz", "a&b:c", "a:b=c"] {
             assert_eq!(basic(raw), None, "{raw}");
@@ -131,6 +133,10 @@ mod tests {
             "Basic  aWQ6cw==",
             "Basic aWQ6cw",
             "Basic aWQ6cw==x",
+            "Basic aWQ6cx==",
+            "Basic aWQ6cw== ",
+            "Basic aWQ6fn5-",
+            "Basic aWQ6\tcw==",
             "Bearer x",
             "Basic ☃",
             "   ",
