@@ -57,7 +57,7 @@ export class LyingProvider {
   static async start() {
     const liar = new LyingProvider();
     Object.assign(liar, {
-      lie: {}, codes: new Map(), keys: [], published: [], asked: [], ...await listening((request, response) => {
+      lie: {}, codes: new Map(), keys: [], published: [], asked: [], told: [], ...await listening((request, response) => {
         const chunks = [];
         request.on('data', (chunk) => chunks.push(chunk));
         request.once('end', () => liar.answer(request, response, Buffer.concat(chunks).toString()).catch((error) => {
@@ -116,7 +116,10 @@ export class LyingProvider {
       this.codes.delete(form.code);
       if (lie.token) json(lie.token.body, lie.token.status);
       else if (!asked) json({ error: 'invalid_grant' }, 400);
-      else json({ access_token: 'opaque', token_type: 'Bearer', ...await this.idToken(issuer, asked) });
+      else {
+        this.told.push({ access_token: 'opaque', token_type: 'Bearer', ...await this.idToken(issuer, asked) });
+        json(this.told.at(-1));
+      }
     } else {
       response.writeHead(404).end();
     }
