@@ -93,7 +93,7 @@ describe('bodies', () => {
       await raw('token', form, type), 200, type,
     );
     const packed = await post('token', form, { 'content-encoding': 'gzip' });
-    assert.ok([400, 415].includes(packed.status), `${packed.status}`);
+    refused(packed, 415, 'invalid_request', 'packed');
   });
 
   it('are small', async () => {
@@ -289,8 +289,13 @@ describe('answers', () => {
   });
 
   it('are for no other site\'s script', async () => {
-    for (const origin of ['null', 'https://app.example']) {
-      for (const path of ['/oauth/token', '/oauth/par', '/oauth/authorize', '/api/partner/v1/company']) {
+    // Not even the one that the application's own callback is at.
+    const origins = ['null', 'https://evil.example', new URL(app.redirectUri).origin, here.server.issuer];
+    const desk = await App.register(here.server, { name: 'Desk', flags: ['--public'] });
+    for (const origin of origins) {
+      for (const path of [
+        ...ENDPOINTS.map((endpoint) => `/oauth/${endpoint}`), '/oauth/authorize', '/oauth/native/installations', '/api/partner/v1/company',
+      ]) {
         const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'dpop' };
         for (const method of ['OPTIONS', 'GET']) {
           const answer = await send(`${here.server.issuer}${path}`, { method, headers: asked });
@@ -298,6 +303,13 @@ describe('answers', () => {
           assert.deepEqual(allowed, [], `${method} ${path}`);
           if (method === 'OPTIONS') assert.ok(answer.status >= 400, `${path}: ${answer.status}`);
         }
+      }
+      const given = await desk.token(await desk.authorize(here.browser), { origin });
+      const { access_token: token } = ok(given, 200, origin);
+      const called = await send(app.at('/api/partner/v1/company'), { headers: { origin, authorization: `Bearer ${token}` } });
+      ok(called, 200, origin);
+      for (const answer of [given, called]) {
+        assert.deepEqual(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-')), [], origin);
       }
     }
   });

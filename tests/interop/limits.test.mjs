@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 
 import { App } from './lib/app.mjs';
 import { Browser, readForms } from './lib/browser.mjs';
-import { ok, send } from './lib/http.mjs';
+import { Talk, ok, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
@@ -119,6 +119,40 @@ describe('connections that say nothing', () => {
     } finally {
       sockets.forEach((socket) => socket.on('error', () => {}).destroy());
     }
+  });
+});
+
+describe('requests that never end', () => {
+  const hasty = world({ settings: '[limits]\nhead_seconds = 4\nbody_seconds = 1\n' });
+
+  it('are ended, however busily they trickle', async () => {
+    const { issuer } = hasty.server;
+    const form = 'Content-Type: application/x-www-form-urlencoded\r\n';
+    const slow = async (head, trickle) => {
+      const talk = await Talk.with(issuer);
+      talk.write(head);
+      const dripping = trickle ? setInterval(() => talk.write(trickle), 100) : undefined;
+      try {
+        return await talk.ended();
+      } finally {
+        clearInterval(dripping);
+      }
+    };
+    const post = (path) => `POST ${path} HTTP/1.1\r\nHost: a\r\n`;
+    const heads = [['', ''], ['P', ''], ['P', 'O'], ['\r\n', ''], ...['par', 'token'].map((name) => [post(`/oauth/${name}`), 'X: y\r\n'])];
+    const bodies = ['par', 'token', 'revoke', 'introspect', 'native/installations'].flatMap((name) => {
+      const json = name.startsWith('native') ? 'Content-Type: application/json\r\n' : form;
+      return ['Content-Length: 5000\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n'].map(
+        (framing) => [`${post(`/oauth/${name}`)}${json}${framing}`, framing.startsWith('T') ? '1\r\nx\r\n' : 'x'],
+      );
+    });
+    const all = (requests) => Promise.all(requests.map(([head, trickle]) => slow(head, trickle)));
+    const silent = bodies.map(([head, trickle]) => [`${head}${trickle}`, '']);
+    const [unread, unfinished, refused] = await Promise.all([heads, bodies, silent].map(all));
+    // What is sent to a connection that has ended may cost its last answer.
+    for (const said of unread) assert.match(said, /^(HTTP\/1\.1 4\d\d |$)/);
+    for (const said of unfinished) assert.match(said, /^(HTTP\/1\.1 408 |$)/);
+    for (const said of refused) assert.match(said, /^HTTP\/1\.1 408 [\s\S]*"invalid_request"/);
   });
 });
 
