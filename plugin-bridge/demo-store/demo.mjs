@@ -80,6 +80,7 @@ async function main() {
   writeFileSync(config, `platform = "wordpress"
 site_url = "${storeUrl}"
 redirect_uri = "${storeUrl}/wp-admin/admin-post.php?action=counterfoil_callback"
+webhook_url = "${storeUrl}/notification"
 plugin_version = "1.0.0"
 platform_version = "6.8"
 issuer = "${issuer}"

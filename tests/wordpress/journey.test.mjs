@@ -15,6 +15,7 @@ const PLAYED = fileURLToPath(new URL('../../plugin-bridge/wordpress/tests/played
 const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
 const OURS = { within: '#wpbody-content' };
 const COMPANY = 'Nordwind Trading';
+const OTHER = 'Süddeutsche Kolonialwaren- und Feinkosthandelsgesellschaft für Überseeprodukte mit beschränkter Haftung & Töchter';
 
 const land = LANDS.map((make) => make()).find(({ name }) => name === 'counterfoil-server');
 let shop;
@@ -39,11 +40,17 @@ async function goToPlatform(button) {
   if (await merchant.page.getByLabel('Password').count()) await merchant.signIn(land.browser.person);
 }
 
+/** Chooses the company that gets paid, and approves. */
+async function approve(company) {
+  await merchant.page.getByLabel(company).check();
+  await merchant.press('Approve');
+}
+
 /** The callback's address as the platform would open it, with no browser yet that has opened it. */
 async function callbackOf(button) {
   const asked = merchant.page.waitForRequest(/\/oauth\/authorize\?/);
   await goToPlatform(button);
-  return (await land.browser.approve((await asked).url())).callback;
+  return (await land.browser.approve((await asked).url(), COMPANY)).callback;
 }
 
 /** Presses the first of several buttons. */
@@ -67,6 +74,9 @@ const createLink = () => shop.php(`$r = Counterfoil\\WordPress\\Payments\\Record
 describe('a merchant with WordPress', () => {
   before(async () => {
     [shop] = await Promise.all([Shop.start(), land.start()]);
+    // Whose merchant has two companies to choose from.
+    await land.server.company(OTHER);
+    await land.server.operator(['user', 'add', '--email', land.browser.person.email, '--company', OTHER, '--role', 'admin', '--password-stdin'], `${land.browser.person.password}\n`);
     daemon = await land.daemon('wordpress', shop.store);
     merchant = await Person.open({ size: 'desktop' });
     phone = await Person.open({ size: 'phone' });
@@ -104,11 +114,15 @@ describe('a merchant with WordPress', () => {
     const { thumbprint } = await daemon.status();
     await says(merchant, new RegExp(`Not connected.*${land.proxy.origin}.*${thumbprint}`));
     await look('not-connected');
+    shop.gate.play('GET /v1/status', 200, { version: '0.0.9', state: 'connected' });
+    await merchant.goTo(shop.screen());
+    await says(merchant, /versions that do not go together\. The daemon is of version 0\.0\.9; this plugin needs 0\.1\.0 or newer.*counterfoild --version.*Reference: daemon_version/);
+    assert.equal(await merchant.page.locator('#counterfoil-connect, #counterfoil-test').count(), 0);
   });
 
   it('connects, confirms who gets paid, and only then may make payments', async () => {
     await goToPlatform('Connect');
-    await merchant.press('Approve');
+    await approve(COMPANY);
     assert.equal(merchant.page.url(), shop.screen());
     await says(merchant, new RegExp(`connected this store to ${COMPANY}\\. A test call worked\\..*Is this the company that gets paid\\?`));
     await look('connected');
@@ -155,22 +169,27 @@ describe('a merchant with WordPress', () => {
     await look('payments');
     const url = await merchant.page.locator('.counterfoil-payments input[readonly]').inputValue();
     assert.ok(url.startsWith(`${land.proxy.origin}/payment/`), url);
+    await merchant.context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await merchant.page.getByRole('button', { name: /^Copy/ }).click();
+    await merchant.page.getByRole('button', { name: /^Copied/ }).waitFor();
+    assert.equal(await merchant.page.evaluate(() => navigator.clipboard.readText()), url);
     const { json } = await daemon.local('GET', '/v1/api/makepay/payment-links');
     assert.deepEqual(json.paymentLinks.map(({ amount, fiatCurrency }) => [amount, fiatCurrency]), [['19.90', 'EUR']]);
     const id = Number(await shop.php('echo get_posts(["post_type" => "counterfoil_payment", "post_status" => "any"])[0]->ID;'));
-    await shop.php(`wp_insert_post(["post_title" => "Pay", "post_name" => "pay", "post_type" => "page", "post_status" => "publish",
-      "post_content" => '<!-- wp:counterfoil/payment {"payment":${id}} /-->[counterfoil_payment id="${id}" label="The same"]']);`);
-    await merchant.goTo(shop.at('/wp-admin/post-new.php?post_type=page'));
+    const page = await shop.php(`echo wp_insert_post(["post_title" => "Pay", "post_name" => "pay", "post_type" => "page", "post_status" => "publish",
+      "post_content" => '<!-- wp:counterfoil/payment {"payment":${id}} /--><!-- wp:shortcode -->[counterfoil_payment id="${id}" label="The same"]<!-- /wp:shortcode -->']);`);
+    // In the editor the block shows the button that visitors will see.
+    await merchant.goTo(shop.at(`/wp-admin/post.php?post=${page}&action=edit`));
     const offered = await merchant.page.evaluate(() => [window.wp.blocks.getBlockType('counterfoil/payment').title, window.counterfoilPayments]);
     assert.deepEqual(offered, ['Payment link', [{ value: id, label: `#${id} 19.90 EUR Deposit “Ümlaut” & <more` }]]);
-    // In the editor the block shows the button that visitors will see.
-    await merchant.page.evaluate((payment) => {
-      const { blocks, data } = window.wp;
-      data.dispatch('core/block-editor').insertBlock(blocks.createBlock('counterfoil/payment', { payment }));
-    }, id);
-    const canvas = await merchant.page.locator('iframe[name="editor-canvas"]').count() ? merchant.page.frameLocator('iframe[name="editor-canvas"]') : merchant.page;
-    await canvas.getByText('Pay 19.90 EUR').waitFor();
-    merchant.page.on('dialog', (dialog) => dialog.accept());
+    const drawn = (frame) => frame.getByText('Pay 19.90 EUR').count().catch((error) => {
+      assert.match(error.message, /detached|destroyed|closed/);
+      return 0;
+    });
+    await until('the button in the editor', async () => {
+      for (const frame of merchant.page.frames()) if (await drawn(frame)) return true;
+      return false;
+    }, 120);
     await merchant.goTo(shop.at('/?pagename=pay'));
     for (const name of ['Pay 19.90 EUR', 'The same']) {
       assert.equal(await merchant.page.getByRole('link', { name, exact: true }).getAttribute('href'), url);
@@ -264,6 +283,17 @@ describe('a merchant with WordPress', () => {
     await shop.rightToLeft(false);
   });
 
+  it('speaks the language that it is translated into', async () => {
+    await shop.translate();
+    for (const page of ['counterfoil', 'counterfoil-payments']) {
+      await merchant.goTo(shop.screen(page));
+      const words = await merchant.page.locator('.counterfoil').locator('h1, h2, th[scope=col], .counterfoil-facts th, label, p.description, li, button').allInnerTexts();
+      assert.ok(words.length > 10, `${words.length} texts`);
+      assert.deepEqual(words.filter((text) => text.trim() !== '' && !/«.*»/s.test(text)), [], page);
+    }
+    await shop.translate(false);
+  });
+
   it('archives a payment link', async () => {
     await merchant.goTo(shop.screen('counterfoil-payments'));
     await merchant.page.getByLabel('Amount').fill('5');
@@ -276,7 +306,7 @@ describe('a merchant with WordPress', () => {
     assert.equal(json.paymentLinks.find(({ amount }) => amount === '5').status, 'archived');
   });
 
-  it('is told of each callback that changes nothing: denied, foreign, forged, twice', async () => {
+  it('is told of each callback that changes nothing: denied, foreign, forged, expired, twice', async () => {
     const before = await daemon.status();
     const unchanged = async () => {
       const { grant_id: grant, company } = await daemon.status();
@@ -309,6 +339,19 @@ describe('a merchant with WordPress', () => {
     await says(stranger, /You were not signed in when the approval came back/);
     await stranger.close();
     await unchanged();
+    // Too late by the daemon's clock, and by this site's.
+    const late = async () => {
+      await merchant.goTo(callback);
+      await bare();
+      await says(merchant, /The approval came too late.*Nothing has changed.*Press Connect to begin again.*Reference: callback_expired/);
+    };
+    shop.gate.play('POST /v1/callback', 410, { code: 'callback_expired', detail: 'The approval came back too late.', next_step: 'Press Connect again.' });
+    await late();
+    const begun = (minutes) => shop.php(`$key = "counterfoil_attempt_1"; $kept = get_user_meta(1, $key, true);
+      $kept["at"] += ${minutes} * MINUTE_IN_SECONDS; update_user_meta(1, $key, $kept);`);
+    await begun(-16);
+    await late();
+    await begun(16);
     await merchant.goTo(callback);
     await says(merchant, new RegExp(`connected this store to ${COMPANY}`));
     const { grant_id: grant } = await daemon.status();
@@ -338,44 +381,55 @@ describe('a merchant with WordPress', () => {
     assert.equal((await daemon.status()).grant_id, grant);
   });
 
-  it('is not called for on any page but its own', async () => {
-    const { calls } = shop.gate;
-    for (const path of ['/', '/?pagename=pay', '/wp-admin/', '/wp-admin/plugins.php', '/wp-admin/edit.php', '/wp-admin/options-general.php', '/wp-admin/site-health.php']) {
-      await merchant.goTo(shop.at(path));
-    }
-    await send(shop.at('/?rest_route=/wp/v2/types'));
-    // Site Health asks by itself, in the background, for its own test.
-    await merchant.page.waitForLoadState('networkidle');
-    assert.ok(shop.gate.calls - calls <= 2, `${shop.gate.calls - calls} calls`);
+  it('is not called for on any page but its own, and nothing outside ever', async () => {
+    await shop.watchCalls();
     await merchant.goTo(shop.at('/wp-admin/'));
-    const quiet = shop.gate.calls;
-    for (const path of ['/', '/?pagename=pay', '/wp-admin/', '/wp-admin/plugins.php', '/wp-admin/edit.php']) await merchant.goTo(shop.at(path));
-    assert.equal(shop.gate.calls, quiet);
+    const menu = await merchant.page.locator('#adminmenu a').evaluateAll((links) => links.map(({ href }) => href));
+    const others = new Set(menu.filter((url) => !/page=counterfoil|site-health|customize/.test(url)));
+    assert.ok(others.size > 20, `${others.size} screens`);
+    for (const path of ['/wp-login.php', '/', '/?pagename=pay', '/?s=pay', '/?feed=rss2', '/?rest_route=/', '/?rest_route=/wp/v2/pages']) others.add(shop.at(path));
+    const { calls } = shop.gate;
+    for (const url of others) {
+      await merchant.goTo(url);
+      assert.equal(shop.gate.calls, calls, url);
+    }
     await merchant.goTo(shop.screen());
-    assert.ok(shop.gate.calls > quiet);
+    assert.ok(shop.gate.calls > calls);
+    for (const url of [shop.screen('counterfoil-payments'), shop.at('/wp-admin/plugins.php')]) await merchant.goTo(url);
+    await shop.php('do_action("counterfoil_check");');
+    const asked = await shop.watchedCalls();
+    assert.ok(asked.length > 0, 'WordPress itself asks for updates, which shows that it is watched');
+    assert.deepEqual(asked.filter((line) => line.includes('counterfoil')), []);
   });
 
   it('finds it in Site Health, without what support should not see', async () => {
+    const told = merchant.page.waitForResponse(/counterfoil(\/|%2F)v1(\/|%2F)tests(\/|%2F)connection/);
+    await merchant.goTo(shop.at('/wp-admin/site-health.php'));
+    assert.equal((await (await told).json()).status, 'good');
+    await merchant.page.getByText(`The store is connected to its payment platform and pays ${COMPANY}`).waitFor({ state: 'attached' });
+    await merchant.page.getByText('The last check of the payment connection found no trouble').waitFor({ state: 'attached' });
     await merchant.goTo(shop.at('/wp-admin/site-health.php?tab=debug'));
     const copied = await merchant.page.locator('.copy-button').getAttribute('data-clipboard-text');
     assert.match(copied, /counterfoil[\s\S]*state: connected/);
     const { thumbprint } = await daemon.status();
     assert.ok(!copied.includes(thumbprint) && !copied.includes(shop.gate.path));
-    const result = await shop.php('wp_set_current_user(1); echo wp_json_encode(Counterfoil\\WordPress\\SiteHealth::connection());');
-    assert.equal(JSON.parse(result).status, 'good');
   });
 
   it('says the same on the command line', async () => {
-    const wp = (call) => shop.php(`class WP_CLI {
+    const wp = (call, before = '') => shop.php(`${before} class WP_CLI {
       static function line($text) { echo $text, "\\n"; }
       static function success($text) { echo "success: $text"; }
-      static function error($text) { echo "error: $text"; exit; }
+      static function error($text) { echo "error: $text"; exit(0); }
       static function halt($code) { echo "exit $code"; exit; }
     } (new Counterfoil\\WordPress\\Cli())->${call};`);
     const told = JSON.parse(await wp('status([], ["format" => "json"])'));
     assert.deepEqual([told.state, told.company, told.confirmed], ['connected', COMPANY, true]);
     assert.match(await wp('test()'), /^success/);
-    assert.ok((await wp('connect()')).includes(shop.screen()));
+    assert.match(await wp('connect()'), /^error: .*--user=NAME/);
+    const [url, , then] = (await wp('connect()', 'wp_set_current_user(1);')).split('\n');
+    assert.ok(then.endsWith(shop.screen()), then);
+    await phone.goTo((await land.browser.approve(url, COMPANY)).callback);
+    await says(phone, new RegExp(`connected this store to ${COMPANY}`));
     await shop.gate.close();
     assert.match(await wp('status([], [])'), /daemon_missing[\s\S]*exit 1$/);
     assert.match(await wp('test()'), /^error: .*systemctl start counterfoild \(daemon_missing\)$/);
@@ -430,13 +484,43 @@ describe('a merchant with WordPress', () => {
     await says(merchant, /Connected/);
   });
 
+  it('hears that the platform ended the connection, and may let another company be paid, once it is confirmed', async () => {
+    const letters = 'delete_option("counterfoil_checked"); add_filter("pre_wp_mail", function ($done, $mail) { echo $mail["message"], "\\n"; return true; }, 10, 2);';
+    const { grant_id: grant } = await daemon.status();
+    await land.server.operator(['grant', 'revoke', grant, '--yes']);
+    await merchant.goTo(shop.screen());
+    await merchant.press('Make a test call');
+    await until('the end of the connection', async () => (await daemon.status()).state === 'reconnect_required');
+    await merchant.goTo(shop.screen());
+    await says(merchant, /The connection has ended/);
+    await look('ended');
+    const sent = await shop.php(`${letters} for ($i = 0; $i < 5; $i++) { do_action("counterfoil_check"); }`);
+    assert.equal(sent.match(/There is one letter about this/g)?.length, 1, sent);
+    await merchant.goTo(shop.at('/wp-admin/plugins.php'));
+    await says(merchant, /Counterfoil: .*See what to do/);
+    await goToPlatform('Connect');
+    await approve(OTHER);
+    await says(merchant, /Is this the company that gets paid\? Süddeutsche .* & Töchter/);
+    await look('long-company');
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    assert.equal(await merchant.page.locator('#counterfoil-create').count(), 0);
+    assert.match(await shop.php('do_action("counterfoil_check"); echo get_option("counterfoil_trouble")["code"];'), /company_unconfirmed$/);
+    await merchant.goTo(shop.screen());
+    await merchant.press('Yes, this company gets paid');
+    await says(merchant, /Payments go to Süddeutsche/);
+    await shop.php('do_action("counterfoil_check");');
+    await merchant.goTo(shop.screen('counterfoil-payments'));
+    await says(merchant, /Whoever opens the link pays Süddeutsche/);
+    await look('long-company-payments');
+  });
+
   it('disconnects, and connects again', async () => {
     await merchant.goTo(shop.screen());
     await merchant.press('Disconnect this store');
     await says(merchant, /This store is disconnected.*Not connected/);
     assert.equal((await daemon.status()).state, 'disconnected');
     await goToPlatform('Connect');
-    await merchant.press('Approve');
+    await approve(COMPANY);
     await says(merchant, /Is this the company that gets paid\?/);
     await merchant.press('Yes, this company gets paid');
     await says(merchant, /Payments go to/);

@@ -57,9 +57,9 @@ export class Client {
     return this.#own('GET', '/v1/status', undefined, SECONDS.status);
   }
 
-  /** Whether this daemon and this client go together; answers the daemon's version. */
-  async handshake() {
-    const { version } = await this.status();
+  /** Whether this daemon and this client go together, by the `status` that you have or a new one; answers the daemon's version. */
+  async handshake(status) {
+    const { version } = status ?? await this.status();
     const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(String(version))?.slice(1).map(Number);
     const before = (a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
     if (parts && before(parts, OLDEST) >= 0 && before(parts, TOO_NEW) < 0) return version;

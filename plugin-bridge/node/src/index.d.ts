@@ -76,7 +76,7 @@ export interface Notification {
 export class Client {
   constructor(options: ClientOptions);
   status(): Promise<Status>;
-  handshake(): Promise<string>;
+  handshake(status?: Status): Promise<string>;
   connect(options?: { bind?: string; scopes?: string[] }): Promise<{ authorization_url: string; expires_at: number }>;
   callback(options: { query: string; bind?: string }): Promise<Connection>;
   disconnect(options?: { forget?: boolean }): Promise<Disconnected>;

@@ -158,7 +158,7 @@ describe('what comes back', () => {
   it('versions that do not go together are VersionMismatch', async () => {
     for (const [version, good] of [['0.1.0', true], ['0.9.3-beta', true], ['0.0.9', false], ['1.0.0', false], ['x', false], [undefined, false]]) {
       answers = answer(200, { state: 'connected', version });
-      if (good) assert.equal(await client().handshake(), version);
+      if (good) assert.deepEqual([await client().handshake(), await client().handshake({ version })], [version, version]);
       else assert.equal((await refusal(() => client().handshake())).constructor, bridge.VersionMismatch, version);
     }
   });

@@ -54,10 +54,14 @@ final class Client
         return $this->own('GET', '/v1/status', null, $seconds);
     }
 
-    /** Whether daemon and client go together; answers the daemon's version. */
-    public function handshake(): string
+    /**
+     * Whether daemon and client go together; answers the daemon's version.
+     *
+     * @param array<string, mixed>|null $status what status() has answered already; it is asked for otherwise
+     */
+    public function handshake(?array $status = null): string
     {
-        $version = $this->status()['version'] ?? '';
+        $version = ($status ?? $this->status())['version'] ?? '';
         $known = is_string($version) && preg_match('/^\d+\.\d+\.\d+/', $version, $found) === 1 ? $found[0] : '';
         if ($known !== '' && version_compare($known, self::OLDEST, '>=') && version_compare($known, self::TOO_NEW, '<')) {
             return $version;

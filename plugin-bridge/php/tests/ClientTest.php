@@ -190,7 +190,7 @@ final class ClientTest extends TestCase
             $this->daemon->answer(200, (string) json_encode(['version' => $version]));
             $work = fn () => $this->client($transport)->handshake();
             if ($good) {
-                $this->assertSame($version, $work());
+                $this->assertSame([$version, $version], [$work(), $this->client($transport)->handshake(['version' => $version])]);
             } else {
                 $this->assertInstanceOf(VersionMismatch::class, self::refusal($work), $version);
             }

@@ -18,7 +18,7 @@ final class Check
 
     /** Trouble that is still there at the second look is worth a letter; no two letters within a day. */
     private const LOOKS = 2;
-    private const PAYMENTS = 20;
+    private const PAYMENTS = 50;
 
     public static function run(): void
     {

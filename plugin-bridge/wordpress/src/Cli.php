@@ -59,17 +59,29 @@ final class Cli
     }
 
     /**
-     * Says where an administrator approves the store: the browser must be the one that is signed in there, so Connect is
-     * pressed on that page.
+     * Begins to connect the store, and prints the address at which an administrator approves it.
+     *
+     * Say as whom with --user: that person opens the address, in any browser in which they are signed in here.
+     *
+     * ## EXAMPLES
+     *
+     *     wp counterfoil connect --user=admin
      */
     public function connect(): void
     {
-        $connection = Connection::read();
-        if ($connection->problem() !== null) {
-            self::fail($connection->problem());
+        if (!current_user_can(Plugin::CAPABILITY)) {
+            \WP_CLI::error('Say which administrator will approve it: wp counterfoil connect --user=NAME');
+            return;
         }
-        \WP_CLI::line(sprintf('Open %s as an administrator and press Connect.', admin_url('admin.php?page=counterfoil')));
-        \WP_CLI::line('Without this site, on the store\'s machine: counterfoild connect');
+        try {
+            $url = Attempt::open();
+        } catch (CounterfoilException $problem) {
+            self::fail($problem);
+        }
+        \WP_CLI::line($url);
+        $name = wp_get_current_user()->user_login;
+        \WP_CLI::line(sprintf('Open it within ten minutes, in a browser in which %s is signed in at %s.', $name, home_url()));
+        \WP_CLI::line(sprintf('Then confirm there who gets paid: %s', admin_url('admin.php?page=counterfoil')));
     }
 
     /**

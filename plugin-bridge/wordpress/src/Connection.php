@@ -27,11 +27,14 @@ final class Connection
         $this->problem = $problem;
     }
 
-    /** Asks the daemon. */
+    /** Asks the daemon, and whether it and this plugin go together. */
     public static function read(): self
     {
         try {
-            return new self(Daemon::client()->status(self::SECONDS), null);
+            $client = Daemon::client();
+            $status = $client->status(self::SECONDS);
+            $client->handshake($status);
+            return new self($status, null);
         } catch (CounterfoilException $problem) {
             return new self([], $problem);
         }

@@ -19,7 +19,7 @@ final class Words
     public static function problem(CounterfoilException $problem): array
     {
         $code = $problem->problemCode();
-        [$message, $next, $command] = self::known($code) + ['', '', ''];
+        [$message, $next, $command] = self::known($code, $problem) + ['', '', ''];
         return [
             'code' => $code,
             'message' => $message !== '' ? $message : $problem->getMessage(),
@@ -29,7 +29,7 @@ final class Words
     }
 
     /** @return list<string> */
-    private static function known(string $code): array
+    private static function known(string $code, CounterfoilException $problem): array
     {
         $again = __('Press Connect to begin again. An earlier connection is as it was.', 'counterfoil');
         switch ($code) {
@@ -51,8 +51,10 @@ final class Words
                 $next = __('Add %s to the store\'s file, below [local], and have the daemon read it again.', 'counterfoil');
                 return [$message, sprintf($next, 'allow_users = ["' . $user . '"]'), 'counterfoild reload'];
             case 'daemon_version':
-                $message = __('The daemon and this plugin are of versions that do not go together.', 'counterfoil');
-                return [$message, __('Update the older of the two.', 'counterfoil'), 'counterfoild --version'];
+                /* translators: %s: which versions they are */
+                $message = __('The daemon and this plugin are of versions that do not go together. %s', 'counterfoil');
+                $next = __('Update the older of the two.', 'counterfoil');
+                return [sprintf($message, $problem->getMessage()), $next, 'counterfoild --version'];
             case 'daemon_unanswered':
                 $message = __('The daemon took the call and did not answer in time.', 'counterfoil');
                 return [$message, __('Try again. If it lasts, ask it how it is.', 'counterfoil'), 'counterfoild status'];

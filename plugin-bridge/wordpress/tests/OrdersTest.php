@@ -107,6 +107,18 @@ final class OrdersTest extends TestCase
         self::assertSame('processing', $order->status);
     }
 
+    public function testAnOrderThatIsRememberedWrongIsNotPaidTwice(): void
+    {
+        $record = $this->record();
+        $record->status = 'complete';
+        $this->order();
+        Orders::settle($record);
+        // The same order as another request read it before: not paid, as far as it knows.
+        $remembered = $this->order();
+        Orders::settle($record);
+        self::assertSame(['complete', []], [$record->settled, $remembered->done]);
+    }
+
     public function testWhatIsForNoOrderIsLeftAlone(): void
     {
         $order = $this->order();
@@ -121,7 +133,11 @@ final class OrdersTest extends TestCase
     public function testTotalsAreExact(): void
     {
         $order = $this->order();
-        foreach (['19.90' => '19.90', '0.00' => null, '1234567.5' => '1234567.50', '-1.00' => null] as $total => $expected) {
+        $totals = [
+            '19.90' => '19.90', '0.00' => null, '1234567.5' => '1234567.5', '-1.00' => null, '' => null,
+            '999999999999.99' => '999999999999.99', '12345678.12345678' => '12345678.12345678', '0.00000001' => '0.00000001',
+        ];
+        foreach ($totals as $total => $expected) {
             $order->total = (string) $total;
             self::assertSame($expected, Orders::total($order));
         }

@@ -59,7 +59,10 @@ final class RulesTest extends TestCase
     public function testALinkThatIsNotTheOneThatWasAskedForPaysNothing(): void
     {
         $asked = ['amount' => '19.9', 'fiatCurrency' => 'eur', 'status' => 'active'];
-        $others = [['amount' => '0.01'], ['fiatCurrency' => 'USD'], ['amount' => null], ['fiatCurrency' => null]];
+        $others = [
+            ['amount' => '0.01'], ['fiatCurrency' => 'USD'], ['amount' => null], ['fiatCurrency' => null],
+            ['orderId' => '13'], ['merchantOrderId' => '13'], ['orderId' => 12],
+        ];
         foreach ($others as $other) {
             $record = $this->record();
             self::assertTrue($record->learn($other + $asked, 'complete', '2027-01-15T08:00:00Z'));
@@ -68,6 +71,9 @@ final class RulesTest extends TestCase
         $record = $this->record();
         self::assertTrue($record->learn($asked, 'complete', '2027-01-15T08:00:00Z'));
         self::assertSame([false, 'complete', false], [$record->mismatch, $record->status, $record->isOpen()]);
+        foreach (['orderId', 'merchantOrderId'] as $name) {
+            self::assertTrue($record->matches([$name => '12'] + $asked), $name);
+        }
         self::assertFalse($record->learn($asked, 'complete', '2027-01-15T08:00:01Z'));
     }
 
@@ -86,7 +92,7 @@ final class RulesTest extends TestCase
     private function record(): Record
     {
         $record = new Record();
-        [$record->amount, $record->currency, $record->uid] = ['19.90', 'EUR', 'pl_1'];
+        [$record->amount, $record->currency, $record->uid, $record->id] = ['19.90', 'EUR', 'pl_1', 12];
         return $record;
     }
 }

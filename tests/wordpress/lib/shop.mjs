@@ -1,7 +1,7 @@
 // A real WordPress with the plugin, as its administrator meets it, and a gate before the daemon that counts who calls.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,12 +34,30 @@ class Gate {
         caller.destroy();
         return;
       }
-      const daemon = connect(target);
-      daemon.on('error', () => caller.destroy());
-      caller.on('error', () => daemon.destroy());
-      caller.pipe(daemon).pipe(caller);
+      caller.once('error', () => caller.destroy());
+      // Its first bytes say what it asks for.
+      caller.once('data', (first) => {
+        const { asked, answer } = this.played ?? {};
+        if (asked && first.toString('latin1').startsWith(`${asked} `)) {
+          this.played = undefined;
+          caller.end(answer);
+          return;
+        }
+        const daemon = connect(target);
+        daemon.on('error', () => caller.destroy());
+        caller.on('error', () => daemon.destroy());
+        daemon.write(first);
+        caller.pipe(daemon).pipe(caller);
+      });
     });
     await new Promise((resolve) => { this.server.listen(this.path, resolve); });
+  }
+
+  /** Has the next call that asks for this (`POST /v1/callback`) answered so, as the daemon would in time or of another version. */
+  play(asked, status, told) {
+    const body = JSON.stringify(status < 400 ? told : { status, ...told });
+    const head = `HTTP/1.1 ${status} Told\r\nContent-Type: application/${status < 400 ? 'json' : 'problem+json'}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`;
+    this.played = { asked, answer: `${head}\r\n\r\n${body}` };
   }
 
   /** Takes the socket away, as it is where no daemon runs. */
@@ -64,7 +82,7 @@ export class Shop {
     shop.gate = new Gate(join(shop.root, 'api.sock'));
     const { stdout } = await call(join(ROOT, 'scripts/wordpress'), ['up', shop.root], {
       env: { ...process.env, PORT: String(shop.port), SERVER: server, NETWORK: network ? '1' : '' },
-      timeout: 240_000,
+      timeout: 900_000,
     });
     shop.url = stdout.trim().split('\n').at(-1);
     shop.password = readFileSync(join(shop.root, 'password'), 'utf8').trim();
@@ -113,7 +131,7 @@ export class Shop {
     // A network finds the site by the address that was asked for.
     const asked = this.network ? `$_SERVER["HTTP_HOST"] = "127.0.0.1:${this.port}"; $_SERVER["REQUEST_URI"] = "/";` : '';
     const start = `${asked} require ${JSON.stringify(join(this.root, files, 'wp-load.php'))};`;
-    const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 60_000 });
+    const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 180_000 });
     return stdout;
   }
 
@@ -134,6 +152,37 @@ export class Shop {
     const file = join(this.root, 'www/wp-content/mu-plugins/right-to-left.php');
     if (on) writeFileSync(file, '<?php add_action("init", function () { $GLOBALS["wp_locale"]->text_direction = "rtl"; }, 0);');
     else rmSync(file);
+  }
+
+  /** Has it speak a language in which every word of the plugin stands between « and »; or its own again. */
+  async translate(on = true) {
+    const languages = join(this.root, 'www/wp-content/languages');
+    mkdirSync(join(languages, 'plugins'), { recursive: true });
+    const texts = readFileSync(join(ROOT, 'plugin-bridge/wordpress/languages/counterfoil.pot'), 'utf8');
+    const translated = texts.replace(/^msgid "(.+)"\nmsgstr ""/gm, 'msgid "$1"\nmsgstr "«$1»"');
+    // WordPress takes no language of which it has nothing itself.
+    for (const [name, text] of [['de_DE', texts], ['plugins/counterfoil-de_DE', translated]]) {
+      const file = join(languages, name);
+      writeFileSync(`${file}.po`, text);
+      await call('msgfmt', ['-o', `${file}.mo`, `${file}.po`]);
+    }
+    await this.php(`update_option("WPLANG", "${on ? 'de_DE' : ''}");`);
+  }
+
+  /** Has WordPress write down what it asks the outside for, and the files that ask. */
+  async watchCalls() {
+    const log = JSON.stringify(join(this.root, 'calls.log'));
+    writeFileSync(join(this.root, 'www/wp-content/mu-plugins/watch-calls.php'), `<?php add_filter("pre_http_request", function ($done, $arguments, $url) {
+      $files = array_filter(array_column(debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS), "file"));
+      file_put_contents(${log}, $url . " " . implode(" ", $files) . "\\n", FILE_APPEND | LOCK_EX);
+      return $done;
+    }, 10, 3);`);
+    await this.php('delete_site_transient("update_plugins"); delete_site_transient("update_core"); wp_version_check();');
+  }
+
+  /** What it asked for since. */
+  async watchedCalls() {
+    return readFileSync(join(this.root, 'calls.log'), 'utf8').trim().split('\n');
   }
 
   /** What PHP complained of in the plugin's own files. */

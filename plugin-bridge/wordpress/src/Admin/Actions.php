@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Counterfoil\WordPress\Admin;
 
 use Counterfoil\WordPress\Attempt;
-use Counterfoil\WordPress\Bridge\Exception\ConnectFailed;
 use Counterfoil\WordPress\Bridge\Exception\CounterfoilException;
+use Counterfoil\WordPress\Bridge\Exception\TryLater;
 use Counterfoil\WordPress\Check;
 use Counterfoil\WordPress\Connection;
 use Counterfoil\WordPress\Daemon;
@@ -22,6 +22,9 @@ final class Actions
 {
     private const CONNECTION = ['connect', 'confirm', 'disconnect', 'test', 'settings'];
     private const PAYMENTS = ['create', 'archive', 'refresh'];
+
+    /** So many seconds the second press of a button waits for the first. */
+    private const PATIENCE = 35.0;
 
     /** Makes each a target of admin-post.php. */
     public static function register(): void
@@ -70,24 +73,8 @@ final class Actions
 
     private static function connect(): string
     {
-        $connection = Connection::read();
-        if ($connection->problem() !== null) {
-            throw $connection->problem();
-        }
-        if (!$connection->hasOurCallback()) {
-            throw new ConnectFailed(
-                'callback_elsewhere',
-                __('The daemon is set up for another address than this site\'s.', 'counterfoil'),
-                /* translators: %s: an address */
-                sprintf(__('Set redirect_uri in the store\'s file to %s, then run: counterfoild reload', 'counterfoil'), Daemon::callbackUrl())
-            );
-        }
-        $url = (string) (Daemon::client()->connect(Attempt::begin())['authorization_url'] ?? '');
-        $issuer = rtrim($connection->text('issuer'), '/') . '/';
-        $host = wp_parse_url($url, PHP_URL_HOST);
-        if (strncmp($url, $issuer, strlen($issuer)) !== 0 || !is_string($host)) {
-            throw new ConnectFailed('url_elsewhere', __('The address to approve at is not the payment platform\'s.', 'counterfoil'));
-        }
+        $url = Attempt::open();
+        $host = (string) wp_parse_url($url, PHP_URL_HOST);
         add_filter('allowed_redirect_hosts', static function (array $hosts) use ($host): array {
             return array_merge($hosts, [$host]);
         });
@@ -159,8 +146,14 @@ final class Actions
         }
         // Kept as it was written: what shows it escapes it.
         $description = wp_specialchars_decode(self::field('description'), ENT_QUOTES);
-        $record = Records::prepare(self::field('request'), $amount, $currency, $description);
-        Links::open($record);
+        $request = self::field('request');
+        // A button that is pressed twice is one request: the second waits, and finds what the first made.
+        $done = Records::alone('request-' . $request, static function () use ($request, $amount, $currency, $description): void {
+            Links::open(Records::prepare($request, $amount, $currency, $description));
+        }, self::PATIENCE);
+        if (!$done) {
+            throw new TryLater('payment_busy', __('This payment link is being made by another window.', 'counterfoil'), '', 503, 5);
+        }
         Notice::done(__('The payment link is ready: send it, or put it on a page.', 'counterfoil'));
     }
 

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Counterfoil\WordPress\Admin;
 
 use Counterfoil\WordPress\Attempt;
-use Counterfoil\WordPress\Bridge\Exception\ConnectFailed;
 use Counterfoil\WordPress\Bridge\Exception\CounterfoilException;
 use Counterfoil\WordPress\Check;
 use Counterfoil\WordPress\Daemon;
@@ -30,11 +29,7 @@ final class Callback
             );
         }
         try {
-            $bind = Attempt::current();
-            if ($bind === null) {
-                throw new ConnectFailed('attempt_foreign', 'There is no attempt of this person and session.');
-            }
-            $connection = Daemon::client()->callback(self::query(), $bind);
+            $connection = Daemon::client()->callback(self::query(), Attempt::current());
             Check::forget();
             $company = $connection['company']['name'] ?? $connection['company']['id'] ?? '';
             /* translators: %s: a company's name */

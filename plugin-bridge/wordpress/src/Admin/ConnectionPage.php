@@ -80,7 +80,7 @@ final class ConnectionPage
     {
         echo '<div class="notice notice-warning counterfoil-confirm">';
         printf('<h2>%s</h2>', esc_html__('Is this the company that gets paid?', 'counterfoil'));
-        printf('<p class="counterfoil-company">%s</p>', esc_html($connection->companyName()));
+        printf('<p class="counterfoil-company"><bdi>%s</bdi></p>', esc_html($connection->companyName()));
         $why = __('No payment is taken until you have confirmed it. If it is not yours, disconnect.', 'counterfoil');
         printf('<p>%s</p>', esc_html($why));
         Actions::form('confirm');
@@ -139,7 +139,7 @@ final class ConnectionPage
         echo '<h2>' . esc_html__('This connection', 'counterfoil') . '</h2>';
         echo '<table class="widefat striped counterfoil-facts"><tbody>';
         foreach ($facts as $name => $value) {
-            printf('<tr><th scope="row">%s</th><td>%s</td></tr>', esc_html($name), esc_html($value !== '' ? $value : '–'));
+            printf('<tr><th scope="row">%s</th><td><bdi>%s</bdi></td></tr>', esc_html($name), esc_html($value !== '' ? $value : '–'));
         }
         if ($ours) {
             printf(

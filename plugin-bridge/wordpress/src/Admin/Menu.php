@@ -63,6 +63,10 @@ final class Menu
         if (self::isOurs()) {
             wp_enqueue_style('counterfoil-admin', Plugin::url('assets/admin.css'), [], \Counterfoil\WordPress\VERSION);
         }
+        if (self::isOurs(self::PAYMENTS)) {
+            wp_enqueue_script('counterfoil-admin', Plugin::url('assets/admin.js'), ['wp-a11y', 'wp-i18n'], \Counterfoil\WordPress\VERSION, true);
+            wp_set_script_translations('counterfoil-admin', 'counterfoil');
+        }
     }
 
     /**

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Counterfoil\WordPress\Admin;
 
 use Counterfoil\WordPress\Connection;
+use Counterfoil\WordPress\Payments\Progress;
 use Counterfoil\WordPress\Payments\Record;
 use Counterfoil\WordPress\Payments\Records;
 use Counterfoil\WordPress\Plugin;
@@ -98,14 +99,18 @@ final class PaymentsPage
     private static function row(Record $record, bool $ready): void
     {
         $name = '#' . $record->id . ' ' . $record->description;
-        printf('<tr><th scope="row">%s<br><small>%s</small></th>', esc_html($name), esc_html(Words::time($record->made)));
-        printf('<td>%s %s</td>', esc_html($record->amount), esc_html($record->currency));
+        printf('<tr><th scope="row"><bdi>%s</bdi><br><small>%s</small></th>', esc_html($name), esc_html(Words::time($record->made)));
+        printf('<td><bdi>%s %s</bdi></td>', esc_html($record->amount), esc_html($record->currency));
         printf('<td>%s</td><td>', esc_html(self::status($record)));
         if ($record->url !== '') {
             /* translators: %s: a payment's number */
             $label = sprintf(__('Address of payment %s, to be copied', 'counterfoil'), '#' . $record->id);
-            printf('<input type="text" class="code" readonly value="%s" aria-label="%s">', esc_attr($record->url), esc_attr($label));
-            printf('<br><small><code>[counterfoil_payment id="%d"]</code></small>', (int) $record->id);
+            $field = 'counterfoil-address-' . $record->id;
+            printf('<span class="counterfoil-address"><input type="text" class="code" readonly id="%s"', esc_attr($field));
+            printf(' value="%s" aria-label="%s">', esc_attr($record->url), esc_attr($label));
+            printf('<button type="button" class="button button-small counterfoil-copy" aria-controls="%s" hidden>', esc_attr($field));
+            printf('%s<span class="screen-reader-text"> (%s)</span></button></span>', esc_html__('Copy', 'counterfoil'), esc_html('#' . $record->id));
+            printf('<small><code>[counterfoil_payment id="%d"]</code></small>', (int) $record->id);
         }
         echo '</td><td>';
         if ($ready && $record->uid === '') {
@@ -115,7 +120,9 @@ final class PaymentsPage
             printf('<input type="hidden" name="currency" value="%s">', esc_attr($record->currency));
             self::submit(__('Try again', 'counterfoil'), $record);
         } elseif ($ready && $record->uid !== '' && !$record->archived) {
-            self::button('refresh', __('Ask how it stands', 'counterfoil'), $record);
+            if (!Progress::isFinal($record->status)) {
+                self::button('refresh', __('Ask how it stands', 'counterfoil'), $record);
+            }
             self::button('archive', __('Archive: nobody can pay it then', 'counterfoil'), $record);
         }
         echo '</td></tr>';
@@ -124,7 +131,7 @@ final class PaymentsPage
     private static function status(Record $record): string
     {
         if ($record->mismatch) {
-            return __('Not as asked for: the platform tells of another amount or currency', 'counterfoil');
+            return __('Not as asked for: the platform tells of another amount, currency or order', 'counterfoil');
         }
         if ($record->uid === '') {
             return __('Not made yet', 'counterfoil');

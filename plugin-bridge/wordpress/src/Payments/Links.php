@@ -40,7 +40,7 @@ final class Links
         $payload = array_filter([
             'amount' => $record->amount,
             'fiatCurrency' => $record->currency,
-            'orderId' => (string) ($record->order !== 0 ? $record->order : $record->id),
+            'orderId' => $record->orderId(),
             'description' => $record->description,
             'customerEmail' => $record->email,
             'returnUrl' => $record->returnUrl,
@@ -117,7 +117,7 @@ final class Links
             return false;
         }
         $done = Records::alone($uid, static function () use ($uid, $link, $session, $at, $delivery): void {
-            $record = Records::byUid($uid);
+            $record = Records::freshByUid($uid);
             if ($record === null) {
                 return;
             }
@@ -127,7 +127,11 @@ final class Links
             if ($record->learn($link, $status, $time) || ($delivery !== '' && !$again)) {
                 Records::save($record);
             }
+            $settled = $record->settled;
             do_action(self::CHANGED, $record);
+            if ($record->settled !== $settled) {
+                Records::save($record);
+            }
         });
         if (!$done) {
             throw new TryLater('payment_busy', 'This payment is being changed by another request.', '', 503, 5);

@@ -34,6 +34,8 @@ final class Record
     public string $at = '';
     /** Whether the platform told of another amount or currency than was asked for. */
     public bool $mismatch = false;
+    /** What of it an order was changed by, so that this happens once. */
+    public string $settled = '';
     /** @var list<string> */
     public array $deliveries = [];
     /** When it was made here. */
@@ -43,6 +45,12 @@ final class Record
     public function idempotencyKey(): string
     {
         return 'wordpress-' . $this->request;
+    }
+
+    /** The name by which the platform knows it: the order's number, or this payment's own. */
+    public function orderId(): string
+    {
+        return (string) ($this->order !== 0 ? $this->order : $this->id);
     }
 
     /** Whether somebody may still pay it. */
@@ -86,14 +94,16 @@ final class Record
     }
 
     /**
-     * Whether a link asks for exactly what this payment asks for.
+     * Whether a link asks for exactly what this payment asks for. What was sent as `orderId` is `orderId` in the platform's
+     * answers, and `merchantOrderId` in its notifications.
      *
      * @param array<string, mixed> $link
      */
     public function matches(array $link): bool
     {
         $currency = $link['fiatCurrency'] ?? $link['currency'] ?? '';
-        return Amount::same($link['amount'] ?? $link['fiatAmount'] ?? null, $this->amount)
+        $order = $link['orderId'] ?? $link['merchantOrderId'] ?? $this->orderId();
+        return $order === $this->orderId() && Amount::same($link['amount'] ?? $link['fiatAmount'] ?? null, $this->amount)
             && is_string($currency) && strtoupper($currency) === $this->currency;
     }
 }

@@ -81,6 +81,17 @@ final class Records
         return $uid === '' ? null : self::by('counterfoil_uid', $uid);
     }
 
+    /** The same as it is stored now, whatever this request has read of it before. */
+    public static function freshByUid(string $uid): ?Record
+    {
+        $known = self::byUid($uid);
+        if ($known === null) {
+            return null;
+        }
+        wp_cache_delete($known->id, 'post_meta');
+        return self::byId($known->id);
+    }
+
     public static function byOrder(int $order): ?Record
     {
         return $order === 0 ? null : self::by('counterfoil_order', (string) $order);
@@ -121,13 +132,16 @@ final class Records
         wp_update_post(['ID' => $record->id]);
     }
 
-    /** Runs `$work` while nobody else changes this payment. False where somebody else does it for too long. */
-    public static function alone(string $uid, callable $work): bool
+    /**
+     * Runs `$work` while nobody else changes what is named. False where somebody else does it for longer than `$seconds`.
+     */
+    public static function alone(string $name, callable $work, float $seconds = 2.0): bool
     {
         require_once ABSPATH . 'wp-admin/includes/class-wp-upgrader.php';
-        $lock = 'counterfoil_' . md5($uid);
-        for ($try = 0; !\WP_Upgrader::create_lock($lock, MINUTE_IN_SECONDS); $try++) {
-            if ($try === 20) {
+        $lock = 'counterfoil_' . md5($name);
+        $end = microtime(true) + $seconds;
+        while (!\WP_Upgrader::create_lock($lock, MINUTE_IN_SECONDS)) {
+            if (microtime(true) > $end) {
                 return false;
             }
             usleep(100000);

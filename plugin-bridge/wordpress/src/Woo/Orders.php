@@ -22,9 +22,8 @@ final class Orders
     /** The name of the way to pay. */
     public const GATEWAY = 'counterfoil';
 
-    /** On the order: the link that it is paid by, and what was done about it last. */
+    /** On the order: the link that it is paid by. */
     public const UID = '_counterfoil_uid';
-    public const TOLD = '_counterfoil_told';
 
     /** A payer does not wait longer for a link than this. */
     private const SECONDS = 20.0;
@@ -58,18 +57,20 @@ final class Orders
     /** What the order's total is, to the digit; null where it is none that can be paid. */
     public static function total(\WC_Order $order): ?string
     {
-        return Amount::parse((string) wc_format_decimal($order->get_total('edit'), wc_get_price_decimals(), false));
+        $total = $order->get_total('edit');
+        // As WooCommerce stores it: a text. A number is made one as WooCommerce makes it.
+        return Amount::parse(is_string($total) ? $total : (string) wc_format_decimal($total, wc_get_price_decimals(), false));
     }
 
-    /** News of a payment: does to its order what is not done yet. */
+    /**
+     * News of a payment: does to its order what is not done yet. That it is done is noted in the payment, which nobody else
+     * changes meanwhile and which is read anew each time: an order may come from this request's memory.
+     */
     public static function settle(Record $record): void
     {
-        $order = $record->order === 0 ? null : wc_get_order($record->order);
+        $now = $record->mismatch ? 'mismatch' : $record->status;
+        $order = $record->order === 0 || $record->settled === $now ? null : wc_get_order($record->order);
         if (!$order instanceof \WC_Order) {
-            return;
-        }
-        $now = $record->uid . ' ' . ($record->mismatch ? 'mismatch' : $record->status);
-        if ($order->get_meta(self::TOLD) === $now) {
             return;
         }
         $ours = $order->get_payment_method() === self::GATEWAY && $order->get_meta(self::UID) === $record->uid;
@@ -82,8 +83,7 @@ final class Orders
         } elseif ($ours) {
             self::move($order, $record);
         }
-        $order->update_meta_data(self::TOLD, $now);
-        $order->save();
+        $record->settled = $now;
     }
 
     /** The payer's browser is back: asks how it stands, since the notification may still be on its way, or lost. */
