@@ -4,6 +4,10 @@
 //! written survives the end of the process, not of the machine. After that, or when the log is gone, nobody knows what
 //! was seen, so proofs made before this start are refused. (A client whose clock runs ahead makes proofs that seem to
 //! be made after it; for as long as its clock is ahead those could be played again, once, after a lost machine.)
+//!
+//! Clocks are set back. A proof is forgotten when it has expired by the clock of that moment, and by an earlier clock it
+//! would be good again: so the latest end of all that was forgotten is kept, here and in the log, and what ends no later
+//! is refused. Nothing is then known of it. While no clock is set back, what ends so early has expired anyway.
 
 mod log;
 
@@ -44,6 +48,11 @@ pub enum Replayed {
     /// It was made before the server started without its memory.
     #[error("this proof was made before the server started; make a fresh one")]
     BeforeStart,
+    /// It may have been seen and forgotten: the clock was ahead then.
+    #[error(
+        "the server's clock was set back, and this proof may have been used before; wait, then make a new one"
+    )]
+    Forgotten,
     /// It could not be remembered.
     #[error("the replay memory cannot take another proof")]
     NotRemembered,
@@ -54,6 +63,8 @@ struct Shard {
     seen: HashMap<Name, UnixTime>,
     /// How many proofs there may be before those that have expired are looked for.
     sweep_at: usize,
+    /// The latest end of the proofs that were forgotten.
+    forgotten: UnixTime,
 }
 
 impl ReplayMemory {
@@ -73,6 +84,16 @@ impl ReplayMemory {
                 shard.unwrap_or_else(PoisonError::into_inner).seen.insert(name, until);
             },
         )?;
+        for shard in &mut memory.shards {
+            shard.get_mut().unwrap_or_else(PoisonError::into_inner).forgotten = log.forgotten();
+        }
+        if log.forgotten() > now {
+            let until = log.forgotten().0;
+            tracing::warn!(
+                until,
+                "the clock was set back; proofs that end before this are refused"
+            );
+        }
         memory.blind_until = log.blind_until();
         if memory.blind_until == Some(now) {
             tracing::warn!("the replay memory is gone; proofs made before now are refused");
@@ -128,12 +149,16 @@ impl Shard {
     /// Puts a proof in, unless it is there. Whoever holds the lock first is the one who was not there.
     fn insert(&mut self, name: Name, until: UnixTime, now: UnixTime) -> Result<(), Replayed> {
         if self.seen.len() >= self.sweep_at {
-            self.seen.retain(|_, until| *until > now);
-            self.sweep_at = (self.seen.len() * 2).max(1_024);
+            self.sweep(now);
+        }
+        if self.seen.get(&name).is_some_and(|until| *until > now) {
+            return Err(Replayed::Seen);
+        }
+        if until <= self.forgotten {
+            return Err(Replayed::Forgotten);
         }
         let full = self.seen.len() >= MAX_PROOFS / SHARDS;
         match self.seen.entry(name) {
-            Entry::Occupied(entry) if *entry.get() > now => Err(Replayed::Seen),
             Entry::Occupied(mut entry) => {
                 entry.insert(until);
                 Ok(())
@@ -147,6 +172,18 @@ impl Shard {
                 Ok(())
             }
         }
+    }
+
+    fn sweep(&mut self, now: UnixTime) {
+        let forgotten = &mut self.forgotten;
+        self.seen.retain(|_, until| {
+            let stays = *until > now;
+            if !stays {
+                *forgotten = (*forgotten).max(*until);
+            }
+            stays
+        });
+        self.sweep_at = (self.seen.len() * 2).max(1_024);
     }
 }
 

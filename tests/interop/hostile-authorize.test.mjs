@@ -49,6 +49,7 @@ const FAULTS = [
   ].map((one) => [`resource ${one}`, { resource: one }, 'invalid_target']),
   ['dpop_jkt malformed', { dpop_jkt: 'x' }, 'invalid_request'],
   ['request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'request_not_supported'],
+  ['registration', { registration: '{"redirect_uris":["https://evil.example/cb"]}' }, 'registration_not_supported'],
 ];
 
 describe('an application\'s request with a fault', () => {

@@ -179,6 +179,47 @@ describe('a key that is somewhere else', () => {
   });
 });
 
+describe('a proof in the body or the query', () => {
+  const unheard = async (name, query, sent, code = 'invalid_dpop_proof') => {
+    const { path, method, status } = places[name];
+    const headers = status === 401 ? { authorization: `DPoP ${shop.tokens.access_token}` } : {};
+    const answer = await send(`${shop.at(path)}${query}`, { method, headers, ...sent });
+    expectRefusal(answer, places[name], code, `${name} ${query}`);
+  };
+
+  it('is none', async () => {
+    const twice = (place) => ({ DPoP: proofFor(place), dpop: proofFor(place) });
+    const refresh = {
+      grant_type: 'refresh_token', refresh_token: shop.tokens.refresh_token, client_id: shop.clientId,
+    };
+    await unheard('token', '', { form: { ...refresh, ...twice(places.token) } });
+    await unheard('registration', '', { json: { ...shop.registration(), ...twice(places.registration) } });
+    const pushed = { ...shop.request().parameters, ...twice(places['pushed request']) };
+    await unheard('pushed request', '', { form: pushed });
+    const query = (name) => `?${new URLSearchParams(twice(places[name]))}`;
+    await unheard('token', query('token'), { form: refresh }, 'invalid_request');
+    await unheard('registration', query('registration'), { json: shop.registration() });
+    await unheard('partner API', query('partner API'), {});
+    await shop.stillWorks();
+  });
+});
+
+describe('a refusal at the partner API', () => {
+  it('comes with a nonce, whatever it is for, and a proof with that nonce is taken', async () => {
+    const stranger = new Key();
+    const refusals = [
+      await shop.api('GET', 'payment-links', { proof: null }), await shop.api('GET', 'payment-links', { token: 'x' }),
+      await shop.api('GET', 'payment-links', { key: stranger }),
+      await send(shop.at('/api/partner/v1/makepay/payment-links')),
+    ];
+    for (const answer of refusals) {
+      assert.equal(answer.status, 401, answer.text);
+      assert.match(answer.headers['dpop-nonce'], /^[\x21\x23-\x5b\x5d-\x7e]+$/);
+      ok(await shop.api('GET', 'payment-links', { knobs: { nonce: answer.headers['dpop-nonce'] } }));
+    }
+  });
+});
+
 describe('where a proof is expected from', () => {
   const lies = (host) => ({
     'x-forwarded-host': host, 'x-forwarded-proto': 'https', 'x-forwarded-port': '443',

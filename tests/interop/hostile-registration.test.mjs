@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { Key, random } from './lib/dpop.mjs';
-import { ok, refused, send } from './lib/http.mjs';
+import { Key, malleateProof, random } from './lib/dpop.mjs';
+import { challenged, ok, refused, send } from './lib/http.mjs';
 import { UNTHROTTLED, world } from './lib/kit.mjs';
 import { PLATFORMS, Store } from './lib/native.mjs';
 
@@ -287,7 +287,7 @@ describe('two at once', () => {
       'a word': 'proof', empty: '', 'another method': shop.key.proof('DELETE', url), 'another URL': shop.key.proof(
         'POST', shop.at('/oauth/token'),
       ),
-      stale: shop.key.proof('POST', url, { claims: { iat: 1 } }), 'used before': used, 'with d': shop.key.proof(
+      stale: shop.key.proof('POST', url, { claims: { iat: 1 } }), 'with d': shop.key.proof(
         'POST', url, { header: { jwk: shop.key.privateJwk } },
       ),
       'two of them': [shop.key.proof('POST', url), shop.key.proof('POST', url)],
@@ -296,8 +296,19 @@ describe('two at once', () => {
       const answer = await shop.register({ key: next, headers: { 'dpop-previous': proof } });
       refused(answer, [400, 401], ['invalid_previous_dpop_key', 'invalid_dpop_proof', 'previous_dpop_required'], name);
     }
+    // Whoever was seen to have the old key, but does not hold it, is nobody: 401, as for another key.
+    for (const [name, proof] of Object.entries({
+      'used before': used, 'used before, with the other signature': malleateProof(used),
+      "a stranger's": new Key().proof('POST', url), "the new key's": next.proof('POST', url),
+    })) {
+      const answer = await shop.register({ key: next, headers: { 'dpop-previous': proof } });
+      refused(answer, 401, 'invalid_previous_dpop_key', name);
+      challenged(answer, undefined, name);
+    }
     const { url: authorize } = shop.request({ key: next });
     assert.equal((await send(authorize)).status, 400);
+    await shop.stillWorks();
+    ok(await shop.register({ key: next, previous: shop.key }));
     await shop.stillWorks();
   });
 });

@@ -40,6 +40,8 @@ pub struct Parameters {
     pub resource: Vec<String>,
     /// `request` (RFC 9101), which we do not take.
     pub request: Option<String>,
+    /// `registration` (OpenID Connect Core §7.2.1), which we do not take.
+    pub registration: Option<String>,
 }
 
 /// A request that was found good.
@@ -103,6 +105,9 @@ pub enum Fault {
     /// `redirect_uri` is not registered, byte for byte.
     #[error("redirect_uri is not registered for this client")]
     RedirectUriUnknown,
+    /// `registration` is not supported.
+    #[error("clients cannot be described in a request; they are registered before")]
+    Registration,
     /// `request` is not supported.
     #[error("request objects are not supported")]
     RequestObject,
@@ -144,6 +149,7 @@ impl Fault {
             Self::Scope | Self::ScopeIncomplete => "invalid_scope",
             Self::ResourceMissing | Self::ResourceUnknown => "invalid_target",
             Self::ResponseTypeUnsupported => "unsupported_response_type",
+            Self::Registration => "registration_not_supported",
             Self::RequestObject => "request_not_supported",
             _ => "invalid_request",
         }
@@ -212,6 +218,9 @@ fn judge_members(
 ) -> Result<AuthorizationRequest, Fault> {
     if parameters.request.is_some() {
         return Err(Fault::RequestObject);
+    }
+    if parameters.registration.is_some() {
+        return Err(Fault::Registration);
     }
     match parameters.response_type.as_deref() {
         Some("code") => {}

@@ -18,10 +18,12 @@ const SEGMENT_SECONDS: i64 = 300;
 /// A name and the second until which it is kept.
 const RECORD: usize = 16 + 8;
 
-/// Magic, the boot id padded with zeros, and until when proofs were made that nobody remembers.
-const HEADER: usize = ORIGIN + 8;
+/// Magic, the boot id padded with zeros, until when proofs were made that nobody remembers, and the latest end of those
+/// whose segments are gone.
+const HEADER: usize = FORGOTTEN + 8;
+const FORGOTTEN: usize = ORIGIN + 8;
 const ORIGIN: usize = 16 + 40;
-const MAGIC: &[u8; 16] = b"counterfoil-pop1";
+const MAGIC: &[u8; 16] = b"counterfoil-pop2";
 
 /// The segments; the newest is written.
 pub(super) struct Log {
@@ -31,6 +33,7 @@ pub(super) struct Log {
     closed: Vec<Segment>,
     number: u64,
     blind_until: Option<UnixTime>,
+    forgotten: UnixTime,
     /// Held as long as this server lives.
     _lock: File,
 }
@@ -40,7 +43,7 @@ struct Segment {
     file: Option<File>,
     length: u64,
     begun: UnixTime,
-    /// When the last of its proofs has expired.
+    /// When the last of its proofs has expired; the beginning of time where it has none.
     until: UnixTime,
 }
 
@@ -63,7 +66,7 @@ impl Log {
         })?;
         let origin = origin(boot.unwrap_or_default());
         let (mut closed, mut number, mut of_another_boot) = (Vec::new(), 0, false);
-        let mut blind_until = None;
+        let (mut blind_until, mut forgotten) = (None, UnixTime::default());
         for (n, path) in segments(directory)? {
             number = number.max(n);
             let content = read(&path)?;
@@ -74,15 +77,18 @@ impl Log {
                 fs::remove_file(&path)?;
                 continue;
             };
-            let blind = seconds(&head[ORIGIN..]);
+            let blind = seconds(&head[ORIGIN..FORGOTTEN]);
             blind_until = blind_until.max(Some(blind).filter(|blind| blind.0 != 0));
-            let mut last = now;
+            forgotten = forgotten.max(seconds(&head[FORGOTTEN..]));
+            let mut last = UnixTime::default();
             for record in content[HEADER..].chunks_exact(RECORD) {
                 let (name, until) = record.split_at(16);
                 let until = seconds(until);
                 last = last.max(until);
                 if until > now {
                     remember(name.try_into().expect("16 bytes"), until);
+                } else {
+                    forgotten = forgotten.max(until);
                 }
             }
             closed.push(Segment { path, file: None, length: 0, begun: now, until: last });
@@ -92,11 +98,13 @@ impl Log {
         }
         let mut header = [0; HEADER];
         header[..ORIGIN].copy_from_slice(&origin);
-        header[ORIGIN..].copy_from_slice(&blind_until.unwrap_or_default().0.to_be_bytes());
+        let blind = blind_until.unwrap_or_default();
+        header[ORIGIN..FORGOTTEN].copy_from_slice(&blind.0.to_be_bytes());
+        header[FORGOTTEN..].copy_from_slice(&forgotten.0.to_be_bytes());
         number += 1;
         let current = Segment::begin(directory, number, &header, now)?;
         let directory = directory.to_owned();
-        Ok(Self { directory, header, current, closed, number, blind_until, _lock: lock })
+        Ok(Self { directory, header, current, closed, number, blind_until, forgotten, _lock: lock })
     }
 
     /// Until when proofs were made of which nobody remembers which were seen. Kept in every segment, so that a second
@@ -105,9 +113,15 @@ impl Log {
         self.blind_until
     }
 
+    /// The latest end of the proofs that were written once and were not read back when this was opened.
+    pub(super) fn forgotten(&self) -> UnixTime {
+        self.forgotten
+    }
+
     /// Appends a record with one write.
     pub(super) fn append(&mut self, name: Name, until: UnixTime, now: UnixTime) -> io::Result<()> {
-        if now.since(self.current.begun) >= SEGMENT_SECONDS {
+        // Either way: after a clock that was years ahead, one segment would grow for years.
+        if now.since(self.current.begun).abs() >= SEGMENT_SECONDS {
             self.rotate(now)?;
         }
         let mut record = [0; RECORD];
@@ -119,6 +133,10 @@ impl Log {
     }
 
     fn rotate(&mut self, now: UnixTime) -> io::Result<()> {
+        let ended = [&self.current].into_iter().chain(&self.closed).map(|segment| segment.until);
+        self.forgotten = ended.filter(|until| *until <= now).fold(self.forgotten, UnixTime::max);
+        // What is about to go is told by what stays, written first.
+        self.header[FORGOTTEN..].copy_from_slice(&self.forgotten.0.to_be_bytes());
         let next = Segment::begin(&self.directory, self.number + 1, &self.header, now)?;
         self.number += 1;
         let mut last = std::mem::replace(&mut self.current, next);
@@ -144,7 +162,13 @@ impl Segment {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         file.write_all(header)?;
-        Ok(Self { path, file: Some(file), length: HEADER as u64, begun: now, until: now })
+        Ok(Self {
+            path,
+            file: Some(file),
+            length: HEADER as u64,
+            begun: now,
+            until: UnixTime::default(),
+        })
     }
 
     fn append(&mut self, record: &[u8]) -> io::Result<()> {

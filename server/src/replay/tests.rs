@@ -178,6 +178,73 @@ fn proofs_go_when_they_have_expired_and_no_sooner() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_lets_no_proof_be_played_again() {
+    let mut shard = Shard::default();
+    let mut play = |name: u8, made: i64, clock: i64, swept: bool| {
+        let now = NOW + clock;
+        if swept {
+            shard.sweep(now);
+        }
+        shard.insert([name; 16], NOW + made + 301, now)
+    };
+    // Name, when it was made, what the clock says, whether the expired are looked for first; and the answer.
+    for (name, made, clock, swept, expected) in [
+        (1, 0, 0, false, Ok(())),
+        (2, 200, 200, false, Ok(())),
+        (3, 400, 400, true, Ok(())),
+        (1, 0, 0, false, Err(Replayed::Forgotten)),
+        (1, 0, 300, true, Err(Replayed::Forgotten)),
+        (2, 200, 100, true, Err(Replayed::Seen)),
+        (3, 400, 100, true, Err(Replayed::Seen)),
+        // Nobody knows any more whether these were played; what was made a second later was not.
+        (4, -10, 0, false, Err(Replayed::Forgotten)),
+        (5, 1, 1, false, Ok(())),
+        (5, 1, 1, false, Err(Replayed::Seen)),
+        // Ten hours ahead for a while, in which one proof was taken: what it had forgotten is all that is refused.
+        (6, 36_000, 36_000, true, Ok(())),
+        (3, 400, 402, false, Err(Replayed::Forgotten)),
+        (7, 401, 402, false, Ok(())),
+        (6, 36_000, 402, false, Err(Replayed::Seen)),
+    ] {
+        assert_eq!(play(name, made, clock, swept), expected, "{name} made {made}, clock {clock}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_before_a_restart_brings_nothing_back() {
+    let directory = used();
+    let memory = open(directory.path(), NOW);
+    assert_eq!(remember(&memory, "early", NOW), Ok(()));
+    // Each begins a segment of its own, and the early one's has gone then.
+    for later in [301, 601] {
+        assert_eq!(remember(&memory, &later.to_string(), NOW + later), Ok(()));
+    }
+    drop(memory);
+    for _ in 0..2 {
+        let memory = open(directory.path(), NOW + 5);
+        assert_eq!(remember(&memory, "early", NOW), Err(Replayed::Forgotten));
+        let refused = remember(&memory, "301", NOW + 301);
+        assert_eq!(refused, Err(Replayed::Seen), "what is still in the log is known");
+    }
+    assert_eq!(remember(&open(directory.path(), NOW + 5), "fresh", NOW + 5), Ok(()));
+    // Started while the clock is ahead: what has expired by it is not read back, and is forgotten all the same.
+    let memory = open(directory.path(), NOW + 610);
+    let refused = memory.remember(&proof("301", NOW + 301), NOW + 602, NOW + 400);
+    assert_eq!(refused, Err(Replayed::Forgotten));
+    assert_eq!(remember(&memory, "fresh again", NOW + 400), Ok(()));
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_does_not_keep_the_log_from_ending() {
+    let directory = used();
+    let memory = open(directory.path(), NOW + 1_000_000_000);
+    for step in 0..100 {
+        remember(&memory, &step.to_string(), NOW + step * 100).expect("good");
+        assert!(segment_files(directory.path()).len() <= 5);
+    }
+}
+
+#[test]
 fn a_second_server_is_refused() {
     let directory = used();
     let _first = open(directory.path(), NOW);

@@ -67,7 +67,7 @@ macro_rules! every_story {
                 sessions_through_providers, unlinked;
             key_rotations: against_recoveries_and_approvals, against_refreshes, of_many, refused, rotated,
                 the_old_key_opens_nothing;
-            operators: added, all_companies, answers_of_a_key, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;
+            operators: added, all_companies, answers_of_a_key, codes_of_a_person_shut_out, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;
             partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
                 links_of_an_ended_grant, receipts, resets_disable_subscriptions, secrets, subscriptions,
                 subscriptions_of_many;

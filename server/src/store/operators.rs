@@ -157,8 +157,8 @@ pub trait Operators: Send + Sync {
     /// A person by address.
     async fn user_facts(&self, email: &str, now: UnixTime) -> Result<Option<UserFacts>>;
 
-    /// Shuts a person out and ends their sessions; answers how many. Nothing when there is no such person, or they were
-    /// shut out before.
+    /// Shuts a person out, ends their sessions, and the codes of theirs that nobody has redeemed; answers how many
+    /// sessions. Nothing when there is no such person, or they were shut out before.
     async fn shut_out(&self, user_id: &str, actor: &Actor, now: UnixTime) -> Result<Option<usize>>;
 
     /// Lets a person in again. False when there is none who is shut out.

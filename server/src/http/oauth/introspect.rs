@@ -10,10 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use counterfoil_protocol::{
-    access_token::Claims,
-    encoding::{equal_in_constant_time, from_base64url_exact},
-    jwk::Thumbprint,
-    proof::Proof,
+    access_token::Claims, encoding::equal_in_constant_time, jwk::Thumbprint, proof::Proof,
     secret::Secret,
 };
 use serde_json::{Map, Value, json};
@@ -26,6 +23,7 @@ use crate::{
         extract::{self, DPOP},
     },
     oauth::{client::Client, refresh_token::RefreshToken},
+    partner::access,
     store::AccessStanding,
 };
 
@@ -84,13 +82,17 @@ async fn describe(
     let resource_server = client.app().is_some_and(|details| details.resource_server);
     let concerned = claims.client_id == client.id
         || (resource_server && claims.aud.contains(&app.uris.resource));
+    if !concerned || !may_see(claims.cnf.as_ref().map(|cnf| &cnf.jkt)) {
+        return Ok(None);
+    }
     let now = app.now();
-    let current = claims.iss == app.config.issuer && now < claims.exp;
-    if !concerned
-        || !current
-        || !may_see(claims.cnf.as_ref().map(|cnf| &cnf.jkt))
-        || !stands(app, &claims).await?
-    {
+    // By the rule of the partner API's guard: what is not taken there is not active.
+    let Ok(names) = access::judge(&claims, &app.config.issuer, &app.uris.resource, now) else {
+        return Ok(None);
+    };
+    let standing =
+        app.store.standing(names.jti, names.grant_id, names.family.as_ref(), now).await?;
+    if standing != AccessStanding::Good || app.store.client(names.client_id, now).await?.is_none() {
         return Ok(None);
     }
     // A resource server asks when the token is used there.
@@ -105,19 +107,6 @@ async fn describe(
         if claims.cnf.is_some() { "DPoP" } else { "Bearer" }.into(),
     );
     Ok(Some(members))
-}
-
-async fn stands(app: &App, claims: &Claims) -> Result<bool, Refusal> {
-    let (Some(jti), Some(grant_id)) = (&claims.jti, &claims.grant_id) else { return Ok(false) };
-    let family = claims.family_id.as_deref().map(from_base64url_exact::<16>);
-    let family = match &family {
-        Some(None) => return Ok(false),
-        Some(Some(family)) => Some(family),
-        None => None,
-    };
-    let standing = app.store.standing(jti, grant_id, family, app.now()).await?;
-    Ok(standing == AccessStanding::Good
-        && app.store.client(&claims.client_id, app.now()).await?.is_some())
 }
 
 /// A refresh token is described to its own client alone, and marked as what it is.

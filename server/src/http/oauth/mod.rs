@@ -36,3 +36,6 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/token", post(token::token))
 }
+
+#[cfg(test)]
+mod tests;

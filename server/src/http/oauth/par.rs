@@ -83,5 +83,6 @@ pub fn request_parameters(from: &Parameters) -> request::Parameters {
         dpop_jkt: from.owned("dpop_jkt"),
         resource: from.all("resource"),
         request: from.owned("request"),
+        registration: from.owned("registration"),
     }
 }

@@ -95,7 +95,7 @@ impl App {
         // One second more than the window: the proof's time and ours are both cut to whole seconds.
         self.replay.remember(proof, proof.iat + window.past + 1, self.now()).map_err(|replayed| {
             match replayed {
-                Replayed::Seen | Replayed::BeforeStart => {
+                Replayed::Seen | Replayed::BeforeStart | Replayed::Forgotten => {
                     Refusal::bad_request("invalid_dpop_proof", replayed)
                 }
                 Replayed::NotRemembered => Refusal::server_error(replayed),

@@ -21,6 +21,7 @@ pub(super) fn no_credentials(app: &App, cause: &str) -> Refusal {
     .caused_by(cause)
     .with_header(header::WWW_AUTHENTICATE, &challenge(app, Scheme::Dpop, None))
     .with_header(header::WWW_AUTHENTICATE, &challenge(app, Scheme::Bearer, None))
+    .with_header(DPOP_NONCE, &app.new_nonce())
 }
 
 /// 400: the credentials cannot be read, or there are too many.
@@ -38,7 +39,6 @@ pub(super) fn invalid_token(app: &App, scheme: Scheme, cause: impl ToString) -> 
 pub(super) fn proof(app: &App, refusal: &ProofRefusal) -> Refusal {
     if *refusal == ProofRefusal::Nonce {
         refuse(app, Scheme::Dpop, StatusCode::UNAUTHORIZED, "use_dpop_nonce", refusal)
-            .with_header(DPOP_NONCE, &app.new_nonce())
     } else {
         invalid_proof(app, refusal)
     }
@@ -65,8 +65,14 @@ fn refuse(
     sentence: impl ToString,
 ) -> Refusal {
     let error = format!("error=\"{code}\"");
-    Refusal::new(status, code, sentence)
-        .with_header(header::WWW_AUTHENTICATE, &challenge(app, scheme, Some(&error)))
+    let refusal = Refusal::new(status, code, sentence)
+        .with_header(header::WWW_AUTHENTICATE, &challenge(app, scheme, Some(&error)));
+    if status == StatusCode::UNAUTHORIZED && scheme == Scheme::Dpop {
+        // Whatever is wrong: there are clients that cannot read a 401 of the DPoP scheme without a nonce.
+        refusal.with_header(DPOP_NONCE, &app.new_nonce())
+    } else {
+        refusal
+    }
 }
 
 fn challenge(app: &App, scheme: Scheme, error: Option<&str>) -> String {

@@ -181,8 +181,9 @@ fn a_state_that_cannot_be_handed_back_is_not() {
 #[test]
 fn what_is_wrong_is_told_to_a_good_callback_of_an_app_alone() {
     type Change = fn(&mut Parameters);
-    let cases: [(Change, Fault); 15] = [
+    let cases: [(Change, Fault); 16] = [
         (|p| p.request = Some("eyJ".to_owned()), Fault::RequestObject),
+        (|p| p.registration = Some("{}".to_owned()), Fault::Registration),
         (|p| p.response_type = None, Fault::ResponseTypeMissing),
         (|p| p.response_type = Some("token".to_owned()), Fault::ResponseTypeUnsupported),
         (|p| p.response_type = Some("code id_token".to_owned()), Fault::ResponseTypeUnsupported),
@@ -326,6 +327,7 @@ fn the_code_of_each_fault() {
         (Fault::Pkce(PkceRefusal::MalformedChallenge), "invalid_request"),
         (Fault::RedirectUriMissing, "invalid_request"),
         (Fault::RedirectUriUnknown, "invalid_request"),
+        (Fault::Registration, "registration_not_supported"),
         (Fault::RequestObject, "request_not_supported"),
         (Fault::ResourceMissing, "invalid_target"),
         (Fault::ResourceUnknown, "invalid_target"),

@@ -9,7 +9,7 @@ use crate::{
         installation::{Change, Installation, Slot, Staged, UNAPPROVED_LIFETIME},
     },
     store::{
-        AuditQuery,
+        AccessStanding, AuditQuery,
         RegisterOutcome::{Done, Raced},
         Written,
     },
@@ -238,6 +238,11 @@ pub async fn sweeps(world: World) {
     world.advance(DAY);
     world.store.sweep(world.now()).await.expect("sweeps");
     assert_eq!(world.store.installation(&hash("squatter")).await.expect("reads"), None);
+    let jti = async || {
+        let family = family_id("native");
+        world.store.standing("jti", &native, Some(&family), world.now()).await.expect("reads")
+    };
+    assert_eq!(jti().await, AccessStanding::Ended, "the clock may be set back");
     // Receipts of codes are still wanted.
     for code in ["native", "idle"] {
         assert!(world.store.code(&hash(code)).await.expect("reads").is_some());
@@ -249,6 +254,7 @@ pub async fn sweeps(world: World) {
         assert_eq!(world.store.code(&hash(code)).await.expect("reads"), None);
     }
     assert!(world.store.family(&family_id("idle")).await.expect("reads").is_some());
+    assert_eq!(jti().await, AccessStanding::Good, "it is forgotten");
 
     world.advance(90 * DAY);
     world.store.sweep(world.now()).await.expect("sweeps");

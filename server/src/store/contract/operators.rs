@@ -1,11 +1,12 @@
 //! What only operators ask for.
 
-use super::world::{ROUNDS, World, hash, race, user};
+use super::world::{ROUNDS, World, app, hash, new_family, race, user};
 use crate::{
     audit::Actor,
     people::{role::Role, second_factor::FactorOutcome},
     store::{
-        AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, Part, Renamed, Session, User, Written,
+        AccessStanding, ApproveOutcome, AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, Part,
+        Renamed, Session, User, Written,
     },
 };
 
@@ -146,6 +147,26 @@ pub async fn people_shut_out(world: World) {
     let expected =
         ["person_enabled by operator:olga ben ", "person_disabled by operator:olga ben "];
     assert_eq!(noted(&world, 9).await, expected);
+}
+
+pub async fn codes_of_a_person_shut_out(world: World) {
+    let store = &world.store;
+    world.add_app(app("app")).await;
+    let grant = world.authorized("redeemed", "app", "acme").await;
+    assert_eq!(world.approved("waiting", "app", "acme", None).await, grant);
+    let redeem = async |code: &str| {
+        world.redeem(world.redemption(code, new_family(code, &grant, None), false)).await
+    };
+    store.shut_out("ann", &operator(), world.now()).await.expect("writes").expect("was let in");
+    assert_eq!(redeem("waiting").await, Written::Raced);
+    assert_eq!(world.standing(&grant, Some("redeemed")).await, AccessStanding::Good);
+    world.show("late", "app", None).await;
+    let late = world.approve(world.approval("late", "app", "acme", None)).await;
+    assert_eq!(late, ApproveOutcome::NotAllowed);
+    assert!(store.let_in("ann", &operator(), world.now()).await.expect("writes"));
+    assert_eq!(redeem("waiting").await, Written::Raced, "it does not come back");
+    world.approved("next", "app", "acme", None).await;
+    assert_eq!(redeem("next").await, Written::Done);
 }
 
 pub async fn revoked_grants(world: World) {

@@ -27,7 +27,8 @@ pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, c
     client.former_secret_hash, client.former_secret_ends_at, client.support, client.privacy_url, client.terms_url, client.icon,
     client.version FROM client LEFT JOIN installation ON installation.client_id = client.id";
 
-/// A code is kept longer than it lives, for the retry of its exchange, and so is the family that it gave.
+/// A code is kept longer than it lives, for the retry of its exchange, and so is the family that it gave. A token that was
+/// revoked is, for a clock that is set back: the token would be good again.
 const KEPT: i64 = 2 * 24 * 3600;
 
 /// What has passed its time, and for how many seconds it is kept after that.
@@ -64,7 +65,7 @@ const EXPIRED: &[(&str, i64)] = &[
     ),
     (
         "DELETE FROM revoked_access WHERE jti IN (SELECT jti FROM revoked_access WHERE expires_at <= ? LIMIT ?)",
-        0,
+        KEPT,
     ),
     (
         "DELETE FROM partner_receipt WHERE (grant_id, idempotency) IN

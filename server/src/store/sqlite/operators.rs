@@ -165,6 +165,9 @@ impl Operators for Sqlite {
             }
             let event = AuditEvent::new(now, "person_disabled", &actor).subject(&user_id);
             audit::note(db, &event)?;
+            // What was redeemed is the company's; what waits to be is still this person's word alone.
+            let codes = "UPDATE code SET revoked_at = ? WHERE user_id = ? AND redeemed_at IS NULL AND revoked_at IS NULL";
+            db.prepare_cached(codes)?.execute(params![now.0, user_id])?;
             Ok(Some(credentials::end_sessions(db, &user_id, None, None)?))
         })
         .await

@@ -60,7 +60,7 @@ pub async fn register(
         if !std::mem::replace(&mut remembered, true) {
             app.remember_proof(&proof, rule.window)?;
             if let Some(previous) = &previous {
-                app.remember_proof(previous, rule.window)?;
+                app.remember_proof(previous, rule.window).map_err(previous_played)?;
             }
         }
         let answer = answer(&registration, profile, &fitting);
@@ -185,6 +185,17 @@ fn answer(registration: &Registration, profile: &Profile, fitting: &Fitting) -> 
     };
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// An old key's proof that was used before vouches for nothing: whoever sends it may only have seen it.
+fn previous_played(refusal: Refusal) -> Refusal {
+    if refusal.status != StatusCode::BAD_REQUEST {
+        return refusal;
+    }
+    let sentence = "The proof in DPoP-Previous was used before, or may have been; make a new one.";
+    Refusal::new(StatusCode::UNAUTHORIZED, "invalid_previous_dpop_key", sentence)
+        .caused_by(refusal.description.unwrap_or_default())
+        .with_header(header::WWW_AUTHENTICATE, "DPoP algs=\"ES256\"")
 }
 
 fn refuse_identity(refusal: IdentityRefusal) -> Refusal {

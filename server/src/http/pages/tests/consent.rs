@@ -4,10 +4,14 @@ use counterfoil_protocol::jwk::Thumbprint;
 use super::{
     browser::{Browser, field, parameters},
     world::{
-        KEY, PARTNER_CALLBACK, SITE, STORE, grant_of, later, partner_link, push, stage, world,
+        KEY, PARTNER, PARTNER_CALLBACK, SITE, STORE, grant_of, later, partner_link, push, stage,
+        world,
     },
 };
-use crate::testing::{Answer, TestServer};
+use crate::{
+    audit::Actor,
+    testing::{Answer, TestServer},
+};
 
 const NEW_KEY: Thumbprint = Thumbprint([2; 32]);
 
@@ -61,6 +65,39 @@ async fn a_store_is_approved() {
     let gone = anna.get(&link).await;
     assert_eq!(gone.status, StatusCode::BAD_REQUEST);
     assert!(gone.body.contains("invalid_request_uri"));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_while_it_is_asked_about_is_told_nothing() {
+    let server = world().await;
+    let (store, by, now) = (&server.app.store, &Actor::System, server.app.now());
+    let stays = |answer: &Answer, status: StatusCode, what: &str| {
+        assert_eq!((answer.status, answer.header("location")), (status, ""), "{what}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{what}");
+        for callback in ["app.example", "shop.example/cb"] {
+            assert!(!answer.body.contains(callback), "{what}: {}", answer.body);
+        }
+    };
+    let (partner, shop) = (partner_link(&[]), push(&server, SITE, KEY).await);
+    let mut pages = Vec::new();
+    // An application's page knows what became of it; a store's goes with the store.
+    for (link, decided) in [(&partner, StatusCode::BAD_REQUEST), (&shop, StatusCode::CONFLICT)] {
+        let (browser, page) = shown(&server, "anna@shop.example", link).await;
+        assert_eq!(page.status, StatusCode::OK);
+        pages.push((link, decided, browser, page));
+    }
+    let mut waiting = Browser::new(&server);
+    assert!(waiting.get(&partner).await.body.contains("name=\"password\""));
+    store.delete_app(PARTNER, "co_b", by, now).await.expect("writes").expect("was there");
+    assert!(store.release(STORE, by, now).await.expect("writes"));
+    for (link, decided, browser, page) in &mut pages {
+        for word in ["deny", "approve"] {
+            let answer = decide(browser, page, "co_b", word).await;
+            stays(&answer, *decided, word);
+        }
+        stays(&browser.get(link).await, StatusCode::BAD_REQUEST, link);
+        stays(&waiting.get(link).await, StatusCode::BAD_REQUEST, link);
+    }
 }
 
 #[tokio::test]

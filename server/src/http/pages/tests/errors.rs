@@ -69,6 +69,7 @@ async fn other_faults_of_partners_go_to_their_callback() {
         (("code_challenge_method", "plain"), "invalid_request"),
         (("resource", "https://elsewhere.example"), "invalid_target"),
         (("request", "e30"), "request_not_supported"),
+        (("registration", "{}"), "registration_not_supported"),
     ] {
         let answer = Browser::new(&server).get(&partner_link(&[change])).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{change:?}");

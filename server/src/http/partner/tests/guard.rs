@@ -47,6 +47,8 @@ fn challenged(answer: &Answer, code: &str) {
     refused(answer, 401, code);
     let challenge = answer.header("www-authenticate");
     assert_eq!(challenge, format!(r#"DPoP error="{code}", algs="ES256", {METADATA}"#));
+    // Some clients cannot read a 401 of this scheme without one.
+    assert!(!answer.header("dpop-nonce").is_empty());
 }
 
 #[tokio::test]
