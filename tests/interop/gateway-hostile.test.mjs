@@ -222,7 +222,9 @@ describe('what comes back', () => {
       const moved = await call('POST', '/v1/orders', { json: {} });
       assert.deepEqual([moved.status, moved.headers.location], [307, expected]);
     }
-    assert.equal(here.upstream.taken().length, 4);
+    // A PUT that was cut off before may still arrive here.
+    const own = here.upstream.taken().map(({ method }) => method).filter((method) => method !== 'PUT');
+    assert.deepEqual(own, ['GET', 'POST', 'POST', 'POST']);
   });
 
   it('keeps what has no body, and the answers to HEAD', async () => {
