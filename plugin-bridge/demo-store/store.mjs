@@ -19,7 +19,7 @@ const page = (content) => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Demo store</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem}
-button{font:inherit;padding:.6rem 1.2rem}a,code{overflow-wrap:anywhere}</style></head>
+form{margin:.5rem 0}button{font:inherit;padding:.6rem 1.2rem}a,code{overflow-wrap:anywhere}</style></head>
 <body><main><h1>Demo store</h1>${content}</main></body></html>`;
 
 const button = (action, label) => `<form method="post" action="${action}"><button>${label}</button></form>`;

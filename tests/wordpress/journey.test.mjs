@@ -2,6 +2,8 @@
 // what goes wrong.
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -12,6 +14,7 @@ import { until } from '../interop/lib/processes.mjs';
 import { Shop, ZIP } from './lib/shop.mjs';
 
 const PLAYED = fileURLToPath(new URL('../../plugin-bridge/wordpress/tests/played-woocommerce.php', import.meta.url));
+const BLOCKS = fileURLToPath(new URL('../../plugin-bridge/wordpress/tests/played-blocks.php', import.meta.url));
 const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
 const OURS = { within: '#wpbody-content' };
 const COMPANY = 'Nordwind Trading';
@@ -197,11 +200,11 @@ describe('a merchant with WordPress', () => {
   });
 
   it('hears of a payment by the notifications of the platform', async () => {
-    await until('notifications come', async () => (await daemon.status()).webhook.state === 'active');
+    await until('notifications come', async () => (await daemon.status()).webhook.state === 'active', 120);
     const { json: { paymentLinks: [{ uid }] } } = await daemon.local('GET', '/v1/api/makepay/payment-links');
     for (const status of ['awaiting_deposit', 'deposit_received', 'complete']) {
       await land.server.operator(['payment-link', 'set-status', uid, status]);
-      await until(`${status} is written down`, async () => await known(uid) === status, 60);
+      await until(`${status} is written down`, async () => await known(uid) === status, 120);
     }
     await merchant.goTo(shop.screen('counterfoil-payments'));
     await says(merchant, /19\.90 EUR Paid/);
@@ -213,7 +216,7 @@ describe('a merchant with WordPress', () => {
     const uid = await createLink();
     shop.gate.blind = true;
     await land.server.operator(['payment-link', 'set-status', uid, 'complete']);
-    await until('a lost notification', () => shop.gate.turnedAway > 0, 60);
+    await until('a lost notification', () => shop.gate.turnedAway > 0, 120);
     shop.gate.blind = false;
     assert.equal(await known(uid), '');
     await shop.php('do_action("counterfoil_check");');
@@ -249,6 +252,41 @@ describe('a merchant with WordPress', () => {
     const other = event('complete', 7, { amount: '0.01', fiatAmount: '0.01' });
     ok(await post(other, signed(secret, other)));
     assert.equal(await known(uid), 'complete!');
+  });
+
+  it('does not undo what another request has written meanwhile', async () => {
+    const uid = await createLink();
+    const [read, go] = ['read', 'go'].map((name) => join(shop.root, name));
+    const hear = (status, second) => `Counterfoil\\WordPress\\Payments\\Links::hear("${uid}", ["amount" => "7.00", "fiatCurrency" => "EUR"],
+      ["status" => "${status}"], "2027-01-15T08:00:0${second}Z", "");`;
+    // One has read the payment, and is slow; what it hears is newer than what the quick one wrote.
+    const slow = shop.php(`Counterfoil\\WordPress\\Payments\\Records::byUid("${uid}"); touch("${read}");
+      while (!is_file("${go}")) { usleep(10000); clearstatcache(); } ${hear('sending', 5)}`);
+    try {
+      await until('the slow one has read it', () => existsSync(read), 120);
+      await shop.php(hear('complete', 4));
+    } finally {
+      writeFileSync(go, '');
+      await slow;
+    }
+    assert.equal(await known(uid), 'complete');
+  });
+
+  it('declares to WooCommerce what it goes together with, and is in both checkouts', async () => {
+    const told = await shop.php(`require ${JSON.stringify(PLAYED)}; require ${JSON.stringify(BLOCKS)};
+      $registry = new class { public array $names = []; public function register($type) {
+        $type->initialize();
+        $this->names[$type->get_name()] = [$type->is_active(), $type->get_payment_method_script_handles(), $type->get_payment_method_data()];
+      } };
+      do_action("before_woocommerce_init");
+      do_action("woocommerce_blocks_payment_method_type_registration", $registry);
+      echo wp_json_encode([Automattic\\WooCommerce\\Utilities\\FeaturesUtil::$declared, apply_filters("woocommerce_payment_gateways", []), $registry->names,
+        wp_scripts()->query("counterfoil-checkout")->deps]);`);
+    const [declared, gateways, { counterfoil: [active, handles, data] }, needs] = JSON.parse(told);
+    const ours = ['counterfoil.php', true];
+    assert.deepEqual([declared, gateways], [{ custom_order_tables: ours, cart_checkout_blocks: ours }, ['Counterfoil\\WordPress\\Woo\\Gateway']]);
+    assert.deepEqual([active, handles, data.title, data.supports], [true, ['counterfoil-checkout'], 'Pay online', ['products']]);
+    assert.deepEqual(needs, ['wc-blocks-registry', 'wc-settings', 'wp-element', 'wp-html-entities']);
   });
 
   it('has an order of WooCommerce paid, by one link however often it is tried', async () => {
@@ -403,7 +441,7 @@ describe('a merchant with WordPress', () => {
   });
 
   it('finds it in Site Health, without what support should not see', async () => {
-    const told = merchant.page.waitForResponse(/counterfoil(\/|%2F)v1(\/|%2F)tests(\/|%2F)connection/);
+    const told = merchant.page.waitForResponse(/counterfoil(\/|%2F)v1(\/|%2F)tests(\/|%2F)connection/, { timeout: 180_000 });
     await merchant.goTo(shop.at('/wp-admin/site-health.php'));
     assert.equal((await (await told).json()).status, 'good');
     await merchant.page.getByText(`The store is connected to its payment platform and pays ${COMPANY}`).waitFor({ state: 'attached' });
@@ -490,7 +528,7 @@ describe('a merchant with WordPress', () => {
     await land.server.operator(['grant', 'revoke', grant, '--yes']);
     await merchant.goTo(shop.screen());
     await merchant.press('Make a test call');
-    await until('the end of the connection', async () => (await daemon.status()).state === 'reconnect_required');
+    await until('the end of the connection', async () => (await daemon.status()).state === 'reconnect_required', 120);
     await merchant.goTo(shop.screen());
     await says(merchant, /The connection has ended/);
     await look('ended');

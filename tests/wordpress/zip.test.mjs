@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ZIP = join(ROOT, 'target/counterfoil.zip');
@@ -33,7 +34,7 @@ describe('the zip of the plugin', () => {
   it('is the same each time', () => {
     const hash = () => createHash('sha256').update(readFileSync(ZIP)).digest('hex');
     const before = hash();
-    run(join(ROOT, 'scripts/plugin'));
+    run('sh', '-c', 'umask 077; TZ=Asia/Tokyo LC_ALL=C.UTF-8 scripts/plugin');
     assert.equal(hash(), before);
   });
 
@@ -108,6 +109,23 @@ describe('the zip of the plugin', () => {
     }
     const block = JSON.parse(text('block/block.json'));
     assert.deepEqual([block.name, block.textdomain], ['counterfoil/payment', 'counterfoil']);
+  });
+
+  it('offers its way to pay in the checkout that is made of blocks', () => {
+    const offered = [];
+    const element = { createElement: (type, _, ...children) => (typeof type === 'function' ? type() : { type, children }) };
+    const window = {
+      wc: {
+        wcBlocksRegistry: { registerPaymentMethod: (method) => offered.push(method) },
+        wcSettings: { getSetting: (name, usual) => (name === 'counterfoil_data' ? { title: 'Pay &amp; go', description: 'You are sent away.', supports: ['products'] } : usual) },
+      },
+      wp: { element, htmlEntities: { decodeEntities: (it) => it.replace('&amp;', '&') } },
+    };
+    runInNewContext(text('assets/checkout.js'), { window });
+    assert.equal(offered.length, 1);
+    const [{ name, label, ariaLabel, content, canMakePayment, supports }] = offered;
+    assert.deepEqual([name, label, ariaLabel, content.children[0], canMakePayment(), [...supports.features]],
+      ['counterfoil', 'Pay & go', 'Pay & go', 'You are sent away.', true, ['products']]);
   });
 
   it('is free software, and says so', () => {
