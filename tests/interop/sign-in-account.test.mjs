@@ -161,9 +161,14 @@ describe('an account and its providers', () => {
     liar.lie = { claims: { sub: 'hal-there', auth_time: now(), amr: ['pwd'] } };
     const without = await press(browser, formTo(asked, '/account/providers/confirm'));
     assert.equal(without.location, `${path.pathname}${path.search}`);
-    assert.match((await decide()).text, /Sign in once more to approve/, 'a password is no second factor');
+    const again = await decide();
+    assert.match(again.text, /Sign in once more to approve/, 'a password is no second factor');
     liar.lie = { claims: { sub: 'hal-there', auth_time: now(), amr: ['pwd', 'mfa'] } };
-    await press(browser, formTo(asked, '/account/providers/confirm'));
+    const stale = await press(browser, formTo(asked, '/account/providers/confirm'));
+    assert.equal(stale.status, 403, 'the session has another name since');
+    const before = browser.cookies;
+    await press(browser, formTo(again, '/account/providers/confirm'));
+    assert.notEqual(browser.cookies, before, 'and once more');
     const approved = await decide();
     assert.equal(approved.status, 303);
     assert.ok(approved.location.startsWith(app.redirectUri), approved.location);

@@ -114,8 +114,14 @@ pub trait Credentials: Send + Sync {
     /// Uses a code, once, or counts one that was wrong. False when somebody else was first.
     async fn use_factor(&self, used: FactorUse) -> Result<bool>;
 
-    /// Notes that a session's person has just given the second factor.
-    async fn prove_session(&self, hash: &[u8; 32], now: UnixTime) -> Result<()>;
+    /// Notes that a session's person has just given the second factor: from then on it has another name. False when it
+    /// has ended.
+    async fn prove_session(
+        &self,
+        hash: &[u8; 32],
+        becomes: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<bool>;
 
     /// Takes a second factor out of use. False when there is none.
     async fn remove_second_factor(

@@ -137,13 +137,15 @@ pub trait Identities: Send + Sync {
         now: UnixTime,
     ) -> Result<bool>;
 
-    /// Notes that a session's person has just proved at the provider who they are; with `second_factor`, with one.
+    /// Notes that a session's person has just proved at the provider who they are; with `second_factor`, with one. From
+    /// then on the session has another name. False when it has ended.
     async fn confirm_session(
         &self,
         hash: &[u8; 32],
+        becomes: &[u8; 32],
         second_factor: bool,
         now: UnixTime,
-    ) -> Result<()>;
+    ) -> Result<bool>;
 
     /// Ends a link, and the sessions that began with that provider but for the one to be kept.
     async fn unlink(

@@ -27,7 +27,7 @@ pub mod session;
 pub mod sign_in;
 pub mod step_up;
 mod told;
-mod visitor;
+pub mod visitor;
 mod webhooks;
 
 use std::sync::Arc;

@@ -118,6 +118,14 @@ impl App {
         NewSession { session, cookie, set }
     }
 
+    /// Another name for a session whose person has just proved more: its cookie's value, and what sets it.
+    #[must_use]
+    pub fn new_name(&self, session: &Session) -> (Secret, Option<HeaderValue>) {
+        let cookie = Cookie::new_value(self);
+        let set = Cookie::Session.set(self, &cookie, Some(session.expires_at.0 - self.now().0));
+        (cookie, set)
+    }
+
     /// Starts a session under a name nobody has seen, ends the one before, and answers what sets the cookie.
     pub async fn start_session(
         &self,

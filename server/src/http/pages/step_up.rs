@@ -2,7 +2,10 @@
 //! counts as one can be asked instead.
 
 use askama::Template;
-use axum::{http::StatusCode, response::Response};
+use axum::{
+    http::{HeaderValue, StatusCode},
+    response::Response,
+};
 use counterfoil_protocol::secret::Secret;
 
 use super::{
@@ -48,12 +51,20 @@ struct StepUpPage<'a> {
     problem: Option<&'a str>,
 }
 
-/// The page that asks for a code; nothing when the approval can go on.
-pub async fn needed(app: &App, ask: &Ask<'_>) -> Result<Option<Response>, Refusal> {
+/// What comes of it.
+pub enum StepUp {
+    /// The page that asks for a code.
+    Asked(Response),
+    /// The approval can go on. A code that was typed just now gave the session another name: what sets its cookie.
+    Done(Option<HeaderValue>),
+}
+
+/// Asks for a code, or takes one.
+pub async fn judge(app: &App, ask: &Ask<'_>) -> Result<StepUp, Refusal> {
     let SignedIn { session, user, .. } = ask.signed_in;
     let has_code = app.factor_of(&user.id).await?.is_some();
     if !has_code && !app.store.approval_needs_code(&ask.company.id).await? {
-        return Ok(None);
+        return Ok(StepUp::Done(None));
     }
     let linked = app.linked_providers(&user.id).await?;
     let provider = linked.into_iter().find(|provider| provider.gives_second_factor());
@@ -62,17 +73,20 @@ pub async fn needed(app: &App, ask: &Ask<'_>) -> Result<Option<Response>, Refusa
         return Err(Refusal::new(StatusCode::FORBIDDEN, "second_factor_needed", sentence));
     }
     if is_fresh(session.proved_at, app.now()) {
-        return Ok(None);
+        return Ok(StepUp::Done(None));
     }
     let means = (has_code, provider);
     let Some(code) = ask.form.get("code").filter(|_| has_code) else {
-        return page(app, ask, means, None).map(Some);
+        return page(app, ask, means, None).map(StepUp::Asked);
     };
     if let Err(problem) = app.check_code(user, &Secret::new(code)).await? {
-        return page(app, ask, means, Some(problem)).map(Some);
+        return page(app, ask, means, Some(problem)).map(StepUp::Asked);
     }
-    app.store.prove_session(&session.hash, app.now()).await?;
-    Ok(None)
+    let (cookie, set) = app.new_name(session);
+    if !app.store.prove_session(&session.hash, &cookie.sha256(), app.now()).await? {
+        return Err(form::refused("the session ended meanwhile"));
+    }
+    Ok(StepUp::Done(set))
 }
 
 fn page(

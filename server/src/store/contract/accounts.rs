@@ -124,8 +124,14 @@ pub async fn hand_overs(world: World) {
     offer("late", "hers").await;
     store.sweep(now + 60).await.expect("sweeps");
     assert!(!take("late", "browser", 0).await);
-    assert_eq!(find("one there", 60).await, Some(anns));
-    store.end_session(&hash("hers")).await.expect("ends");
+    assert_eq!(find("one there", 60).await, Some(anns.clone()));
+    // It has another name once its person has proved more.
+    assert!(store.prove_session(&hash("hers"), &hash("renamed"), now).await.expect("decides"));
+    let becomes = Session { hash: hash("renamed"), proved_at: Some(now), ..anns };
+    for cookie in ["one there", "two there"] {
+        assert_eq!(find(cookie, 0).await, Some(becomes.clone()));
+    }
+    store.end_session(&hash("renamed")).await.expect("ends");
     for cookie in ["one there", "two there"] {
         assert_eq!(find(cookie, 0).await, None);
     }

@@ -52,9 +52,19 @@ pub async fn sessions_of_a_person(world: World) {
     assert_eq!(end("ann", Some("one"), None).await, 0);
     assert_eq!(end("ann", None, Some("two")).await, 2);
     assert_eq!(browsers(&world).await, ["two"]);
-    world.store.prove_session(&hash("two"), world.now()).await.expect("proves");
-    let two = world.store.session(&hash("two"), world.now()).await.expect("reads");
-    assert_eq!(two.expect("a session").proved_at, Some(world.now()));
+    let now = world.now();
+    let prove = async |name: &str, becomes: &str, now| {
+        world.store.prove_session(&hash(name), &hash(becomes), now).await.expect("decides")
+    };
+    for (name, at) in [("unknown", now), ("half", now), ("one", now), ("two", now + 10_000)] {
+        assert!(!prove(name, "another", at).await, "{name} is no session");
+    }
+    assert!(prove("two", "renamed", now).await);
+    assert!(!prove("two", "another", now).await, "its name is gone");
+    assert_eq!(world.store.session(&hash("two"), now).await.expect("reads"), None);
+    let found = world.store.session(&hash("renamed"), now).await.expect("reads");
+    let becomes = Session { hash: hash("renamed"), proved_at: Some(now), ..session(&world, "two") };
+    assert_eq!(found, Some(becomes));
     assert_eq!(end("ann", None, None).await, 1);
 }
 

@@ -213,12 +213,19 @@ pub async fn sessions_through_providers(world: World) {
     let found = store.identities("ann").await.expect("reads");
     assert_eq!(found[0].used_at, Some(now));
 
-    store.confirm_session(&hash("one"), false, now + 1).await.expect("notes");
-    let one = store.session(&hash("one"), now).await.expect("reads").expect("a session");
-    assert_eq!((one.confirmed_at, one.proved_at), (Some(now + 1), None));
-    store.confirm_session(&hash("one"), true, now + 2).await.expect("notes");
-    let one = store.session(&hash("one"), now).await.expect("reads").expect("a session");
-    assert_eq!((one.confirmed_at, one.proved_at), (Some(now + 2), Some(now + 2)));
+    let confirm = async |name: &str, becomes: &str, second_factor, at| {
+        let (name, becomes) = (hash(name), hash(becomes));
+        store.confirm_session(&name, &becomes, second_factor, at).await.expect("decides")
+    };
+    let find = async |name: &str| store.session(&hash(name), now).await.expect("reads");
+    assert!(confirm("one", "once", false, now + 1).await);
+    let becomes = Session { confirmed_at: Some(now + 1), ..through("once") };
+    assert_eq!((find("one").await, find("once").await), (None, Some(becomes.clone())));
+    assert!(!confirm("one", "never", true, now + 2).await, "its name is gone");
+    assert!(confirm("once", "twice", true, now + 2).await);
+    let twice = Some(now + 2);
+    let becomes = Session { hash: hash("twice"), confirmed_at: twice, proved_at: twice, ..becomes };
+    assert_eq!(find("twice").await, Some(becomes));
     let noted = Noted::Refused("domain_not_allowed");
     store.note_provider(&Actor::System, noted, "staff", now).await.expect("notes");
     let actor = Actor::User("ann".to_owned());

@@ -14,6 +14,10 @@ use crate::{
     store::{Accounts, Company, HandOver, Membership, Result, Session, StoreError, User},
 };
 
+/// The developers' host goes on with a session that has another name.
+pub(super) const RENAME_AT_PORTAL: &str =
+    "UPDATE portal_key SET session_hash = ? WHERE session_hash = ?";
+
 /// The session that a cookie of the developers' host names.
 pub(super) const AT_PORTAL: &str = "SELECT session.hash, user_id, session.expires_at, half, proved_at, session.browser, address, provider, confirmed_at
     FROM portal_key JOIN session ON session.hash = session_hash JOIN user ON user.id = user_id
@@ -204,6 +208,24 @@ pub(super) fn start_session(db: &Connection, session: &Session, now: UnixTime) -
         session.confirmed_at.map(|at| at.0)
     ])?;
     Ok(())
+}
+
+/// Gives a whole session another name, under which both hosts go on with it. False when it has ended.
+pub(super) fn rename_session(
+    db: &Connection,
+    hash: &[u8; 32],
+    becomes: &[u8; 32],
+    now: UnixTime,
+) -> Result<bool> {
+    let sql = "INSERT INTO session (hash, user_id, created_at, expires_at, half, proved_at, browser, address, provider, confirmed_at)
+               SELECT ?, user_id, created_at, expires_at, half, proved_at, browser, address, provider, confirmed_at
+               FROM session WHERE hash = ? AND expires_at > ? AND half = 0";
+    if db.prepare_cached(sql)?.execute(params![becomes, hash, now.0])? == 0 {
+        return Ok(false);
+    }
+    db.prepare_cached(RENAME_AT_PORTAL)?.execute([becomes, hash])?;
+    db.prepare_cached("DELETE FROM session WHERE hash = ?")?.execute([hash])?;
+    Ok(true)
 }
 
 /// Finds a session, whole or half, of a person who is not shut out.

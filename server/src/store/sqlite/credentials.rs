@@ -181,9 +181,19 @@ impl Credentials for Sqlite {
         self.write(move |db| use_factor(db, &used)).await
     }
 
-    async fn prove_session(&self, hash: &[u8; 32], now: UnixTime) -> Result<()> {
-        let hash = *hash;
-        self.write(move |db| prove(db, &hash, now)).await
+    async fn prove_session(
+        &self,
+        hash: &[u8; 32],
+        becomes: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<bool> {
+        let (hash, becomes) = (*hash, *becomes);
+        self.write(move |db| {
+            let is_there = accounts::rename_session(db, &hash, &becomes, now)?;
+            prove(db, &becomes, now)?;
+            Ok(is_there)
+        })
+        .await
     }
 
     async fn remove_second_factor(

@@ -119,15 +119,17 @@ impl Identities for Sqlite {
     async fn confirm_session(
         &self,
         hash: &[u8; 32],
+        becomes: &[u8; 32],
         second_factor: bool,
         now: UnixTime,
-    ) -> Result<()> {
-        let hash = *hash;
+    ) -> Result<bool> {
+        let (hash, becomes) = (*hash, *becomes);
         self.write(move |db| {
+            let is_there = accounts::rename_session(db, &hash, &becomes, now)?;
             let sql = "UPDATE session SET confirmed_at = ?1, proved_at = CASE WHEN ?2 THEN ?1 ELSE proved_at END
                        WHERE hash = ?3";
-            db.prepare_cached(sql)?.execute(params![now.0, second_factor, hash])?;
-            Ok(())
+            db.prepare_cached(sql)?.execute(params![now.0, second_factor, becomes])?;
+            Ok(is_there)
         })
         .await
     }

@@ -37,6 +37,7 @@ fn no_table_is_read_whole() {
     }
     for sql in [
         accounts::AT_PORTAL,
+        accounts::RENAME_AT_PORTAL,
         applications::CONNECTED,
         applications::FORGET_PICTURE,
         &format!("{} {}", clients::SELECT, applications::OF_COMPANY),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::State,
-    http::{Request, StatusCode},
+    http::{Request, StatusCode, header},
     response::Response,
 };
-use counterfoil_protocol::{encoding::sha256, pkce::Challenge};
+use counterfoil_protocol::{encoding::sha256, jwk::Thumbprint, pkce::Challenge};
 
 use super::{back, client, refuse};
 use crate::{
@@ -17,12 +17,21 @@ use crate::{
     http::{
         error::Refusal,
         extract::Parameters,
-        pages::{error::in_place, form, session::SignedIn, step_up},
+        pages::{
+            error::in_place,
+            form,
+            session::SignedIn,
+            step_up::{self, StepUp},
+            visitor::append_cookies,
+        },
     },
-    oauth::{client::Client, code, consent::judge_again, ownership::Verdict, request::Fault},
+    oauth::{
+        client::Client, code, consent::judge_again, installation::Slot, ownership::Verdict,
+        request::Fault,
+    },
     ownership,
     people::role::Act,
-    store::{Approval, ApproveOutcome, Consent, NewCode},
+    store::{Approval, ApproveOutcome, Company, Consent, NewCode},
 };
 
 /// Answers with the way back to the callback, or why not.
@@ -60,8 +69,8 @@ async fn approve(
     consent: Consent,
     client: &Client,
 ) -> Result<Response, Refusal> {
-    let (request, now) = (consent.request, app.now());
-    let slot = judge_again(&request, client, now).map_err(|fault| refuse(client, fault))?;
+    let (request, now) = (&consent.request, app.now());
+    let slot = judge_again(request, client, now).map_err(|fault| refuse(client, fault))?;
     if let Some((slot, _)) = slot
         && let Some(verdict) = ownership::forbids(app, client, slot).await?
     {
@@ -73,9 +82,29 @@ async fn approve(
     let place = place.filter(|place| place.role.may(Act::Approve)).ok_or_else(not_allowed)?;
     let company = place.company;
     let ask = step_up::Ask { signed_in, company: &company, form, leads_to: &request.redirect_uri };
-    if let Some(page) = step_up::needed(app, &ask).await? {
-        return Ok(page);
+    let renamed = match step_up::judge(app, &ask).await? {
+        StepUp::Asked(page) => return Ok(page),
+        StepUp::Done(renamed) => renamed,
+    };
+    let mut answer = write(app, (signed_in, &company), (consent, slot), client).await;
+    // Whatever became of the approval, the browser must learn its session's new name.
+    match &mut answer {
+        Ok(response) => append_cookies(response, [renamed]),
+        Err(refusal) => {
+            refusal.headers.extend(renamed.map(|set| (header::SET_COOKIE, set)));
+        }
     }
+    answer
+}
+
+/// The one write, and the way back with a code.
+async fn write(
+    app: &App,
+    (signed_in, company): (&SignedIn, &Company),
+    (consent, slot): (Consent, Option<(Slot, Thumbprint)>),
+    client: &Client,
+) -> Result<Response, Refusal> {
+    let (request, now) = (consent.request, app.now());
     let challenge = Challenge::parse(&request.challenge).map_err(Refusal::server_error)?;
     let text = app.entropy.secret(code::PREFIX);
     let approval = Approval {

@@ -29,7 +29,7 @@ use crate::{
             open::{Look, Posted},
             session::SignedIn,
             told,
-            visitor::Visitor,
+            visitor::{Visitor, append_cookies},
         },
     },
     oidc::{Provider, Sent, Trouble},
@@ -230,10 +230,13 @@ async fn judge(look: &Look, provider: &Provider, attempt: Attempt) -> Result<Res
 async fn asker(look: &Look, session: [u8; 32]) -> Result<SignedIn, Stop> {
     let signed_in = look.app.signed_in(&look.headers).await?;
     let signed_in = signed_in.filter(|signed_in| signed_in.session.hash == session);
-    signed_in.ok_or_else(|| {
-        let sentence = "You signed in or out in between.";
-        Stop::Other(Refusal::new(StatusCode::FORBIDDEN, "form_refused", sentence))
-    })
+    signed_in.ok_or_else(ended)
+}
+
+/// The session that asked is not that of the browser any more.
+fn ended() -> Stop {
+    let sentence = "You signed in or out in between.";
+    Stop::Other(Refusal::new(StatusCode::FORBIDDEN, "form_refused", sentence))
 }
 
 async fn link_account(
@@ -267,8 +270,13 @@ async fn confirm(
     }
     claims.just_now(attempt.started_at, now)?;
     let seen = provider.policy().saw_second_factor(claims);
-    app.store.confirm_session(&signed_in.session.hash, seen, now).await?;
-    Ok(frame::see_other(attempt.destination.as_deref().unwrap_or("/account")))
+    let (session, (cookie, set)) = (&signed_in.session, app.new_name(&signed_in.session));
+    if !app.store.confirm_session(&session.hash, &cookie.sha256(), seen, now).await? {
+        return Err(ended());
+    }
+    let mut onward = frame::see_other(attempt.destination.as_deref().unwrap_or("/account"));
+    append_cookies(&mut onward, [set]);
+    Ok(onward)
 }
 
 /// The link of a subject with a person.

@@ -9,6 +9,9 @@ use crate::{people::totp, testing::TestServer, vault::Purpose};
 
 const NEW: &str = "another horse";
 
+/// The cookie that names a session.
+const SESSION: &str = "__Host-counterfoil";
+
 /// A browser in which somebody is signed in, and the token of its forms.
 async fn signed_in<'a>(server: &'a TestServer, name: &str) -> (Browser<'a>, String) {
     let mut browser = Browser::new(server);
@@ -46,7 +49,7 @@ async fn another_password_needs_the_present_one_and_ends_every_other_session() {
     let server = world().await;
     let (mut other, _) = signed_in(&server, "anna").await;
     let (mut anna, csrf) = signed_in(&server, "anna").await;
-    let cookie = anna.cookies["__Host-counterfoil"].clone();
+    let cookie = anna.cookies[SESSION].clone();
     for (old, new, status) in [
         ("wrong", NEW, StatusCode::FORBIDDEN),
         ("", NEW, StatusCode::FORBIDDEN),
@@ -61,7 +64,7 @@ async fn another_password_needs_the_present_one_and_ends_every_other_session() {
     let fields = [("csrf", csrf.as_str()), ("password", PASSWORD), ("new_password", NEW)];
     let answer = anna.post("/account/password", &fields).await;
     assert_eq!(answer.header("location"), "/account?done=password");
-    assert_ne!(anna.cookies["__Host-counterfoil"], cookie, "under another name");
+    assert_ne!(anna.cookies[SESSION], cookie, "under another name");
     assert!(is_signed_in(&mut anna).await);
     assert!(!is_signed_in(&mut other).await);
     anna.cookies.insert("__Host-counterfoil".to_owned(), cookie);
@@ -94,7 +97,7 @@ async fn sessions_are_listed_and_ended() {
     let listed: Vec<_> = page.split("name=\"session\" value=\"").skip(1).collect();
     assert_eq!(listed.len(), 2);
     for cookies in [&anna.cookies, &other.cookies] {
-        assert!(!page.contains(&cookies["__Host-counterfoil"]));
+        assert!(!page.contains(&cookies[SESSION]));
     }
     let bens = server.app.store.sessions("ben", server.app.now()).await.expect("reads");
     let bens = counterfoil_protocol::encoding::base64url(&bens[0].hash);
@@ -120,7 +123,7 @@ async fn sessions_are_listed_and_ended() {
 }
 
 fn cookie_header(browser: &Browser<'_>) -> axum::http::HeaderMap {
-    let cookie = format!("__Host-counterfoil={}", browser.cookies["__Host-counterfoil"]);
+    let cookie = format!("__Host-counterfoil={}", browser.cookies[SESSION]);
     [(axum::http::header::COOKIE, cookie.parse().expect("a value"))].into_iter().collect()
 }
 
@@ -216,13 +219,13 @@ async fn signing_in_with_codes() {
     let server = world().await;
     let (mut other, _) = signed_in(&server, "anna").await;
     let (mut anna, csrf) = signed_in(&server, "anna").await;
-    let before = anna.cookies["__Host-counterfoil"].clone();
+    let before = anna.cookies[SESSION].clone();
     let wrong = [("csrf", csrf.as_str()), ("password", "wrong")];
     assert_eq!(anna.post("/account/codes/begin", &wrong).await.status, StatusCode::FORBIDDEN);
     assert_eq!(anna.get("/account/codes/qr.svg").await.status, StatusCode::NOT_FOUND);
     let recovery = with_codes(&server, &mut anna, &csrf).await;
     assert_eq!(recovery.len(), 10);
-    assert_ne!(anna.cookies["__Host-counterfoil"], before, "under another name");
+    assert_ne!(anna.cookies[SESSION], before, "under another name");
     assert!(!is_signed_in(&mut other).await, "every other browser is signed out");
     assert_eq!(
         anna.get("/account/codes/qr.svg").await.status,
@@ -242,7 +245,7 @@ async fn signing_in_with_codes() {
     let prove = |code: &str| {
         vec![("csrf", csrf.clone()), ("continue", "/account".to_owned()), ("code", code.to_owned())]
     };
-    let half = browser.cookies["__Host-counterfoil"].clone();
+    let half = browser.cookies[SESSION].clone();
     for code in ["", "000000", &used] {
         assert_eq!(
             give_code(&mut browser, &prove(code)).await.0,
@@ -254,7 +257,7 @@ async fn signing_in_with_codes() {
     let code = code_of(&server, "anna").await;
     let (status, location) = give_code(&mut browser, &prove(&code)).await;
     assert_eq!((status, location.as_str()), (StatusCode::SEE_OTHER, "/account"));
-    assert_ne!(browser.cookies["__Host-counterfoil"], half, "under another name");
+    assert_ne!(browser.cookies[SESSION], half, "under another name");
     assert!(is_signed_in(&mut browser).await);
 
     // A recovery code does too, once; and no code of another person.
@@ -327,14 +330,23 @@ async fn approving_asks_for_a_fresh_code() {
         fields.extend(code.map(|code| ("code", code.to_owned())));
         fields
     };
+    let before = anna.cookies[SESSION].clone();
     let asked = decide(&mut anna, fields(None)).await;
     assert_eq!(asked.status, StatusCode::OK);
     assert!(asked.body.contains("name=\"code\"") && field(&asked.body, "ticket") == ticket);
     let wrong = decide(&mut anna, fields(Some("000000"))).await;
     assert_eq!(wrong.status, StatusCode::FORBIDDEN);
+    assert_eq!(anna.cookies[SESSION], before, "a wrong code changes nothing");
     let code = code_of(&server, "anna").await;
     let done = decide(&mut anna, fields(Some(&code))).await;
     assert!(done.header("location").starts_with(PARTNER_CALLBACK), "{}", done.body);
+
+    // Whoever planted or saw the session's name before the code has nothing of it.
+    assert_ne!(anna.cookies[SESSION], before);
+    let mut thief = Browser::new(&server);
+    thief.cookies.insert(SESSION.to_owned(), before);
+    assert!(!is_signed_in(&mut thief).await);
+    assert!(is_signed_in(&mut anna).await);
     assert!(parameters(done.header("location")).contains_key("code"));
 
     // It speaks for five minutes.

@@ -12,7 +12,8 @@ use crate::testing::{Answer, TestServer};
 /// A browser at one server.
 pub struct Browser<'a> {
     server: &'a TestServer,
-    host: &'static str,
+    /// The host at which it is.
+    pub host: &'static str,
     /// Its cookies.
     pub cookies: BTreeMap<String, String>,
 }

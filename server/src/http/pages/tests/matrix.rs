@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 
 use super::{
     browser::{Browser, field},
-    world::world,
+    world::{world, world_on},
 };
 use crate::{
     http::pages::{
@@ -13,7 +13,7 @@ use crate::{
     },
     people::role::Role,
     store::{Company, User},
-    testing::TestServer,
+    testing::{Answer, TestServer},
 };
 
 /// What a person is at the company of the path.
@@ -35,6 +35,12 @@ const PEOPLE: [Person; 6] = [
     Person::Member(Role::Developer),
     Person::Member(Role::Support),
 ];
+
+/// The issuer's host.
+const ISSUER: &str = "pay.example";
+
+/// The developers' host, where they have one of their own.
+const PORTAL: &str = "apps.pay.example";
 
 /// The company of every path.
 const COMPANY: &str = "co_matrix";
@@ -88,13 +94,108 @@ async fn populate(server: &TestServer) {
     }
 }
 
+/// A server whose developers have a host of their own.
+async fn two_hosts() -> TestServer {
+    let portal = format!("https://{PORTAL}");
+    let server = world_on(TestServer::with(|config| config.portal_origin = Some(portal))).await;
+    populate(&server).await;
+    server
+}
+
+/// Whether a page is at a host, when the developers have one of their own.
+fn is_at(page: &Page, host: &str) -> bool {
+    match page.path {
+        "/" | "/companies/{company}" => true,
+        path => path.starts_with("/companies/{company}/applications") == (host == PORTAL),
+    }
+}
+
+/// Signs a browser in at its host: at the developers' by way of the issuer.
+async fn enter(server: &TestServer, browser: &mut Browser<'_>, person: Person) {
+    let email = format!("{}@matrix.example", person.id());
+    let entered = if browser.host == ISSUER {
+        browser.sign_in("/sign-in", &email).await
+    } else {
+        let path = |answer: &Answer, host: &str| {
+            let location = answer.header("location");
+            location.strip_prefix(&format!("https://{host}")).expect("an address there").to_owned()
+        };
+        let mut at_issuer = Browser::new(server);
+        let away = path(&browser.get("/").await, ISSUER);
+        at_issuer.sign_in(&away, &email).await;
+        let back = path(&at_issuer.get(&away).await, PORTAL);
+        browser.get(&back).await
+    };
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+    assert!(is_in(browser).await, "{person:?} is signed in at {}", browser.host);
+}
+
+async fn is_in(browser: &mut Browser<'_>) -> bool {
+    browser.get("/").await.body.contains("action=\"/sign-out\"")
+}
+
+/// Tries a page. The form that is posted, if any, is one that this browser was shown.
+async fn attempt(browser: &mut Browser<'_>, page: &Page) -> Answer {
+    let path = concrete(page.path);
+    if page.method == Method::GET {
+        return browser.get(&path).await;
+    }
+    let csrf = field(&browser.get("/").await.body, "csrf");
+    browser.post(&path, &[("csrf", &csrf)]).await
+}
+
 /// Refused by the guard, and by nothing after it.
-fn is_refused(person: Person, page: &Page, status: StatusCode, body: &str) -> bool {
+fn is_refused(person: Person, page: &Page, host: &str, answer: &Answer) -> bool {
+    let Answer { status, body, .. } = answer;
     match person {
-        Person::Nobody if page.method == Method::GET => body.contains("name=\"password\""),
-        Person::Nobody => status == StatusCode::FORBIDDEN && body.contains("form_refused"),
-        Person::Stranger => status == StatusCode::NOT_FOUND,
-        Person::Member(_) => status == StatusCode::FORBIDDEN && body.contains("role_not_allowed"),
+        Person::Nobody if page.method == Method::POST => {
+            *status == StatusCode::FORBIDDEN && body.contains("form_refused")
+        }
+        Person::Nobody if host == PORTAL => {
+            let elsewhere = format!("https://{ISSUER}/sign-in/portal?");
+            *status == StatusCode::SEE_OTHER && answer.header("location").starts_with(&elsewhere)
+        }
+        Person::Nobody => body.contains("name=\"password\""),
+        Person::Stranger => *status == StatusCode::NOT_FOUND,
+        Person::Member(_) => *status == StatusCode::FORBIDDEN && body.contains("role_not_allowed"),
+    }
+}
+
+/// Sent to the other host, whoever asks: a link leads there, a form is not taken.
+fn is_sent_away(page: &Page, host: &str, answer: &Answer) -> bool {
+    if page.method == Method::POST {
+        return answer.status == StatusCode::MISDIRECTED_REQUEST;
+    }
+    let other = if host == PORTAL { ISSUER } else { PORTAL };
+    answer.status == StatusCode::SEE_OTHER
+        && answer.header("location") == format!("https://{other}{}", concrete(page.path))
+}
+
+async fn try_every_page(server: &TestServer, host: &'static str, is_here: impl Fn(&Page) -> bool) {
+    let pages = guarded();
+    assert!(pages.table().iter().any(&is_here));
+    for person in PEOPLE {
+        let mut browser = Browser::at(server, host);
+        for page in pages.table() {
+            // The page before may have ended the session.
+            if person != Person::Nobody && !is_in(&mut browser).await {
+                enter(server, &mut browser, person).await;
+            }
+            let what = format!("{person:?} {} {} at {host}", page.method, page.path);
+            let answer = attempt(&mut browser, page).await;
+            assert!(!answer.status.is_server_error(), "{what}: {}", answer.status);
+            let sent_away = is_sent_away(page, host, &answer);
+            assert_eq!(sent_away, !is_here(page), "{what}: {}", answer.status);
+            let refused = is_refused(person, page, host, &answer);
+            if !is_here(page) {
+                continue;
+            }
+            if !person.may(page.who) {
+                assert!(refused, "{what}: {} {}", answer.status, answer.body);
+            } else if person != Person::Stranger {
+                assert!(!refused, "{what} is refused by the guard");
+            }
+        }
     }
 }
 
@@ -102,38 +203,41 @@ fn is_refused(person: Person, page: &Page, status: StatusCode, body: &str) -> bo
 async fn every_page_as_everybody() {
     let server = world().await;
     populate(&server).await;
-    let pages = guarded();
-    assert!(pages.table().len() > 1);
-    for person in PEOPLE {
-        let mut browser = Browser::new(&server);
-        for page in pages.table() {
-            // The page before may have ended the session.
-            if person != Person::Nobody && browser.get("/").await.body.contains("name=\"password\"")
-            {
-                let email = format!("{}@matrix.example", person.id());
-                let answer = browser.sign_in("/sign-in", &email).await;
-                assert_eq!(answer.status, StatusCode::SEE_OTHER);
-            }
+    try_every_page(&server, ISSUER, |_| true).await;
+}
+
+#[tokio::test]
+async fn every_page_as_everybody_at_each_of_two_hosts() {
+    let server = two_hosts().await;
+    for host in [ISSUER, PORTAL] {
+        try_every_page(&server, host, |page| is_at(page, host)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_cookies_of_one_host_open_no_page_of_the_other() {
+    const NAMES: [(&str, &str); 2] =
+        [(ISSUER, "__Host-counterfoil"), (PORTAL, "__Host-counterfoil-portal")];
+    let server = two_hosts().await;
+    for ((from, held), (to, expected)) in [(NAMES[0], NAMES[1]), (NAMES[1], NAMES[0])] {
+        let mut owner = Browser::at(&server, from);
+        enter(&server, &mut owner, Person::Member(Role::Owner)).await;
+        let csrf = field(&owner.get("/").await.body, "csrf");
+        let mut carried = Browser::at(&server, to);
+        for page in guarded().table().iter().filter(|page| is_at(page, to)) {
+            // Under its own name and under that of the other host: as it would be where one host can set both.
+            carried.cookies.clone_from(&owner.cookies);
+            carried.cookies.insert(expected.to_owned(), owner.cookies[held].clone());
             let path = concrete(page.path);
-            let what = format!("{person:?} {} {path}", page.method);
             let answer = if page.method == Method::GET {
-                browser.get(&path).await
+                carried.get(&path).await
             } else {
-                // A form that this browser was shown, so that only the role decides.
-                let csrf = match person {
-                    Person::Nobody => String::new(),
-                    _ => field(&browser.get("/").await.body, "csrf"),
-                };
-                browser.post(&path, &[("csrf", &csrf)]).await
+                carried.post(&path, &[("csrf", &csrf)]).await
             };
-            assert!(!answer.status.is_server_error(), "{what}: {}", answer.status);
-            let refused = is_refused(person, page, answer.status, &answer.body);
-            if !person.may(page.who) {
-                assert!(refused, "{what}: {} {}", answer.status, answer.body);
-            } else if person != Person::Stranger {
-                assert!(!refused, "{what} is refused by the guard");
-            }
+            let refused = is_refused(Person::Nobody, page, to, &answer);
+            assert!(refused, "{} {path} at {to}: {}", page.method, answer.status);
         }
+        assert!(is_in(&mut owner).await, "at its own host the session goes on");
     }
 }
 
