@@ -41,12 +41,10 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(async |State(app): State<Arc<App>>, headers: HeaderMap| {
             in_kind(&app, &headers, not_found())
         })
-        .method_not_allowed_fallback(async || {
-            Refusal::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This address does not take this method; see Allow.",
-            )
+        .method_not_allowed_fallback(async |State(app): State<Arc<App>>, headers: HeaderMap| {
+            let sentence = "This address does not take this method; see Allow.";
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            in_kind(&app, &headers, Refusal::new(status, "method_not_allowed", sentence))
         });
     let routes = edge::around(routes, &app).with_state(Arc::clone(&app));
     threshold::around(routes, app)

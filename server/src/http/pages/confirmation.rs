@@ -2,12 +2,15 @@
 //!
 //! By the password; of somebody without one, by a provider that has just asked again.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use counterfoil_protocol::secret::Secret;
 
 use super::{
     guard::Visit,
-    password::{BUSY, Problem, TOO_MANY},
+    password::{BUSY, TOO_MANY},
+    problem::Problem,
     session::SignedIn,
 };
 use crate::{
@@ -50,27 +53,30 @@ pub async fn of<'a>(app: &'a App, signed_in: &SignedIn) -> Result<Confirmation<'
     Ok(linked.first().map_or(Confirmation::Nowhere, |provider| Confirmation::At(provider)))
 }
 
-/// Judges it: with a password, the field `password` of the form.
-pub async fn judge(visit: &Visit) -> Result<Result<(), Problem>, Refusal> {
+/// Judges it: with a password, the field `password` of the form, whose `id` in the page is given.
+pub async fn judge(
+    visit: &Visit,
+    id: impl Into<Cow<'static, str>>,
+) -> Result<Result<(), Problem>, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     match of(app, &visit.signed_in).await? {
         Confirmation::Shown => return Ok(Ok(())),
         Confirmation::Password => {}
         Confirmation::At(_) | Confirmation::Nowhere => {
-            return Ok(Err((StatusCode::FORBIDDEN, CONFIRM_FIRST.into())));
+            return Ok(Err(Problem::new(StatusCode::FORBIDDEN, CONFIRM_FIRST)));
         }
     }
     if app.limits.check_confirmation(&user.id).is_err() {
-        return Ok(Err((StatusCode::TOO_MANY_REQUESTS, TOO_MANY.into())));
+        return Ok(Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)));
     }
     let typed = Secret::new(visit.form.get("password").unwrap_or_default());
     Ok(match password::verify(Some(user.password_hash.clone()), typed).await {
         Ok(true) => Ok(()),
         Ok(false) => {
             app.limits.note_confirmation_failure(&user.id);
-            Err((StatusCode::FORBIDDEN, WRONG.into()))
+            Err(Problem::new(StatusCode::FORBIDDEN, WRONG).of(id))
         }
-        Err(_busy) => Err((StatusCode::SERVICE_UNAVAILABLE, BUSY.into())),
+        Err(_busy) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, BUSY)),
     })
 }
 

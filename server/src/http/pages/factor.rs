@@ -1,9 +1,10 @@
 //! Codes of a second factor, checked and used up, with a letter when something is out of the ordinary.
 
+use axum::http::StatusCode;
 use counterfoil_protocol::secret::Secret;
 use zeroize::Zeroizing;
 
-use super::moment::Moment;
+use super::{moment::Moment, problem::Problem};
 use crate::{
     app::App,
     events,
@@ -17,11 +18,19 @@ use crate::{
 /// How often a code is judged anew when somebody else used one meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What a page says of a wrong code.
-pub const WRONG: &str = "This code is not right, or was used before. Wait for the next one.";
+/// What a page says of a wrong code, in its field `code`.
+#[must_use]
+pub fn wrong() -> Problem {
+    let sentence = "This code is not right, or was used before. Wait for the next one.";
+    Problem::new(StatusCode::FORBIDDEN, sentence).of("code")
+}
 
 /// What a page says while no code is looked at.
-pub const LOCKED: &str = "Too many codes were wrong. Wait a quarter of an hour, then try again.";
+#[must_use]
+pub fn locked() -> Problem {
+    let sentence = "Too many codes were wrong. Wait a quarter of an hour, then try again.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence)
+}
 
 impl App {
     /// A person's second factor, if one is in use.
@@ -36,17 +45,17 @@ impl App {
         opened.map_err(Refusal::server_error)
     }
 
-    /// Checks a code and uses it up. Without a second factor in use no code is right. `Err` is the sentence for the page.
+    /// Checks a code and uses it up. Without a second factor in use no code is right. `Err` is for the page.
     pub async fn check_code(
         &self,
         user: &User,
         typed: &Secret,
-    ) -> Result<Result<(), &'static str>, Refusal> {
+    ) -> Result<Result<(), Problem>, Refusal> {
         for _ in 0..ATTEMPTS {
-            let Some(seen) = self.factor_of(&user.id).await? else { return Ok(Err(WRONG)) };
+            let Some(seen) = self.factor_of(&user.id).await? else { return Ok(Err(wrong())) };
             let becomes = seen.judge(&self.open_factor(&seen)?, typed.expose(), self.now());
             if let FactorOutcome::Locked { .. } = becomes {
-                return Ok(Err(LOCKED));
+                return Ok(Err(locked()));
             }
             let (user_id, now) = (user.id.clone(), self.now());
             let left = seen.recovery_codes.len().saturating_sub(1);
@@ -56,7 +65,7 @@ impl App {
             if becomes.locks() {
                 events::second_factor_locked(&user.id);
                 self.notify(user, "Somebody who knows your password typed five wrong codes, so no code is taken for a quarter of an hour.", "change your password at once.").await;
-                return Ok(Err(LOCKED));
+                return Ok(Err(locked()));
             }
             if let FactorOutcome::Recovery(_) = becomes {
                 let what = format!(
@@ -64,9 +73,9 @@ impl App {
                 );
                 self.notify(user, &what, "change your password, and set codes up anew.").await;
             }
-            return Ok(if becomes.is_right() { Ok(()) } else { Err(WRONG) });
+            return Ok(if becomes.is_right() { Ok(()) } else { Err(wrong()) });
         }
-        Ok(Err(WRONG))
+        Ok(Err(wrong()))
     }
 
     /// Tells a person by mail that something about the account was changed.

@@ -13,6 +13,7 @@ use super::{
     frame::{self, Frame},
     open::{Look, Posted},
     password::{allowed, chosen},
+    problem::{Problem, status_of},
     told,
     visitor::Visitor,
 };
@@ -37,7 +38,7 @@ struct AskPage<'a> {
     frame: Frame<'a>,
     csrf: String,
     email: &'a str,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 #[derive(Template)]
@@ -47,7 +48,7 @@ struct ResetPage<'a> {
     csrf: String,
     token: &'a str,
     email: &'a str,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// `GET /forgotten-password`.
@@ -61,17 +62,13 @@ pub async fn send(posted: Posted) -> Result<Response, Refusal> {
     let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
     allowed(app)?;
     let typed = form.get("email").unwrap_or_default();
-    let again = |status, problem| {
-        let mut response = render_ask(app, headers, typed, Some(problem));
-        *response.status_mut() = status;
-        response
-    };
+    let again = |problem| render_ask(app, headers, typed, Some(&problem));
     let Some(email) = address::normal(typed) else {
-        return Ok(again(StatusCode::BAD_REQUEST, NO_ADDRESS));
+        return Ok(again(Problem::new(StatusCode::BAD_REQUEST, NO_ADDRESS).of("email")));
     };
     let ClientAddress(from) = posted.address();
     if let Err(limit) = app.limits.check_letter_from(from) {
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        let mut response = again(Problem::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(limit.seconds));
         return Ok(response);
     }
@@ -125,11 +122,7 @@ pub async fn finish(posted: Posted) -> Result<Response, Refusal> {
     let user = app.store.reset_of(&hash, app.now()).await?.ok_or_else(dead_link)?;
     let hashed = match chosen(app, form, &user.email).await? {
         Ok(hashed) => hashed,
-        Err((status, problem)) => {
-            let mut response = render_reset(app, headers, (token, &user), Some(&problem));
-            *response.status_mut() = status;
-            return Ok(response);
-        }
+        Err(problem) => return Ok(render_reset(app, headers, (token, &user), Some(&problem))),
     };
     let user = app.store.finish_reset(&hash, hashed, app.now()).await?.ok_or_else(dead_link)?;
     events::password_changed(&user.id);
@@ -144,17 +137,17 @@ fn dead_link() -> Refusal {
     Refusal::new(StatusCode::GONE, "link_expired", sentence)
 }
 
-fn render_ask(app: &App, headers: &HeaderMap, email: &str, problem: Option<&str>) -> Response {
+fn render_ask(app: &App, headers: &HeaderMap, email: &str, problem: Option<&Problem>) -> Response {
     let visitor = Visitor::of(app, headers);
     let template = AskPage { frame: Frame::new(app), csrf: visitor.csrf(app), email, problem };
-    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
+    visitor.remember(app, frame::page(status_of(problem), &template, None))
 }
 
 fn render_reset(
     app: &App,
     headers: &HeaderMap,
     (token, user): (&str, &User),
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Response {
     let visitor = Visitor::of(app, headers);
     let template = ResetPage {
@@ -164,5 +157,5 @@ fn render_reset(
         email: &user.email,
         problem,
     };
-    visitor.remember(app, frame::page(StatusCode::OK, &template, None))
+    visitor.remember(app, frame::page(status_of(problem), &template, None))
 }

@@ -60,6 +60,13 @@ pub fn refused(cause: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "form_refused", sentence).caused_by(cause)
 }
 
+/// 403 for a form of somebody who is not signed in any more.
+#[must_use]
+pub fn session_ended() -> Refusal {
+    let sentence = "Nobody is signed in in this browser.";
+    Refusal::new(StatusCode::FORBIDDEN, "session_ended", sentence)
+}
+
 /// Refuses a form that another site made the browser send.
 pub fn judge_origin(app: &App, parts: &Parts) -> Result<(), Refusal> {
     judge_headers(&parts.headers, Site::met(&parts.extensions).origin(&app.config))

@@ -203,7 +203,7 @@ async fn admit(
     let site = Site::met(request.extensions());
     let Some(signed_in) = app.signed_in_at(site, request.headers()).await? else {
         if is_post {
-            return Err(form::refused("nobody is signed in"));
+            return Err(form::session_ended());
         }
         let here = request.uri().path_and_query().map(PathAndQuery::as_str);
         let here = here.and_then(Destination::parse);

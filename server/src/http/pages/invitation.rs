@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use counterfoil_protocol::encoding::sha256;
 
@@ -12,6 +12,7 @@ use super::{
     frame::{self, Frame},
     open::{Look, Posted},
     password::chosen,
+    problem::{Problem, status_of},
     session::{SignedIn, Standing},
     visitor::{Visitor, append_cookies, mark_browser},
 };
@@ -49,7 +50,7 @@ struct InvitationPage<'a> {
     /// Whether a password can be chosen.
     passwords: bool,
     providers: &'a Providers,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// What is looked at, and by whom.
@@ -62,7 +63,7 @@ struct Looked<'a> {
 /// `GET /invitation`: looking at it spends nothing.
 pub async fn show(Look { app, headers, query, .. }: Look) -> Result<Response, Refusal> {
     let looked = look(&app, &headers, &query).await?;
-    render(&app, &headers, &looked, StatusCode::OK, None).await
+    render(&app, &headers, &looked, None).await
 }
 
 async fn look<'a>(
@@ -89,14 +90,15 @@ pub async fn accept(posted: Posted) -> Result<Response, Refusal> {
                 Ok(frame::see_other(&format!("/companies/{}", company.id)))
             }
             Joined::Gone => Err(gone()),
-            Joined::NotTheirs => render(app, headers, &looked, StatusCode::FORBIDDEN, None).await,
+            Joined::NotTheirs => {
+                let response = render(app, headers, &looked, None).await?;
+                Ok((StatusCode::FORBIDDEN, response).into_response())
+            }
         };
     }
     let password_hash = match chosen(app, form, &looked.invitation.email).await? {
         Ok(hash) => hash,
-        Err((status, problem)) => {
-            return render(app, headers, &looked, status, Some(&problem)).await;
-        }
+        Err(problem) => return render(app, headers, &looked, Some(&problem)).await,
     };
     let user = User {
         id: app.entropy.id("mco_user_"),
@@ -114,7 +116,10 @@ pub async fn accept(posted: Posted) -> Result<Response, Refusal> {
             Ok(response)
         }
         Joined::Gone => Err(gone()),
-        Joined::NotTheirs => render(app, headers, &looked, StatusCode::CONFLICT, None).await,
+        Joined::NotTheirs => {
+            let response = render(app, headers, &looked, None).await?;
+            Ok((StatusCode::CONFLICT, response).into_response())
+        }
     }
 }
 
@@ -127,8 +132,7 @@ async fn render(
     app: &App,
     headers: &HeaderMap,
     looked: &Looked<'_>,
-    status: StatusCode,
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Result<Response, Refusal> {
     let Looked { token, invitation, signed_in } = looked;
     let guest = match signed_in {
@@ -150,5 +154,5 @@ async fn render(
         providers: &app.providers,
         problem,
     };
-    Ok(visitor.remember(app, frame::page(status, &template, None)))
+    Ok(visitor.remember(app, frame::page(status_of(problem), &template, None)))
 }

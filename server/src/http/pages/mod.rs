@@ -23,6 +23,7 @@ mod open;
 mod password;
 mod payment;
 pub mod people;
+mod problem;
 pub mod session;
 pub mod sign_in;
 pub mod step_up;

@@ -16,6 +16,7 @@ use super::{
     hand_over,
     open::{Look, Posted},
     password::{BUSY, TOO_MANY, allowed},
+    problem::Problem,
     session::Standing,
     visitor::{Visitor, append_cookies, known_browser, mark_browser},
 };
@@ -109,7 +110,7 @@ struct SignInPage<'a> {
     passwords: bool,
     providers: &'a Providers,
     email: &'a str,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// `GET /sign-in`. Whoever is signed in goes on at once.
@@ -135,9 +136,9 @@ pub async fn sign_in(posted: Posted) -> Result<Response, Refusal> {
     let destination = destination(form)?;
     let email = form.get("email").unwrap_or_default().trim().to_lowercase();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let again = |status, problem, wait| {
-        let mut response = render(app, headers, destination.as_ref(), &email, Some(problem));
-        *response.status_mut() = status;
+    let again = |problem: Problem, wait| {
+        let mut response = render(app, headers, destination.as_ref(), &email, Some(&problem));
+        *response.status_mut() = problem.status;
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -146,7 +147,8 @@ pub async fn sign_in(posted: Posted) -> Result<Response, Refusal> {
     let from = posted.address();
     let browser = known_browser(app, headers, &email);
     if let Err(limit) = app.limits.check_sign_in(&email, from.0, browser.as_deref()) {
-        return again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY, Some(limit.seconds));
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        return again(problem, Some(limit.seconds));
     }
     let user = app.store.user_by_email(&email).await?.filter(|user| user.disabled_at.is_none());
     let stored = user.as_ref().map(|user| user.password_hash.clone());
@@ -155,9 +157,9 @@ pub async fn sign_in(posted: Posted) -> Result<Response, Refusal> {
         (Ok(_), _) => {
             app.limits.note_sign_in_failure(&email, from.0, browser.as_deref());
             events::sign_in_failed(from.0);
-            again(StatusCode::FORBIDDEN, WRONG, None)
+            again(Problem::new(StatusCode::FORBIDDEN, WRONG).of("password"), None)
         }
-        (Err(_busy), _) => again(StatusCode::SERVICE_UNAVAILABLE, BUSY, Some(5)),
+        (Err(_busy), _) => again(Problem::new(StatusCode::SERVICE_UNAVAILABLE, BUSY), Some(5)),
     }
 }
 
@@ -206,7 +208,7 @@ fn render(
     headers: &HeaderMap,
     destination: Option<&Destination>,
     email: &str,
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Response {
     let visitor = Visitor::of(app, headers);
     let template = SignInPage {

@@ -11,6 +11,7 @@ use counterfoil_protocol::secret::Secret;
 use super::{
     form,
     frame::{self, Frame},
+    problem::{Problem, status_of},
     session::SignedIn,
 };
 use crate::{
@@ -48,7 +49,7 @@ struct StepUpPage<'a> {
     provider: Option<&'a Provider>,
     /// The request, to which the browser comes back from there.
     here: &'a str,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// What comes of it.
@@ -80,7 +81,7 @@ pub async fn judge(app: &App, ask: &Ask<'_>) -> Result<StepUp, Refusal> {
         return page(app, ask, means, None).map(StepUp::Asked);
     };
     if let Err(problem) = app.check_code(user, &Secret::new(code)).await? {
-        return page(app, ask, means, Some(problem)).map(StepUp::Asked);
+        return page(app, ask, means, Some(&problem)).map(StepUp::Asked);
     }
     let (cookie, set) = app.new_name(session);
     if !app.store.prove_session(&session.hash, &cookie.sha256(), app.now()).await? {
@@ -93,7 +94,7 @@ fn page(
     app: &App,
     ask: &Ask<'_>,
     (has_code, provider): (bool, Option<&Provider>),
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Result<Response, Refusal> {
     let template = StepUpPage {
         frame: Frame::new(app),
@@ -107,6 +108,5 @@ fn page(
         here: ask.form.get("continue").unwrap_or_default(),
         problem,
     };
-    let status = if problem.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
-    Ok(frame::page(status, &template, Some(ask.leads_to)))
+    Ok(frame::page(status_of(problem), &template, Some(ask.leads_to)))
 }

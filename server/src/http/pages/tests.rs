@@ -6,6 +6,7 @@ mod browser;
 mod connections;
 mod consent;
 mod errors;
+mod fields;
 mod hand_over;
 mod letters;
 mod matrix;

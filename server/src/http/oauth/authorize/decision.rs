@@ -45,8 +45,7 @@ pub async fn decide(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
 
 async fn judge(app: &Arc<App>, request: Request<Body>) -> Result<Response, Refusal> {
     let (parts, form) = form::read(app, request).await?;
-    let signed_in =
-        app.signed_in(&parts.headers).await?.ok_or_else(|| form::refused("nobody is signed in"))?;
+    let signed_in = app.signed_in(&parts.headers).await?.ok_or_else(form::session_ended)?;
     form::check(app, Some(&signed_in.cookie), &form)?;
     let ticket = sha256(form.require("ticket")?.as_bytes());
     let consent = app.store.consent(&ticket, app.now()).await?;

@@ -16,9 +16,10 @@ use crate::{
         pages::{
             confirmation::{self, Confirmation},
             dashboard::Dashboard,
-            factor::{LOCKED, WRONG},
+            factor::{locked, wrong},
             frame::{self, Frame},
             guard::Visit,
+            problem::{Problem, status_of},
             session::{SignedIn, Standing},
             visitor::append_cookies,
         },
@@ -32,6 +33,7 @@ use crate::{
 };
 
 const IN_USE: &str = "Codes are turned on already.";
+const NOT_BEGUN: &str = "Codes were turned off meanwhile. Begin once more.";
 
 #[derive(Template)]
 #[template(path = "codes.html")]
@@ -40,7 +42,7 @@ struct CodesPage<'a> {
     dashboard: Dashboard<'a>,
     stage: Stage,
     confirmation: Confirmation<'a>,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// How far it is.
@@ -61,19 +63,19 @@ enum Stage {
 
 /// `GET /account/codes`.
 pub async fn show(visit: Visit) -> Result<Response, Refusal> {
-    render(&visit, StatusCode::OK, None).await
+    render(&visit, None).await
 }
 
 /// `POST /account/codes/begin`: makes a key, for somebody who knows the password.
 pub async fn begin(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
-    if let Err((status, problem)) = confirmation::judge(&visit).await? {
-        return render(&visit, status, Some(&problem)).await;
+    if let Err(problem) = confirmation::judge(&visit, "confirm-password").await? {
+        return render(&visit, Some(&problem)).await;
     }
     let secret = Zeroizing::new(app.entropy.bytes::<{ totp::SECRET_LENGTH }>());
     let sealed = app.vault.seal(Purpose::SecondFactor, secret.as_slice(), &*app.entropy);
     if !app.store.begin_second_factor(&user.id, sealed).await? {
-        return render(&visit, StatusCode::CONFLICT, Some(IN_USE)).await;
+        return render(&visit, Some(&Problem::new(StatusCode::CONFLICT, IN_USE))).await;
     }
     Ok(frame::see_other("/account/codes"))
 }
@@ -82,15 +84,15 @@ pub async fn begin(visit: Visit) -> Result<Response, Refusal> {
 pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     let Some(seen) = app.store.second_factor(&user.id).await? else {
-        return render(&visit, StatusCode::CONFLICT, None).await;
+        return render(&visit, Some(&Problem::new(StatusCode::CONFLICT, NOT_BEGUN))).await;
     };
     if seen.confirmed_at.is_some() {
-        return render(&visit, StatusCode::CONFLICT, Some(IN_USE)).await;
+        return render(&visit, Some(&Problem::new(StatusCode::CONFLICT, IN_USE))).await;
     }
     let typed = Secret::new(visit.form.get("code").unwrap_or_default());
     let becomes = seen.judge(&app.open_factor(&seen)?, typed.expose(), app.now());
     if let FactorOutcome::Locked { .. } = becomes {
-        return render(&visit, StatusCode::TOO_MANY_REQUESTS, Some(LOCKED)).await;
+        return render(&visit, Some(&locked())).await;
     }
     let codes: Vec<String> = (0..RECOVERY_CODES)
         .map(|_| second_factor::recovery_code(app.entropy.bytes::<10>()))
@@ -100,7 +102,7 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
     let this = visit.signed_in.session.hash;
     let written = app.store.confirm_second_factor(factor_use, hashes, this).await?;
     if !written || !becomes.is_right() {
-        return render(&visit, StatusCode::FORBIDDEN, Some(WRONG)).await;
+        return render(&visit, Some(&wrong())).await;
     }
     events::second_factor_on(&user.id);
     app.notify(
@@ -117,7 +119,7 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
     let signed_in = SignedIn { cookie: new.cookie, session: new.session, user: user.clone() };
     visit.signed_in = signed_in;
     let stage = Stage::New { recovery_codes: codes };
-    let mut response = page(&visit, StatusCode::OK, stage, None).await?;
+    let mut response = page(&visit, stage, None).await?;
     append_cookies(&mut response, [new.set]);
     Ok(response)
 }
@@ -125,12 +127,12 @@ pub async fn confirm(mut visit: Visit) -> Result<Response, Refusal> {
 /// `POST /account/codes/off`: with the password and a code.
 pub async fn remove(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
-    if let Err((status, problem)) = confirmation::judge(&visit).await? {
-        return render(&visit, status, Some(&problem)).await;
+    if let Err(problem) = confirmation::judge(&visit, "confirm-password").await? {
+        return render(&visit, Some(&problem)).await;
     }
     let code = Secret::new(visit.form.get("code").unwrap_or_default());
     if let Err(problem) = app.check_code(user, &code).await? {
-        return render(&visit, StatusCode::FORBIDDEN, Some(problem)).await;
+        return render(&visit, Some(&problem)).await;
     }
     let actor = Actor::User(user.id.clone());
     if app.store.remove_second_factor(&user.id, &actor, app.now()).await? {
@@ -157,11 +159,7 @@ pub fn key_uri(app: &App, user: &User, secret: &[u8]) -> Zeroizing<String> {
     ))
 }
 
-async fn render(
-    visit: &Visit,
-    status: StatusCode,
-    problem: Option<&str>,
-) -> Result<Response, Refusal> {
+async fn render(visit: &Visit, problem: Option<&Problem>) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     let stage = match app.store.second_factor(&user.id).await? {
         None => Stage::Off,
@@ -176,15 +174,10 @@ async fn render(
             Stage::Begun { key, uri: key_uri(app, user, &secret) }
         }
     };
-    page(visit, status, stage, problem).await
+    page(visit, stage, problem).await
 }
 
-async fn page(
-    visit: &Visit,
-    status: StatusCode,
-    stage: Stage,
-    problem: Option<&str>,
-) -> Result<Response, Refusal> {
+async fn page(visit: &Visit, stage: Stage, problem: Option<&Problem>) -> Result<Response, Refusal> {
     let template = CodesPage {
         frame: Frame::new(&visit.app),
         dashboard: Dashboard::of_person(visit),
@@ -192,5 +185,5 @@ async fn page(
         confirmation: confirmation::of(&visit.app, &visit.signed_in).await?,
         problem,
     };
-    Ok(frame::page(status, &template, None))
+    Ok(frame::page(status_of(problem), &template, None))
 }

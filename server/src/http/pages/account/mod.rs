@@ -7,10 +7,7 @@ mod qr;
 mod sessions;
 
 use askama::Template;
-use axum::{
-    http::{Method, StatusCode},
-    response::Response,
-};
+use axum::{http::Method, response::Response};
 use counterfoil_protocol::encoding::base64url;
 
 use super::{
@@ -19,6 +16,7 @@ use super::{
     frame::{self, Frame},
     guard::{Pages, Visit},
     moment::Moment,
+    problem::{Problem, status_of},
 };
 use crate::{http::error::Refusal, people::second_factor::SecondFactor};
 
@@ -51,7 +49,7 @@ struct AccountPage<'a> {
     confirmation: Confirmation<'a>,
     sessions: Vec<Entry>,
     done: Option<&'static str>,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// A session in words.
@@ -78,15 +76,14 @@ async fn show(visit: Visit) -> Result<Response, Refusal> {
         Some("done=codes-off") => Some("Codes are turned off."),
         _ => None,
     };
-    render(&visit, StatusCode::OK, done, None).await
+    render(&visit, done, None).await
 }
 
 /// The page, with what was just done or what is wrong.
 async fn render(
     visit: &Visit,
-    status: StatusCode,
     done: Option<&'static str>,
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     let sessions = app.store.sessions(&user.id, app.now()).await?;
@@ -112,5 +109,5 @@ async fn render(
         done,
         problem,
     };
-    Ok(frame::page(status, &template, None))
+    Ok(frame::page(status_of(problem), &template, None))
 }

@@ -12,6 +12,7 @@ use crate::{
             confirmation, frame,
             guard::Visit,
             password::{allowed, chosen},
+            problem::Problem,
             session::Standing,
             visitor::{append_cookies, mark_browser},
         },
@@ -25,12 +26,12 @@ const MEANWHILE: &str = "The password was changed in another browser meanwhile."
 pub async fn change(visit: Visit) -> Result<Response, Refusal> {
     let (app, user) = (&visit.app, &visit.signed_in.user);
     allowed(app)?;
-    if let Err((status, problem)) = confirmation::judge(&visit).await? {
-        return render(&visit, status, None, Some(&problem)).await;
+    if let Err(problem) = confirmation::judge(&visit, "password").await? {
+        return render(&visit, None, Some(&problem)).await;
     }
     let hashed = match chosen(app, &visit.form, &user.email).await? {
         Ok(hashed) => hashed,
-        Err((status, problem)) => return render(&visit, status, None, Some(&problem)).await,
+        Err(problem) => return render(&visit, None, Some(&problem)).await,
     };
     // Whoever gave the second factor at sign-in has not done so again.
     let address = ClientAddress::of(&visit.parts.extensions);
@@ -44,7 +45,8 @@ pub async fn change(visit: Visit) -> Result<Response, Refusal> {
         now: app.now(),
     };
     if !app.store.change_password(change).await? {
-        return render(&visit, StatusCode::CONFLICT, None, Some(MEANWHILE)).await;
+        let problem = Problem::new(StatusCode::CONFLICT, MEANWHILE);
+        return render(&visit, None, Some(&problem)).await;
     }
     events::password_changed(&user.id);
     app.notify(

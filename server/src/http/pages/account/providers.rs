@@ -13,6 +13,7 @@ use crate::{
             confirmation, frame,
             guard::{Visit, not_found},
             moment::Moment,
+            problem::Problem,
             sign_in::{
                 self,
                 provider::{Departure, send},
@@ -70,8 +71,9 @@ fn named(visit: &Visit) -> Result<&Provider, Refusal> {
 /// `POST /account/providers/link`: sends the browser there, to come back with the account that is to be linked.
 pub async fn link(visit: Visit) -> Result<Response, Refusal> {
     let provider = named(&visit)?;
-    if let Err((status, problem)) = confirmation::judge(&visit).await? {
-        return render(&visit, status, None, Some(&problem)).await;
+    let field = format!("confirm-{}", provider.name());
+    if let Err(problem) = confirmation::judge(&visit, field).await? {
+        return render(&visit, None, Some(&problem)).await;
     }
     let departure = Departure {
         purpose: Purpose::Link { session: visit.signed_in.session.hash },
@@ -106,10 +108,12 @@ pub async fn unlink(visit: Visit) -> Result<Response, Refusal> {
     match app.store.unlink(&user.id, which, ways, keep, app.now()).await? {
         Unlinked::Done => {}
         Unlinked::LastWay => {
-            return render(&visit, StatusCode::CONFLICT, None, Some(LAST_WAY)).await;
+            let problem = Problem::new(StatusCode::CONFLICT, LAST_WAY);
+            return render(&visit, None, Some(&problem)).await;
         }
         Unlinked::Gone => {
-            return render(&visit, StatusCode::NOT_FOUND, None, Some(NOT_LINKED)).await;
+            let problem = Problem::new(StatusCode::NOT_FOUND, NOT_LINKED);
+            return render(&visit, None, Some(&problem)).await;
         }
     }
     events::provider_unlinked(&user.id, provider.name());

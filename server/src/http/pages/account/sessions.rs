@@ -8,7 +8,7 @@ use crate::{
     events,
     http::{
         error::Refusal,
-        pages::{cookie::Cookie, frame, guard::Visit, visitor::append_cookies},
+        pages::{cookie::Cookie, frame, guard::Visit, problem::Problem, visitor::append_cookies},
     },
 };
 
@@ -24,7 +24,8 @@ pub async fn end(visit: Visit) -> Result<Response, Refusal> {
     }
     let ended = app.store.end_sessions(&user.id, only, None, app.now()).await?;
     if ended == 0 {
-        return render(&visit, StatusCode::NOT_FOUND, None, Some(GONE)).await;
+        let problem = Problem::new(StatusCode::NOT_FOUND, GONE);
+        return render(&visit, None, Some(&problem)).await;
     }
     events::sessions_ended(&user.id, ended);
     let was_this = all || only == Some(visit.signed_in.session.hash);

@@ -45,10 +45,11 @@ async fn change(
         RoleChanged::Done => {}
         RoleChanged::NotAllowed => return Err(not_allowed()),
         RoleChanged::Gone => {
-            return render(visit, place, StatusCode::NOT_FOUND, Said::problem(GONE)).await;
+            return render(visit, place, Said::problem(StatusCode::NOT_FOUND, GONE)).await;
         }
         RoleChanged::LastOwner => {
-            return render(visit, place, StatusCode::CONFLICT, Said::problem(LAST_OWNER)).await;
+            let said = Said::problem(StatusCode::CONFLICT, LAST_OWNER);
+            return render(visit, place, said).await;
         }
     }
     events::role_changed(&user_id, &company.id, role.map_or("none", Role::as_str));

@@ -7,7 +7,10 @@ use super::{Said, actor, back, not_allowed, render};
 use crate::{
     app::App,
     events,
-    http::{error::Refusal, pages::guard::Visit},
+    http::{
+        error::Refusal,
+        pages::{guard::Visit, problem::Problem},
+    },
     mail::{Message, address, letters},
     people::role::Role,
     store::{Invitation, Invited, Membership},
@@ -17,6 +20,7 @@ use crate::{
 const LIFETIME: i64 = 7 * 24 * 3_600;
 
 const NO_ADDRESS: &str = "This is no e-mail address.";
+const NOT_YOURS: &str = "This invitation is gone, or only an owner can withdraw it.";
 const MEMBER: &str = "This person acts for the company already.";
 const TOO_MANY: &str = "Too many invitations wait. Withdraw some, or wait until they end.";
 const TOO_OFTEN: &str =
@@ -28,13 +32,18 @@ pub async fn invite(visit: Visit, place: Membership) -> Result<Response, Refusal
     let typed = visit.form.get("email").unwrap_or_default();
     let role = Role::parse(visit.form.require("role")?);
     let role = role.ok_or_else(|| Refusal::invalid_request("There is no such role."))?;
-    let said =
-        |problem| Said { problem: Some(problem), email: typed, role: Some(role), done: None };
+    let said = |status, sentence| Said {
+        problem: Some(Problem::new(status, sentence).of("email")),
+        email: typed,
+        role: Some(role),
+        done: None,
+    };
     let Some(email) = address::normal(typed) else {
-        return render(&visit, &place, StatusCode::BAD_REQUEST, said(NO_ADDRESS)).await;
+        return render(&visit, &place, said(StatusCode::BAD_REQUEST, NO_ADDRESS)).await;
     };
     if app.limits.check_letter_to(&email).is_err() {
-        return render(&visit, &place, StatusCode::TOO_MANY_REQUESTS, said(TOO_OFTEN)).await;
+        let said = said(StatusCode::TOO_MANY_REQUESTS, TOO_OFTEN);
+        return render(&visit, &place, said).await;
     }
     let (token, now) = (app.entropy.secret(""), app.now());
     let invitation = Invitation {
@@ -56,7 +65,7 @@ pub async fn invite(visit: Visit, place: Membership) -> Result<Response, Refusal
         Invited::Member => MEMBER,
         Invited::TooMany => TOO_MANY,
     };
-    render(&visit, &place, StatusCode::CONFLICT, said(problem)).await
+    render(&visit, &place, said(StatusCode::CONFLICT, problem)).await
 }
 
 /// Writes the letter of an invitation.
@@ -81,6 +90,6 @@ pub async fn withdraw(visit: Visit, place: Membership) -> Result<Response, Refus
     if app.store.withdraw_invitation(company, id, &actor(&visit), app.now()).await? {
         return Ok(back(&place, "withdrawn"));
     }
-    let said = Said::problem("This invitation is gone, or only an owner can withdraw it.");
-    render(&visit, &place, StatusCode::NOT_FOUND, said).await
+    let said = Said::problem(StatusCode::NOT_FOUND, NOT_YOURS);
+    render(&visit, &place, said).await
 }

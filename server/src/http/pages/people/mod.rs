@@ -14,6 +14,7 @@ use super::{
     frame::{self, Frame},
     guard::{Pages, Visit},
     moment::Moment,
+    problem::{Problem, status_of},
 };
 use crate::{
     audit::Actor,
@@ -53,7 +54,7 @@ struct PeoplePage<'a> {
     /// The role that was chosen in the form of an invitation that was refused.
     chosen: &'static str,
     done: Option<&'static str>,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// Somebody who acts for the company.
@@ -84,32 +85,27 @@ async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> {
         Some("done=codes") => Some("The rule is changed. It counts from the next approval on."),
         _ => None,
     };
-    render(&visit, &place, StatusCode::OK, Said { done, ..Said::default() }).await
+    render(&visit, &place, Said { done, ..Said::default() }).await
 }
 
 /// What the page says beside the lists.
 #[derive(Default)]
 struct Said<'a> {
     done: Option<&'static str>,
-    problem: Option<&'a str>,
+    problem: Option<Problem>,
     /// The address that was typed.
     email: &'a str,
     /// The role that was chosen with it.
     role: Option<Role>,
 }
 
-impl<'a> Said<'a> {
-    fn problem(problem: &'a str) -> Self {
-        Self { problem: Some(problem), ..Self::default() }
+impl Said<'_> {
+    fn problem(status: StatusCode, sentence: &'static str) -> Self {
+        Self { problem: Some(Problem::new(status, sentence)), ..Self::default() }
     }
 }
 
-async fn render(
-    visit: &Visit,
-    place: &Membership,
-    status: StatusCode,
-    said: Said<'_>,
-) -> Result<Response, Refusal> {
+async fn render(visit: &Visit, place: &Membership, said: Said<'_>) -> Result<Response, Refusal> {
     let (app, company) = (&visit.app, &place.company);
     let people = app.store.people(&company.id).await?;
     let invitations = app.store.invitations(&company.id, app.now()).await?;
@@ -134,9 +130,9 @@ async fn render(
         email: said.email,
         chosen: said.role.map_or("", Role::as_str),
         done: said.done,
-        problem: said.problem,
+        problem: said.problem.as_ref(),
     };
-    Ok(frame::page(status, &template, None))
+    Ok(frame::page(status_of(said.problem.as_ref()), &template, None))
 }
 
 /// Whether somebody may give or take a role.

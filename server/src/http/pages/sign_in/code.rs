@@ -1,7 +1,7 @@
 //! `/sign-in/code`: the second step of signing in, for people who have a second factor.
 
 use askama::Template;
-use axum::{http::StatusCode, response::Response};
+use axum::response::Response;
 use counterfoil_protocol::secret::Secret;
 
 use super::{Destination, HOME, destination};
@@ -14,6 +14,7 @@ use crate::{
             form,
             frame::{self, Frame},
             open::{Look, Posted},
+            problem::{Problem, status_of},
             session::{SignedIn, Standing},
             visitor::{append_cookies, mark_browser},
         },
@@ -29,8 +30,10 @@ struct CodePage<'a> {
     frame: Frame<'a>,
     csrf: String,
     email: &'a str,
+    /// Whether a password was the first step.
+    by_password: bool,
     destination: Option<&'a Destination>,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 /// Where the second step is, on the way to a page.
@@ -57,14 +60,12 @@ pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
     let (app, headers, form) = (&posted.app, posted.headers(), &posted.form);
     let destination = destination(form)?;
     let half = app.half_signed_in(headers).await?;
-    let half = half.ok_or_else(|| form::refused("nobody has given a password here just now"))?;
+    let half = half.ok_or_else(form::session_ended)?;
     let address = posted.address();
     let code = Secret::new(form.get("code").unwrap_or_default());
     if let Err(problem) = app.check_code(&half.user, &code).await? {
         events::sign_in_failed(address.0);
-        let mut response = render(app, &half, destination.as_ref(), Some(problem));
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        return Ok(response);
+        return Ok(render(app, &half, destination.as_ref(), Some(&problem)));
     }
     let user = &half.user;
     let mut new = app.new_session(user, headers, address, Standing::Proved);
@@ -85,14 +86,17 @@ fn render(
     app: &App,
     half: &SignedIn,
     destination: Option<&Destination>,
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Response {
     let template = CodePage {
         frame: Frame::new(app),
         csrf: form::token(app, &half.cookie),
         email: &half.user.email,
+        by_password: half.session.provider.is_none(),
         destination,
         problem,
     };
-    Destination::page(app, &template, destination)
+    let mut response = Destination::page(app, &template, destination);
+    *response.status_mut() = status_of(problem);
+    response
 }

@@ -292,7 +292,7 @@ async fn five_wrong_codes_lock_them_and_the_person_is_told() {
     assert_eq!(told, [false, false, false, false, true]);
     let right = code_of(&server, "anna").await;
     let answer = browser.post("/sign-in/code", &[("csrf", &csrf), ("code", &right)]).await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(letters(&server).iter().any(|letter| letter.contains("five wrong codes")));
     later(&server, 900);
     let mut browser = Browser::new(&server);

@@ -316,7 +316,7 @@ async fn no_file_is_looked_at_before_its_form() {
     // Whoever may not is not even read.
     let huge = vec![0; 20 * 1024 * 1024];
     assert!(carl.upload(&icon, "X", huge.clone()).await.body.contains("role_not_allowed"));
-    assert!(nobody.upload(&icon, "X", huge).await.body.contains("form_refused"));
+    assert!(nobody.upload(&icon, "X", huge).await.body.contains("session_ended"));
     assert_eq!(only(&server).await.app().expect("an application").about.icon, None);
     assert_eq!(anna.upload(&icon, "X", good).await.status, StatusCode::SEE_OTHER);
     assert!(guarded().table().iter().any(|page| page.path.ends_with("/icon")));

@@ -29,6 +29,11 @@ impl<'a> Browser<'a> {
         Self { server, host, cookies: BTreeMap::new() }
     }
 
+    /// Another window of it.
+    pub fn copy(&self) -> Self {
+        Self { server: self.server, host: self.host, cookies: self.cookies.clone() }
+    }
+
     /// Follows a link.
     pub async fn get(&mut self, path: &str) -> Answer {
         let request = Request::get(path).header(header::ACCEPT, "text/html,*/*;q=0.8");

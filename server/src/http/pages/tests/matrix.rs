@@ -149,7 +149,7 @@ fn is_refused(person: Person, page: &Page, host: &str, answer: &Answer) -> bool 
     let Answer { status, body, .. } = answer;
     match person {
         Person::Nobody if page.method == Method::POST => {
-            *status == StatusCode::FORBIDDEN && body.contains("form_refused")
+            *status == StatusCode::FORBIDDEN && body.contains("session_ended")
         }
         Person::Nobody if host == PORTAL => {
             let elsewhere = format!("https://{ISSUER}/sign-in/portal?");

@@ -25,6 +25,7 @@ use crate::{
             guard::not_found,
             open::Posted,
             password::{BUSY, TOO_MANY, allowed},
+            problem::Problem,
             sign_in::Destination,
             visitor::{Visitor, known_browser},
         },
@@ -61,7 +62,7 @@ struct LinkPage<'a> {
     ticket: String,
     label: &'a str,
     email: &'a str,
-    problem: Option<&'a str>,
+    problem: Option<&'a Problem>,
 }
 
 impl Pending {
@@ -90,7 +91,7 @@ pub(super) fn page(
     headers: &HeaderMap,
     pending: &Pending,
     email: &str,
-    problem: Option<&str>,
+    problem: Option<&Problem>,
 ) -> Response {
     let visitor = Visitor::of(app, headers);
     let plain = serde_json::to_vec(pending).unwrap_or_default();
@@ -114,9 +115,9 @@ pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
     let provider = app.providers.named(&pending.provider).ok_or_else(not_found)?;
     let user = app.store.user(&pending.user_id).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(not_found)?;
-    let again = |status, problem, wait: Option<u64>| {
-        let mut response = page(app, headers, &pending, &user.email, Some(problem));
-        *response.status_mut() = status;
+    let again = |problem: Problem, wait: Option<u64>| {
+        let mut response = page(app, headers, &pending, &user.email, Some(&problem));
+        *response.status_mut() = problem.status;
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -125,7 +126,8 @@ pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
     let from = posted.address();
     let browser = known_browser(app, headers, &user.email);
     if let Err(limit) = app.limits.check_sign_in(&user.email, from.0, browser.as_deref()) {
-        return again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY, Some(limit.seconds));
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        return again(problem, Some(limit.seconds));
     }
     let typed = Secret::new(posted.form.get("password").unwrap_or_default());
     match password::verify(Some(user.password_hash.clone()), typed).await {
@@ -133,9 +135,11 @@ pub async fn prove(posted: Posted) -> Result<Response, Refusal> {
         Ok(false) => {
             app.limits.note_sign_in_failure(&user.email, from.0, browser.as_deref());
             events::sign_in_failed(from.0);
-            return again(StatusCode::FORBIDDEN, WRONG, None);
+            return again(Problem::new(StatusCode::FORBIDDEN, WRONG).of("password"), None);
         }
-        Err(_busy) => return again(StatusCode::SERVICE_UNAVAILABLE, BUSY, Some(5)),
+        Err(_busy) => {
+            return again(Problem::new(StatusCode::SERVICE_UNAVAILABLE, BUSY), Some(5));
+        }
     }
     let identity = Identity {
         issuer: provider.issuer().to_owned(),
