@@ -113,6 +113,8 @@ export class Shop {
 
   /** Signs a person in as the administrator. */
   async signIn(person, user = 'admin', password = this.password) {
+    // A machine with much else to do serves WordPress slowly.
+    person.context.setDefaultTimeout(180_000);
     await person.goTo(this.at('/wp-login.php'));
     await person.page.locator('#user_login').fill(user);
     await person.page.locator('#user_pass').fill(password);

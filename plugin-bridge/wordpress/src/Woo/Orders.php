@@ -47,7 +47,7 @@ final class Orders
             $order->update_meta_data(self::UID, $record->uid);
             $order->save();
             $paid = $record;
-        });
+        }, self::SECONDS);
         if (!$done || !$paid instanceof Record) {
             throw new TryLater('order_busy', __('This order is being paid in another window.', 'counterfoil'), '', 503, 5);
         }
