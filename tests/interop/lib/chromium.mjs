@@ -92,7 +92,7 @@ export class Person {
 
   /**
    * Takes a picture for people to look at, and has axe find nothing on the page, or `within` a part of it where the
-   * rest is others'; it must also fit its width, and on a phone the width of a smaller one, else that of a zoomed window.
+   * rest is others'; it must also fit its width, and on a phone the width of a smaller one, else a zoomed window's.
    */
   async lookAt(name, { within } = {}) {
     mkdirSync(SHOTS, { recursive: true });

@@ -60,7 +60,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "This is more than we take",
             what: "The form that you sent is too long. Nothing was changed, and what you typed was not saved.",
-            next: "Go back in your browser, shorten what you typed, and send it again.",
+            next: "Go back in your browser, and send a shorter one.",
             link: None,
         },
     ),
@@ -78,7 +78,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "We could not accept this form",
             what: "It did not come from a page that we showed to this browser, or you signed in or out, or typed a code, after the page was shown. Nothing was changed.",
-            next: "Go back in your browser, copy what you typed, load that page anew, and send it again. If you came from a store or an application, press Connect there again. Cookies must be allowed for this site.",
+            next: "Go back in your browser, load that page anew, and fill it in once more. If you came from a store or an application, press Connect there again. Cookies must be allowed for this site.",
             link: None,
         },
     ),
@@ -195,7 +195,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "You are not signed in any more",
             what: "Your session ended before this form arrived: it lasts some hours, and ends when you sign out in another window. Nothing was changed, and what you typed was not saved.",
-            next: "Go back in your browser and copy what you typed. Then load that page anew: it asks you to sign in, and goes on from there.",
+            next: "Go back in your browser: the page asks you to sign in, and goes on from there. Then fill the form in once more.",
             link: Some(("/", "Sign in")),
         },
     ),
