@@ -86,6 +86,12 @@ pub struct Config {
     /// Variables that look like settings and set nothing: told when the server starts, never a reason not to.
     #[serde(skip)]
     pub ignored_variables: Vec<String>,
+    /// The file that was read, if one was.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// The variables that set something.
+    #[serde(skip)]
+    pub variables: Vec<String>,
 }
 
 /// How log lines are written.
@@ -195,6 +201,8 @@ impl Default for Config {
             outbound: Outbound::default(),
             upstream: Vec::new(),
             ignored_variables: Vec::new(),
+            file: None,
+            variables: Vec::new(),
         }
     }
 }

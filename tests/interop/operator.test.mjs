@@ -231,6 +231,106 @@ describe('the command line', () => {
   });
 });
 
+describe('for scripts', () => {
+  const data = () => ['--data-dir', here.server.dataDir];
+
+  it('a refusal with --json is an object on stderr, with the status that it has without', async () => {
+    const unknown = 'there is no company "Nobody"';
+    for (const [status, error, args, sentence] of [
+      [1, 'not_done', [...data(), 'company', 'show', 'Nobody'], unknown],
+      [1, 'not_done', [...data(), 'company', 'close', 'Nordwind Trading'], 'Nothing was changed; to go on, give --yes'],
+      [1, 'not_done', ['--data-dir', join(directory.path, 'none'), 'app', 'list'], "there is no server's data in"],
+      [2, 'wrong_arguments', [...data(), 'company', 'dance'], "unrecognized subcommand 'dance'"],
+      [2, 'wrong_arguments', [...data(), 'company', 'list', '--limit', '0'], '1..=10000'],
+    ]) {
+      const plain = await run(SERVER_BIN, args);
+      assert.deepEqual([plain.code, plain.stdout], [status, ''], args.join(' '));
+      assert.ok(plain.stderr.includes(sentence) && !plain.stderr.startsWith('{'), plain.stderr);
+      const { code, stdout, stderr } = await run(SERVER_BIN, [...args, '--json']);
+      assert.deepEqual([code, stdout], [status, ''], args.join(' '));
+      const said = JSON.parse(stderr);
+      assert.deepEqual([Object.keys(said), said.error], [['error', 'message'], error]);
+      assert.ok(said.message.includes(sentence) && !said.message.startsWith('error:'), said.message);
+    }
+  });
+
+  it('a reader that has left is no trouble to what is only read, and is told where something was done', async () => {
+    // The pipe's reader is gone before the command begins.
+    const unheard = (args) => run('bash', [
+      '-c', 'exec 3> >(:); wait $!; exec "$@" >&3', 'bash', SERVER_BIN, ...data(), ...args,
+    ]);
+    for (const args of [
+      ['audit', 'list'], ['audit', 'export'], ['company', 'list'], ['user', 'list'], ['app', 'list'], ['key', 'list'],
+      ['installation', 'list'], ['grant', 'list'], ['payment-link', 'list'], ['profile', 'list'], ['webhook', 'endpoints'],
+      ['audit', 'list', '--json'],
+    ]) {
+      const { code, stderr } = await unheard(args);
+      assert.deepEqual([code, stderr], [0, ''], args.join(' '));
+    }
+    const { code, stderr } = await unheard(['company', 'add', 'Unheard']);
+    assert.deepEqual([code, /cannot write the answer/.test(stderr)], [1, true]);
+    assert.equal((await here.server.operator(['company', 'show', 'Unheard'])).name, 'Unheard');
+  });
+
+  it('check says which settings it looked at', async () => {
+    const check = (args, variables) => run(SERVER_BIN, [...args, 'check', '--json'], '', variables);
+    const settings = ({ stdout }) => {
+      const { settings_file: file, checks } = JSON.parse(stdout);
+      return [file, checks.find((it) => it.check === 'settings').message];
+    };
+    const config = here.server.config;
+    const [none, defaults] = settings(await check(data()));
+    assert.equal(none, null);
+    assert.match(defaults, /^no settings file \(--config or COUNTERFOIL_CONFIG names one\): defaults; issuer /);
+    assert.deepEqual(settings(await check([...data(), '--config', config]))[0], config);
+    const [named, from] = settings(await check(data(), {
+      COUNTERFOIL_CONFIG: config, COUNTERFOIL_LOG: 'warn', COUNTERFOIL_LOGG: 'warn',
+    }));
+    assert.equal(named, config);
+    const said = `${config}, and of the environment COUNTERFOIL_LOG, while COUNTERFOIL_LOGG names no setting; issuer `;
+    assert.ok(from.startsWith(said), from);
+  });
+
+  it('long lists come in parts', async () => {
+    const shop = await connected('wordpress');
+    await connected('wordpress');
+    const make = (amount) => shop.api('POST', 'payment-links', { json: { payload: { amount, fiatCurrency: 'EUR' } } });
+    const made = [];
+    for (const amount of ['1.00', '2.00', '3.00']) made.push(ok(await make(amount), 201).paymentLink.uid);
+    await here.server.operator(['payment-link', 'set-status', made[1], 'complete']);
+    const uids = async (...args) => {
+      const listed = await here.server.operator(['payment-link', 'list', '--client', shop.clientId, ...args]);
+      return [listed.payment_links.map(({ uid }) => uid), listed.next_after];
+    };
+    assert.deepEqual(await uids(), [[...made].reverse(), null]);
+    assert.deepEqual(await uids('--limit', '2'), [[made[2], made[1]], made[1]]);
+    assert.deepEqual(await uids('--limit', '2', '--after', made[1]), [[made[0]], null]);
+    assert.deepEqual(await uids('--payment', 'complete', '--status', 'active'), [[made[1]], null]);
+    assert.deepEqual(await uids('--status', 'archived'), [[], null]);
+    await here.server.company('Elsewhere');
+    assert.deepEqual(await uids('--company', 'Elsewhere'), [[], null]);
+
+    const stores = async (...args) => {
+      const listed = await here.server.operator(['installation', 'list', ...args]);
+      return [listed.installations.map(({ client_id: id }) => id), listed.next_after];
+    };
+    const [all, end] = await stores();
+    assert.ok(all.length >= 2 && end === null);
+    const [first, next] = await stores('--limit', '1');
+    assert.deepEqual(first, all.slice(0, 1));
+    assert.deepEqual(await stores('--after', next), [all.slice(1), null]);
+  });
+
+  it('one is one', async () => {
+    await here.server.company('Lone Star');
+    await here.server.person('lone@star.example', 'Lone Star');
+    const show = async () => (await run(SERVER_BIN, [...data(), 'company', 'show', 'Lone Star'])).stdout;
+    assert.match(await show(), /"Lone Star": 1 person, 0 connections$/m);
+    await here.server.person('second@star.example', 'Lone Star');
+    assert.match(await show(), /"Lone Star": 2 people, 0 connections$/m);
+  });
+});
+
 describe('a company', () => {
   it('that is closed takes every connection with it, and its applications', async () => {
     const [shop, other] = [new Store(here.server, 'wordpress'), await connected('wordpress')];

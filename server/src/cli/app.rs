@@ -83,7 +83,7 @@ async fn list(operator: &Operator, company: Option<&str>) -> anyhow::Result<()> 
         values.push(value);
     }
     let text = if lines.is_empty() { "no applications".to_owned() } else { lines.join("\n") };
-    operator.answer(&json!({ "applications": values }), &text)
+    operator.show(&json!({ "applications": values }), &text)
 }
 
 async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
@@ -111,7 +111,7 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
     if let Some(former) = app.former_secret_at(operator.now) {
         lines.push(format!("  the secret before works until {}", moment(former.ends_at)));
     }
-    operator.answer(&value, &lines.join("\n"))
+    operator.show(&value, &lines.join("\n"))
 }
 
 async fn remove(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {

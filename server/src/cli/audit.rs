@@ -72,7 +72,8 @@ impl Command {
                 }
                 Self::Export { which } => {
                     let out = BufWriter::new(io::stdout().lock());
-                    export(operator, &which.query(operator).await?, out).await?;
+                    let exported = export(operator, &which.query(operator).await?, out).await;
+                    exported.or_else(operator::unless_left)?;
                 }
                 Self::Verify { remembered } => return verify(operator, remembered).await,
             }
@@ -103,7 +104,7 @@ async fn list(
     let lines: Vec<_> = records.iter().map(line).collect();
     let text = if lines.is_empty() { "nothing was noted".to_owned() } else { lines.join("\n") };
     let records: Vec<_> = records.iter().map(described).collect();
-    operator.answer(&json!({ "records": records, "next_before": next }), &text)
+    operator.show(&json!({ "records": records, "next_before": next }), &text)
 }
 
 async fn export(

@@ -26,6 +26,7 @@ struct Finding {
 
 /// Looks at everything. 0 when all is well, 1 when something is not.
 pub fn run(settings: anyhow::Result<Config>, json: bool) -> anyhow::Result<ExitCode> {
+    let file = settings.as_ref().ok().and_then(|config| config.file.clone());
     let findings = match settings {
         Ok(config) => look(&config),
         Err(error) => vec![Finding { what: "settings", said: Err(format!("{error:#}")) }],
@@ -46,8 +47,24 @@ pub fn run(settings: anyhow::Result<Config>, json: bool) -> anyhow::Result<ExitC
             json!({ "check": finding.what, "ok": finding.said.is_ok(), "message": said })
         })
         .collect();
-    answer(json, &json!({ "ok": good, "checks": rows }), text.trim_end())?;
+    answer(json, &json!({ "ok": good, "settings_file": file, "checks": rows }), text.trim_end())?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the settings come from, and what they come to.
+fn settings(config: &Config) -> String {
+    let mut from = config.file.as_ref().map_or_else(
+        || "no settings file (--config or COUNTERFOIL_CONFIG names one): defaults".to_owned(),
+        |file| file.display().to_string(),
+    );
+    let Config { variables, ignored_variables: ignored, .. } = config;
+    if !variables.is_empty() {
+        let _ = write!(from, ", and of the environment {}", variables.join(", "));
+    }
+    if !ignored.is_empty() {
+        let _ = write!(from, ", while {} names no setting", ignored.join(", "));
+    }
+    format!("{from}; issuer {}, listening on {}", config.issuer, config.listen)
 }
 
 /// Every provider's secret, and whether it is there and answers as it should.
@@ -70,10 +87,7 @@ fn providers(config: &Config) -> Vec<Result<String, String>> {
 
 fn look(config: &Config) -> Vec<Finding> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let mut findings = vec![Finding {
-        what: "settings",
-        said: Ok(format!("issuer {}, listening on {}", config.issuer, config.listen)),
-    }];
+    let mut findings = vec![Finding { what: "settings", said: Ok(settings(config)) }];
     let mut add = |what, said| findings.push(Finding { what, said });
     let profiles = Profiles::load(config.profiles_dir.as_deref());
     add(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     confirm::{self, Confirm},
-    operator::{self, Operator, moment},
+    operator::{self, Operator, counted, moment},
     part,
 };
 use crate::store::{
@@ -87,7 +87,7 @@ async fn list(operator: &Operator, part: &part::Arguments) -> anyhow::Result<()>
     let lines: Vec<_> = companies.iter().map(line).collect();
     let text = if lines.is_empty() { "no companies".to_owned() } else { lines.join("\n") };
     let values: Vec<_> = companies.iter().map(described).collect();
-    operator.answer(&json!({ "companies": values, "next_after": next }), &text)
+    operator.show(&json!({ "companies": values, "next_after": next }), &text)
 }
 
 async fn show(operator: &Operator, name: &str) -> anyhow::Result<()> {
@@ -102,7 +102,7 @@ async fn show(operator: &Operator, name: &str) -> anyhow::Result<()> {
     }
     let mut value = described(&facts);
     value["invitations"] = values.into();
-    operator.answer(&value, &text)
+    operator.show(&value, &text)
 }
 
 async fn rename(operator: &Operator, company: &str, name: &str) -> anyhow::Result<()> {
@@ -145,10 +145,9 @@ async fn reopen(operator: &Operator, name: &str) -> anyhow::Result<()> {
 fn line(facts: &CompanyFacts) -> String {
     let CompanyFacts { company, closed_at, people, connections, .. } = facts;
     let closed = closed_at.map(|at| format!(", closed {}", moment(at))).unwrap_or_default();
-    format!(
-        "{}  {:?}: {people} people, {connections} connections{closed}",
-        company.id, company.name
-    )
+    let people = counted(*people, "person", "people");
+    let connections = counted(*connections, "connection", "connections");
+    format!("{}  {:?}: {people}, {connections}{closed}", company.id, company.name)
 }
 
 fn described(facts: &CompanyFacts) -> Value {

@@ -65,7 +65,7 @@ impl List {
         let lines: Vec<_> = grants.iter().map(line).collect();
         let text = if lines.is_empty() { "no grants".to_owned() } else { lines.join("\n") };
         let values: Vec<_> = grants.iter().map(described).collect();
-        operator.answer(&json!({ "grants": values, "next_after": next }), &text)
+        operator.show(&json!({ "grants": values, "next_after": next }), &text)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     confirm::{self, Confirm},
     operator::{self, Operator, moment},
+    part,
 };
 use crate::{
     audit::AuditRecord,
@@ -23,8 +24,11 @@ const EVENTS: u32 = 50;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Lists the stores that registered themselves.
-    List,
+    /// Lists the stores that registered themselves, by site.
+    List {
+        #[command(flatten)]
+        part: part::Arguments,
+    },
     /// Shows one store's registration.
     Show {
         /// Its client id: `mco_app_…`
@@ -50,7 +54,7 @@ impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         operator::wait(async {
             match self {
-                Self::List => list(operator).await,
+                Self::List { part } => list(operator, &part).await,
                 Self::Show { client_id } => show(operator, &client_id).await,
                 Self::Revoke { client_id, confirm } => revoke(operator, &client_id, &confirm).await,
                 Self::Release { client_id, confirm } => {
@@ -61,9 +65,14 @@ impl Command {
     }
 }
 
-async fn list(operator: &Operator) -> anyhow::Result<()> {
-    let clients = operator.store.installations(operator.now).await?;
+async fn list(operator: &Operator, part: &part::Arguments) -> anyhow::Result<()> {
+    let clients = operator.store.installations(part.part(), operator.now).await?;
     let rows = clients.iter().filter_map(|client| Some((client, client.installation()?)));
+    let place = |(client, installation): (&Client, &Installation)| {
+        format!("{} {}", installation.site_url, client.id)
+    };
+    let last = rows.clone().next_back().map(place);
+    let next = part.next(clients.len(), last.as_deref());
     let lines: Vec<_> = rows
         .clone()
         .map(|(client, installation)| {
@@ -79,7 +88,7 @@ async fn list(operator: &Operator) -> anyhow::Result<()> {
         rows.map(|(client, installation)| described(client, installation)).collect();
     let text =
         if lines.is_empty() { "no store has registered".to_owned() } else { lines.join("\n") };
-    operator.answer(&json!({ "installations": values }), &text)
+    operator.show(&json!({ "installations": values, "next_after": next }), &text)
 }
 
 async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {

@@ -63,7 +63,7 @@ fn list(operator: &Operator) -> anyhow::Result<()> {
     records.sort_by_key(|record| (record.alg.clone(), record.signs_from));
     let lines: Vec<_> = records.iter().map(|record| line(record, operator)).collect();
     let values: Vec<_> = records.iter().map(|record| described(record, operator)).collect();
-    operator.answer(&json!({ "keys": values }), &lines.join("\n"))
+    operator.show(&json!({ "keys": values }), &lines.join("\n"))
 }
 
 impl Rotate {

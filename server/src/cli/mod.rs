@@ -24,12 +24,14 @@ mod wallet;
 mod webhook;
 
 use std::{
+    ffi::OsString,
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use self::operator::Operator;
 use crate::config::{self, Config, LogFormat, Overrides};
@@ -41,23 +43,26 @@ as the server's user, and with the server's --config. A secret is read from stdi
 
 Exit status: 0 done; 1 not done, and stderr says why; 2 the arguments are wrong.
 
-First run: init, then serve. What each command answers with --json: docs/server.md.";
+First run: init, then serve. What each command answers with --json: docs/server-commands.md.";
+
+/// The heading in the help of what goes with every command.
+const EVERYWHERE: &str = "Options of every command";
 
 /// The OAuth server of a payment platform.
 #[derive(Parser)]
 #[command(name = "counterfoil-server", version, about, propagate_version = true, after_help = NOTES)]
 struct Cli {
     /// Settings, a TOML file. Every setting is also a variable: `COUNTERFOIL_LISTEN`, `COUNTERFOIL_LIMITS_BODY`, …
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// The directory of everything the server keeps.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     data_dir: Option<PathBuf>,
-    /// Answers in JSON.
-    #[arg(long, global = true)]
+    /// Answers in JSON on stdout, and refuses in JSON on stderr.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// How log lines are written.
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = EVERYWHERE)]
     log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
@@ -86,7 +91,7 @@ enum Command {
     /// What companies allowed stores and applications.
     #[command(subcommand)]
     Grant(grant::Command),
-    /// Payment links: how their payments move.
+    /// Payment links: what is asked for, and how its payments move.
     #[command(subcommand)]
     PaymentLink(payment_link::Command),
     /// Notifications: endpoints, deliveries, and what to do about them.
@@ -117,14 +122,38 @@ enum Command {
 
 /// Runs the command. 0: done. 1: not done, and stderr says why. 2: the arguments are wrong.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    match execute(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "counterfoil-server: {error:#}");
-            ExitCode::FAILURE
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json(&arguments) => {
+            let text = error.to_string();
+            let sentence = text.strip_prefix("error: ").unwrap_or(&text);
+            refuse(true, "wrong_arguments", sentence.trim_end());
+            return ExitCode::from(2);
         }
-    }
+        Err(error) => error.exit(),
+    };
+    let json = cli.json;
+    execute(cli).unwrap_or_else(|error| {
+        refuse(json, "not_done", &format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether arguments that cannot be read ask for JSON all the same.
+fn wants_json(arguments: &[OsString]) -> bool {
+    arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+}
+
+/// Says on stderr why nothing was done: an object for programs, or a line for people.
+fn refuse(json: bool, code: &str, sentence: &str) {
+    let mut out = io::stderr().lock();
+    // Where nobody listens, the exit status says it.
+    let _ = if json {
+        writeln!(out, "{:#}", json!({ "error": code, "message": sentence }))
+    } else {
+        writeln!(out, "counterfoil-server: {sentence}")
+    };
 }
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {

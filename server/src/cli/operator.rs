@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::{self, Write as _},
+    io::{self, ErrorKind::BrokenPipe, Write as _},
     path::PathBuf,
     sync::Arc,
 };
@@ -113,6 +113,11 @@ impl Operator {
     pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
         answer(self.json, value, text)
     }
+
+    /// Answers so with what was only read.
+    pub fn show(&self, value: &Value, text: &str) -> anyhow::Result<()> {
+        show(self.json, value, text)
+    }
 }
 
 fn must_be_there(config: &Config) -> anyhow::Result<()> {
@@ -154,6 +159,25 @@ pub fn answer(json: bool, value: &Value, text: &str) -> anyhow::Result<()> {
     written.context("cannot write the answer")
 }
 
+/// Answers so with what was only read: whoever has heard enough, as `head` has, may leave before the end.
+pub fn show(json: bool, value: &Value, text: &str) -> anyhow::Result<()> {
+    answer(json, value, text).or_else(unless_left)
+}
+
+/// Nothing, when the reader of stdout has left; else the error.
+pub fn unless_left(error: anyhow::Error) -> anyhow::Result<()> {
+    let left = error.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == BrokenPipe);
+    if left { Ok(()) } else { Err(error) }
+}
+
+/// How many there are, in words: "1 person", "2 people".
+pub fn counted(count: impl Into<u64>, one: &str, more: &str) -> String {
+    match count.into() {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    }
+}
+
 /// A time as people read it.
 pub fn moment(time: UnixTime) -> String {
     jiff::Timestamp::from_second(time.0).map_or_else(|_| time.0.to_string(), |t| t.to_string())
@@ -166,4 +190,24 @@ pub fn name(text: &str) -> Result<String, String> {
         return Err("a name has 1 to 200 bytes and no control characters".to_owned());
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_who_left_is_no_trouble() {
+        let failed = |kind| Err::<(), _>(io::Error::from(kind)).context("cannot write the answer");
+        assert!(failed(BrokenPipe).or_else(unless_left).is_ok());
+        assert!(failed(io::ErrorKind::StorageFull).or_else(unless_left).is_err());
+        assert!(unless_left(anyhow!("something else")).is_err());
+    }
+
+    #[test]
+    fn how_many() {
+        for (count, words) in [(0_u32, "0 people"), (1, "1 person"), (2, "2 people")] {
+            assert_eq!(counted(count, "person", "people"), words);
+        }
+    }
 }

@@ -1,21 +1,27 @@
-//! `payment-link show` and `set-status`.
+//! `payment-link list`, `show` and `set-status`.
 
-use anyhow::{Context as _, bail};
-use serde_json::json;
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
 
-use super::operator::{self, Operator};
+use super::{
+    operator::{self, Operator, moment},
+    part,
+};
 use crate::{
     partner::{
         amount::Amount,
+        link::{LinkStatus, PaymentLink},
         payment::{PaymentStatus, Report},
     },
     payments::{self, Reported, Reporting},
-    store::{GrantFacts, Operators as _, Partner as _},
+    store::{GrantFacts, LinkFacts, LinkQuery, Operators as _, Partner as _},
     webhooks::payload::Seed,
 };
 
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Lists payment links, newest first.
+    List(List),
     /// Shows a payment link, whose it is, and where its payment stands.
     Show {
         /// The payment link: `pl_…`
@@ -38,10 +44,29 @@ pub enum Command {
     },
 }
 
+#[derive(clap::Args)]
+pub struct List {
+    /// Only those of this company, by name or id.
+    #[arg(long)]
+    company: Option<String>,
+    /// Only those of this store or application.
+    #[arg(long, value_name = "CLIENT_ID")]
+    client: Option<String>,
+    /// Only those that stand so: active, archived
+    #[arg(long, value_parser = link_status)]
+    status: Option<LinkStatus>,
+    /// Only those whose newest payment stands so: complete, failed and so on, as `set-status` takes it
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    payment: Option<PaymentStatus>,
+    #[command(flatten)]
+    part: part::Arguments,
+}
+
 impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         operator::wait(async {
             match self {
+                Self::List(which) => which.run(operator).await,
                 Self::Show { uid } => show(operator, &uid).await,
                 Self::SetStatus { uid, status, amount, session } => {
                     let report = Report { status, amount, settlement: None, session };
@@ -52,6 +77,61 @@ impl Command {
     }
 }
 
+impl List {
+    async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let company = match &self.company {
+            Some(name) => Some(operator.any_company(name).await?.company.id),
+            None => None,
+        };
+        let part = self.part.part();
+        let begins =
+            part.after.is_empty() || operator.store.payment_link(part.after).await?.is_some();
+        ensure!(begins, "there is no payment link {:?} to go on after", part.after);
+        let query = LinkQuery {
+            company_id: company.as_deref(),
+            client_id: self.client.as_deref(),
+            status: self.status,
+            payment: self.payment,
+        };
+        let found = operator.store.all_payment_links(query, part).await?;
+        let next = self.part.next(found.len(), found.last().map(|last| &*last.link.uid));
+        let lines: Vec<_> = found.iter().map(line).collect();
+        let text = if lines.is_empty() { "no payment links".to_owned() } else { lines.join("\n") };
+        let values: Vec<_> = found.iter().map(described).collect();
+        operator.show(&json!({ "payment_links": values, "next_after": next }), &text)
+    }
+}
+
+fn line(facts: &LinkFacts) -> String {
+    let LinkFacts { link, client_name, company, .. } = facts;
+    let title = title(link, client_name, &company.name);
+    format!("{} {title}", moment(link.created_at))
+}
+
+fn described(facts: &LinkFacts) -> Value {
+    let LinkFacts { link, client_id, client_name, company } = facts;
+    json!({
+        "uid": link.uid, "status": link.status.as_str(), "amount": link.amount, "fiat_currency": link.facts.fiat_currency,
+        "currency": link.facts.currency, "asset": link.facts.asset, "order_id": link.facts.order_id,
+        "payment": link.latest().map(|session| session.status.as_str()), "created_at": moment(link.created_at),
+        "updated_at": moment(link.updated_at), "grant_id": link.grant_id, "client_id": client_id, "client": client_name,
+        "company_id": company.id, "company": company.name,
+    })
+}
+
+/// A link as one line for people.
+fn title(link: &PaymentLink, client: &str, company: &str) -> String {
+    let session = link.latest();
+    let payment = session.as_ref().map_or("none yet", |session| session.status.as_str());
+    let facts = &link.facts;
+    let currency = facts.fiat_currency.as_deref().or(facts.asset.as_deref());
+    let currency = currency.or(facts.currency.as_deref()).unwrap_or_default();
+    let (uid, amount, status) = (&link.uid, &link.amount, link.status.as_str());
+    format!(
+        "{uid}: {amount} {currency}, {status}, of {client} at {company:?}; its payment: {payment}"
+    )
+}
+
 async fn show(operator: &Operator, uid: &str) -> anyhow::Result<()> {
     let link = operator.store.payment_link(uid).await?;
     let link = link.with_context(|| format!("there is no payment link {uid:?}"))?;
@@ -59,21 +139,13 @@ async fn show(operator: &Operator, uid: &str) -> anyhow::Result<()> {
     let GrantFacts { client_id, client_name, company, .. } =
         grant.context("the link's connection is gone")?;
     let session = link.latest();
-    let payment = session.as_ref().map(|session| session.status.as_str());
     let view = link.view(operator.config.checkout_base());
-    let text = format!(
-        "{uid}: {} {}, {}, of {client_name} at {:?}; its payment: {}",
-        link.amount,
-        link.facts.fiat_currency.as_deref().or(link.facts.asset.as_deref()).unwrap_or_default(),
-        link.status.as_str(),
-        company.name,
-        payment.unwrap_or("none yet"),
-    );
+    let text = title(&link, &client_name, &company.name);
     let value = json!({
         "payment_link": view, "session": session, "grant_id": link.grant_id, "client_id": client_id,
         "client": client_name, "company_id": company.id, "company": company.name,
     });
-    operator.answer(&value, &text)
+    operator.show(&value, &text)
 }
 
 async fn set_status(operator: &Operator, uid: &str, report: Report) -> anyhow::Result<()> {
@@ -98,6 +170,13 @@ impl Operator {
         let checkout_base = self.config.checkout_base().to_owned();
         Seed { id: self.entropy.id("mpevt_"), checkout_base }
     }
+}
+
+fn link_status(text: &str) -> Result<LinkStatus, String> {
+    let all = [LinkStatus::Active, LinkStatus::Archived];
+    all.into_iter()
+        .find(|it| it.as_str() == text)
+        .ok_or_else(|| "one of: active, archived".to_owned())
 }
 
 fn status(text: &str) -> Result<PaymentStatus, String> {

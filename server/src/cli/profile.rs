@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::operator::answer;
+use super::operator::{answer, show};
 use crate::{
     config::Config,
     oauth::profile::Profile,
@@ -29,7 +29,7 @@ impl Command {
                 let profiles = Profiles::load(config.profiles_dir.as_deref())?;
                 let rows: Vec<Value> = profiles.iter().map(described).collect();
                 let lines: Vec<_> = profiles.iter().map(line).collect();
-                answer(json, &json!({ "profiles": rows }), &lines.join("\n"))
+                show(json, &json!({ "profiles": rows }), &lines.join("\n"))
             }
             Self::Check { file } => {
                 let profile = profiles::read(&file)?;

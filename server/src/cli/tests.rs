@@ -69,6 +69,10 @@ fn every_command_that_scripts_hold_on_to() {
         "key retire abc --yes",
         "key retire -abc_ --yes",
         "installation list",
+        "installation list --limit 10 --after x",
+        "payment-link list --company Shop --client mco_app_x --status archived --payment complete --limit 9 --after pl_x",
+        "payment-link show pl_x",
+        "payment-link set-status pl_x complete --amount 49.90 --session s",
         "installation show mco_app_x",
         "installation release mco_app_x --yes",
         "mail test ana@shop.example",
@@ -81,6 +85,46 @@ fn every_command_that_scripts_hold_on_to() {
     ] {
         parse(&line.split(' ').collect::<Vec<_>>()).map(drop).expect(line);
     }
+}
+
+/// Every command with its subcommands, by name.
+fn every(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
+    found.push((name.to_owned(), command.clone()));
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        every(below, &format!("{name} {}", below.get_name()), found);
+    }
+}
+
+#[test]
+fn help_shows_a_command_s_own_options_first() {
+    let mut root = Cli::command();
+    root.build();
+    let mut commands = Vec::new();
+    every(&root, "counterfoil-server", &mut commands);
+    assert!(commands.len() > 50, "{}", commands.len());
+    for (name, mut command) in commands {
+        let help = command.render_help().to_string();
+        let (own, common) = help.split_once(&format!("\n{EVERYWHERE}:\n")).expect(&name);
+        for option in ["--config", "--data-dir", "--json", "--log-format"] {
+            assert!(
+                common.contains(option) && !own.contains(&format!(" {option} ")),
+                "{name}: {help}"
+            );
+        }
+        assert!(
+            !help.contains("[default: ]") && !help.contains("[default: \"\"]"),
+            "{name}: {help}"
+        );
+    }
+}
+
+#[test]
+fn json_is_asked_for_before_the_values() {
+    let asks = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+    assert!(asks("counterfoil-server --json company add"));
+    assert!(asks("counterfoil-server company add --jsn --json"));
+    assert!(!asks("counterfoil-server company add"));
+    assert!(!asks("counterfoil-server company add -- --json"));
 }
 
 #[test]
@@ -164,6 +208,12 @@ fn companies_applications_and_keys() {
     shell.run(&["key", "list"]).expect("lists");
     shell.refuses(&["key", "retire", "abc"], "there is no key \"abc\"; see: key list");
     shell.run(&["installation", "list"]).expect("lists");
+    shell.run(&["payment-link", "list", "--company", "Shop", "--status", "active"]).expect("lists");
+    shell.refuses(
+        &["payment-link", "list", "--after", "pl_x"],
+        "there is no payment link \"pl_x\" to go",
+    );
+    shell.refuses(&["payment-link", "list", "--company", "None"], "there is no company");
     shell.refuses(&["installation", "show", "mco_app_x"], "there is no installation");
     shell.refuses(&["installation", "release", "mco_app_x"], "there is no installation");
     shell.refuses(&["installation", "revoke", "mco_app_x", "--yes"], "there is no installation");

@@ -34,7 +34,7 @@ pub enum Command {
         #[arg(long, default_value = "makepay.payment.*")]
         event: Vec<String>,
         /// For people.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
     },
     /// Sends to an endpoint again.
@@ -139,7 +139,7 @@ async fn endpoints(operator: &Operator, company: Option<String>) -> anyhow::Resu
         .collect();
     let text = if lines.is_empty() { "there is no endpoint".to_owned() } else { lines.join("\n") };
     let values: Vec<_> = found.iter().map(view::endpoint).collect();
-    operator.answer(&json!({ "endpoints": values }), &text)
+    operator.show(&json!({ "endpoints": values }), &text)
 }
 
 async fn add(
@@ -238,7 +238,7 @@ async fn deliveries(
     let lines: Vec<_> = found.iter().map(line).collect();
     let text = if lines.is_empty() { "nothing was sent".to_owned() } else { lines.join("\n") };
     let values: Vec<Value> = found.iter().map(view::delivery).collect();
-    operator.answer(&json!({ "deliveries": values, "next": next }), &text)
+    operator.show(&json!({ "deliveries": values, "next": next }), &text)
 }
 
 fn line(it: &Delivery) -> String {
@@ -256,7 +256,7 @@ async fn show(operator: &Operator, id: &str) -> anyhow::Result<()> {
     let found = operator.store.delivery(id).await?;
     let found = found.with_context(|| format!("there is no delivery {id:?}"))?;
     let value = view::delivery(&found);
-    operator.answer(&value, &format!("{value:#}"))
+    operator.show(&value, &format!("{value:#}"))
 }
 
 fn unknown(id: &str) -> String {

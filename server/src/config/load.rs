@@ -84,12 +84,14 @@ pub fn load(
     let mut variables: BTreeMap<String, String> =
         environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     let named = variables.remove(CONFIG_VARIABLE).filter(|path| !path.is_empty());
-    let (config, mut issuer_given) = match overrides.config.take().or(named.map(PathBuf::from)) {
-        Some(path) => read_file(&path)?,
+    let file = overrides.config.take().or(named.map(PathBuf::from));
+    let (config, mut issuer_given) = match &file {
+        Some(path) => read_file(path)?,
         None => (Config::default(), false),
     };
     issuer_given |= variables.contains_key("COUNTERFOIL_ISSUER") || overrides.issuer.is_some();
     let mut config = with_variables(&config, variables)?;
+    config.file = file;
     let as_served = overrides.as_served;
     overrides.apply(&mut config);
     if !issuer_given {
@@ -125,7 +127,7 @@ fn with_variables(
     variables: BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
     let mut tree = serde_json::to_value(config).expect("settings are JSON");
-    let mut ignored = Vec::new();
+    let (mut ignored, mut heeded) = (Vec::new(), Vec::new());
     for (variable, text) in variables {
         let Some(slot) = setting(&mut tree, PREFIX, &variable) else {
             ignored.push(variable);
@@ -135,9 +137,11 @@ fn with_variables(
         *slot = parse(slot, &text).map_err(wrong)?;
         // Read back one by one, so that an error names its variable.
         Config::deserialize_from(&tree).map_err(wrong)?;
+        heeded.push(variable);
     }
     let mut config = Config::deserialize_from(&tree).map_err(ConfigError::Setting)?;
     config.ignored_variables = ignored;
+    config.variables = heeded;
     Ok(config)
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use counterfoil_protocol::{UnixTime, jwk::Thumbprint};
 
-use super::Result;
+use super::{Part, Result};
 use crate::{
     audit::Actor,
     oauth::{
@@ -97,8 +97,9 @@ pub trait Clients: Send + Sync {
     /// Finds a native installation by its identity, lapsed or not.
     async fn installation(&self, identity: &[u8; 32]) -> Result<Option<Client>>;
 
-    /// All native installations that have not lapsed, by site.
-    async fn installations(&self, now: UnixTime) -> Result<Vec<Client>>;
+    /// Native installations that have not lapsed, by site. The part begins after the site of another, a space
+    /// and its client id.
+    async fn installations(&self, part: Part<'_>, now: UnixTime) -> Result<Vec<Client>>;
 
     /// Writes a registration, if the installation is still as it was read.
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome>;

@@ -51,7 +51,7 @@ macro_rules! every_story {
             accounts: closed_companies, companies, hand_overs, people, sessions;
             applications: changes, changes_of_many, deletions, deletions_against_approvals, limits, lists, pictures, secrets;
             audit: actors, audit_cuts, audit_of_two_writers, audit_of_what_failed, audit_pages;
-            clients: apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
+            clients: all_installations, apps, histories, installations, lapsed_installations, overtaken_registrations, rekeyed_after_a_reset,
                 releases, resets, staged_keys, sweeps;
             connections: connections_of_a_company, connections_that_end, histories_of_companies, last_accesses, ownership;
             credentials: codes_of_many, passwords, resets, second_factors, sessions_of_a_person;
@@ -67,7 +67,7 @@ macro_rules! every_story {
                 sessions_through_providers, unlinked;
             key_rotations: against_recoveries_and_approvals, against_refreshes, of_many, refused, rotated,
                 the_old_key_opens_nothing;
-            operators: added, all_companies, answers_of_a_key, codes_of_a_person_shut_out, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;
+            operators: added, all_companies, all_payment_links, answers_of_a_key, codes_of_a_person_shut_out, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;
             partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
                 links_of_an_ended_grant, receipts, resets_disable_subscriptions, secrets, subscriptions,
                 subscriptions_of_many;

@@ -37,7 +37,8 @@ pub use self::{
     },
     identities::{Attempt, Identities, Identity, Linked, Made, Noted, Unlinked, Ways},
     operators::{
-        CompanyFacts, GrantEnd, GrantFacts, GrantQuery, Operators, Part, Renamed, UserFacts,
+        CompanyFacts, GrantEnd, GrantFacts, GrantQuery, LinkFacts, LinkQuery, Operators, Part,
+        Renamed, UserFacts,
     },
     partner::{
         Holder, KeptReceipt, LinkChange, NewLink, Partner, PartnerWrite, SecretChange,

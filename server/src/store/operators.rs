@@ -4,7 +4,14 @@ use async_trait::async_trait;
 use counterfoil_protocol::{UnixTime, scope::ScopeSet};
 
 use super::{Company, Membership, Result, User};
-use crate::{audit::Actor, people::role::Role};
+use crate::{
+    audit::Actor,
+    partner::{
+        link::{LinkStatus, PaymentLink},
+        payment::PaymentStatus,
+    },
+    people::role::Role,
+};
 
 /// A part of a list that is sorted.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +105,32 @@ pub struct GrantQuery<'a> {
     pub ended: bool,
 }
 
+/// A payment link, with what an operator wants to know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkFacts {
+    /// The link.
+    pub link: PaymentLink,
+    /// Whose it is: the application or store that made it.
+    pub client_id: String,
+    /// Its name.
+    pub client_name: String,
+    /// The company that is paid.
+    pub company: Company,
+}
+
+/// Which payment links. What is not said is not asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkQuery<'a> {
+    /// Those of this company, by id.
+    pub company_id: Option<&'a str>,
+    /// Those of this client.
+    pub client_id: Option<&'a str>,
+    /// Those that stand so.
+    pub status: Option<LinkStatus>,
+    /// Those whose newest payment stands so.
+    pub payment: Option<PaymentStatus>,
+}
+
 /// What became of the end of a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum GrantEnd {
@@ -175,6 +208,13 @@ pub trait Operators: Send + Sync {
 
     /// Grants, by id.
     async fn grants(&self, query: GrantQuery<'_>, part: Part<'_>) -> Result<Vec<GrantFacts>>;
+
+    /// Payment links of every grant, newest first; the part begins after a link's uid.
+    async fn all_payment_links(
+        &self,
+        query: LinkQuery<'_>,
+        part: Part<'_>,
+    ) -> Result<Vec<LinkFacts>>;
 
     /// A grant by id.
     async fn grant_facts(&self, id: &str) -> Result<Option<GrantFacts>>;

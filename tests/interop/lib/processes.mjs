@@ -77,9 +77,9 @@ class Process {
 }
 
 /** Runs a program to its end, which must come within 30 s. */
-export function run(bin, args, input = '') {
+export function run(bin, args, input = '', variables = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'], env: environment(), timeout: 30_000 });
+    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...environment(), ...variables }, timeout: 30_000 });
     const texts = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on(
       'data', (text) => { texts[name] += text; },

@@ -33,13 +33,13 @@ pub struct Add {
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
     /// Whom merchants ask for help: an e-mail address or an https link.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     support: String,
     /// Its privacy policy, an https link.
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     privacy_url: String,
     /// Its terms, an https link.
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     terms_url: String,
     /// Its picture, a PNG, JPEG or WebP file. It is drawn anew.
     #[arg(long, value_name = "FILE")]

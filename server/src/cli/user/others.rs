@@ -28,12 +28,12 @@ pub(super) async fn list(
     let lines: Vec<_> = users.iter().map(line).collect();
     let text = if lines.is_empty() { "nobody".to_owned() } else { lines.join("\n") };
     let values: Vec<_> = users.iter().map(described).collect();
-    operator.answer(&json!({ "users": values, "next_after": next }), &text)
+    operator.show(&json!({ "users": values, "next_after": next }), &text)
 }
 
 pub(super) async fn show(operator: &Operator, email: &str) -> anyhow::Result<()> {
     let user = find(operator, email).await?;
-    operator.answer(&described(&user), &line(&user))
+    operator.show(&described(&user), &line(&user))
 }
 
 pub(super) async fn disable(operator: &Operator, email: &str) -> anyhow::Result<()> {

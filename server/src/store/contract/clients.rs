@@ -9,11 +9,14 @@ use crate::{
         installation::{Change, Installation, Slot, Staged, UNAPPROVED_LIFETIME},
     },
     store::{
-        AccessStanding, AuditQuery,
+        AccessStanding, AuditQuery, Part,
         RegisterOutcome::{Done, Raced},
         Written,
     },
 };
+
+/// Everything, in one part.
+const ALL: Part<'_> = Part { after: "", limit: 100 };
 
 pub async fn apps(world: World) {
     let callbacks = ["https://app.example/callback?a=b", "http://127.0.0.1/callback"];
@@ -37,7 +40,7 @@ pub async fn apps(world: World) {
         assert_eq!(world.client(&app.id).await, Some(app));
     }
     assert_eq!(world.client("mco_app_unknown").await, None);
-    assert_eq!(world.store.installations(world.now()).await.expect("reads"), []);
+    assert_eq!(world.store.installations(ALL, world.now()).await.expect("reads"), []);
 }
 
 pub async fn installations(world: World) {
@@ -66,7 +69,7 @@ pub async fn installations(world: World) {
     let by_identity = world.store.installation(&hash("shop")).await.expect("reads");
     assert_eq!(by_identity, Some(expected.clone()));
     assert_eq!(world.store.installation(&hash("other")).await.expect("reads"), None);
-    assert_eq!(world.store.installations(world.now()).await.expect("reads"), [expected]);
+    assert_eq!(world.store.installations(ALL, world.now()).await.expect("reads"), [expected]);
 
     let mut newer = change("shop", Some("key"), Change::Refresh, world.now());
     newer.installation.plugin_version = "1.1.0".to_owned();
@@ -129,6 +132,25 @@ pub async fn overtaken_registrations(world: World) {
     assert_eq!(world.client("gone").await, None);
 }
 
+pub async fn all_installations(world: World) {
+    for shop in ["a", "b", "c"] {
+        world.register(shop, "key").await;
+    }
+    let listed = async |after: &str, limit| {
+        let found = world.store.installations(Part { after, limit }, world.now()).await;
+        found.expect("reads").into_iter().map(|client| client.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("", 9).await, ["a", "b", "c"]);
+    assert_eq!(listed("", 2).await, ["a", "b"]);
+    let place = format!("{} b", address("b").site_url);
+    assert_eq!(listed(&place, 9).await, ["c"]);
+    // Two at one site are told apart; one that is released meanwhile takes nobody along.
+    assert_eq!(listed(&address("b").site_url, 9).await, ["b", "c"]);
+    let actor = Actor::Operator("olga".to_owned());
+    assert!(world.store.release("b", &actor, world.now()).await.expect("writes"));
+    assert_eq!(listed(&place, 9).await, ["c"]);
+}
+
 pub async fn lapsed_installations(world: World) {
     world.register("squatter", "key").await;
     world.register("approved", "key").await;
@@ -140,7 +162,7 @@ pub async fn lapsed_installations(world: World) {
     assert_eq!(world.client("squatter").await, None);
     let known = world.store.installation(&hash("squatter")).await.expect("reads");
     assert_eq!(known.expect("still known").id, "squatter");
-    let listed = world.store.installations(world.now()).await.expect("reads");
+    let listed = world.store.installations(ALL, world.now()).await.expect("reads");
     assert_eq!(listed.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), ["approved"]);
 
     let mut owner = creation("owner", "new", world.now());

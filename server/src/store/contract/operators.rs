@@ -1,11 +1,18 @@
 //! What only operators ask for.
 
-use super::world::{ROUNDS, World, app, hash, new_family, race, user};
+use super::{
+    partner::link,
+    world::{ROUNDS, World, app, hash, new_family, race, user},
+};
 use crate::{
     audit::Actor,
+    partner::{
+        link::{LinkStatus, PaymentLink},
+        payment::PaymentStatus,
+    },
     people::{role::Role, second_factor::FactorOutcome},
     store::{
-        AccessStanding, ApproveOutcome, AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, Part,
+        AccessStanding, ApproveOutcome, AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, LinkFacts, LinkQuery, Part,
         Renamed, Session, User, Written,
     },
 };
@@ -206,6 +213,48 @@ pub async fn revoked_grants(world: World) {
     assert_eq!(facts.ended_reason.as_deref(), Some("by_operator"));
     assert_eq!(facts.approved_by.as_deref(), Some("ann@example.com"));
     assert_eq!(store.grant_facts("none").await.expect("reads"), None);
+}
+
+pub async fn all_payment_links(world: World) {
+    let store = &world.store;
+    for shop in ["shop", "neighbour"] {
+        world.register(shop, "key").await;
+    }
+    let grant = world.connected("family", "shop", "acme", "key").await;
+    let other = world.connected("other", "neighbour", "bolt", "key").await;
+    let listed = async |query, part| {
+        let found = store.all_payment_links(query, part).await.expect("reads");
+        found.into_iter().map(|facts| facts.link.uid).collect::<Vec<_>>()
+    };
+    let any = LinkQuery::default();
+    assert!(listed(any, ALL).await.is_empty());
+    let first = world.made(link(&world, "first", &grant)).await;
+    world
+        .made(PaymentLink { status: LinkStatus::Archived, ..link(&world, "put away", &grant) })
+        .await;
+    world.made(link(&world, "another's", &other)).await;
+    let first = world.moves(&first, PaymentStatus::Quoted).await;
+
+    assert_eq!(listed(any, ALL).await, ["another's", "put away", "first"]);
+    assert_eq!(listed(any, Part { limit: 2, ..ALL }).await, ["another's", "put away"]);
+    assert_eq!(listed(any, Part { after: "put away", ..ALL }).await, ["first"]);
+    assert!(listed(any, Part { after: "unknown", ..ALL }).await.is_empty());
+    for (query, expected) in [
+        (LinkQuery { company_id: Some("acme"), ..any }, &["put away", "first"][..]),
+        (LinkQuery { client_id: Some("neighbour"), ..any }, &["another's"]),
+        (LinkQuery { client_id: Some("neighbour"), company_id: Some("acme"), ..any }, &[]),
+        (LinkQuery { status: Some(LinkStatus::Archived), ..any }, &["put away"]),
+        (LinkQuery { status: Some(LinkStatus::Active), ..any }, &["another's", "first"]),
+        (LinkQuery { payment: Some(PaymentStatus::Quoted), ..any }, &["first"]),
+        (LinkQuery { payment: Some(PaymentStatus::Complete), ..any }, &[]),
+    ] {
+        assert_eq!(listed(query, ALL).await, expected, "{query:?}");
+    }
+    let part = Part { after: "put away", ..ALL };
+    let found = store.all_payment_links(any, part).await.expect("reads");
+    let company = Company { id: "acme".to_owned(), name: "acme inc.".to_owned() };
+    let (client_id, client_name) = ("shop".to_owned(), "Shop".to_owned());
+    assert_eq!(found, [LinkFacts { link: first, client_id, client_name, company }]);
 }
 
 pub async fn revoked_installations(world: World) {

@@ -60,7 +60,7 @@ impl World {
         (grant, id)
     }
 
-    async fn made(&self, link: PaymentLink) -> PaymentLink {
+    pub(super) async fn made(&self, link: PaymentLink) -> PaymentLink {
         let event = seed(&format!("made {}", link.uid));
         let (needs_subscription, receipt, now) = (false, None, self.now());
         let new = NewLink { event, link: link.clone(), needs_subscription, receipt, now };
@@ -68,7 +68,7 @@ impl World {
         link
     }
 
-    async fn moves(&self, link: &PaymentLink, status: PaymentStatus) -> PaymentLink {
+    pub(super) async fn moves(&self, link: &PaymentLink, status: PaymentStatus) -> PaymentLink {
         let report = Report { status, amount: None, settlement: None, session: None };
         let Ok(Moved::To(link)) = report.apply(link, format!("session {}", link.uid), self.now())
         else {

@@ -16,7 +16,7 @@ use crate::{
         installation::{Address, Change, Installation, Staged, UNAPPROVED_LIFETIME},
         recovery::PERIOD,
     },
-    store::{Clients, RegisterOutcome, Registration, Reset, ResetReceipt, Result},
+    store::{Clients, Part, RegisterOutcome, Registration, Reset, ResetReceipt, Result},
 };
 
 pub(super) const SELECT: &str = "SELECT client.id, client.name, client.scopes, client.require_nonce, client.created_at, client.kind,
@@ -105,13 +105,15 @@ impl Clients for Sqlite {
         })
     }
 
-    async fn installations(&self, now: UnixTime) -> Result<Vec<Client>> {
+    async fn installations(&self, part: Part<'_>, now: UnixTime) -> Result<Vec<Client>> {
         self.read(|db| {
             let sql = const_format(
-                " WHERE client.kind = 'native' AND (approved_at IS NOT NULL OR registered_at > ?) ORDER BY site_url, client.id",
+                " WHERE client.kind = 'native' AND (approved_at IS NOT NULL OR registered_at > ?)
+                 AND site_url || ' ' || client.id > ? ORDER BY site_url || ' ' || client.id LIMIT ?",
             );
-            let rows = db.prepare_cached(&sql)?.query_map([now.0 - UNAPPROVED_LIFETIME], client)?.collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
+            let values = params![now.0 - UNAPPROVED_LIFETIME, part.after, part.limit];
+            let mut statement = db.prepare_cached(&sql)?;
+            Ok(statement.query_map(values, client)?.collect::<rusqlite::Result<_>>()?)
         })
     }
 

@@ -6,14 +6,16 @@ use super::{
     Sqlite, accounts, audit,
     columns::{scope, time, time_opt},
     credentials, ends,
+    partner::{self, link_columns},
 };
 use crate::{
     audit::{Actor, AuditEvent},
     oauth::grant::EndReason,
+    partner::{link::LinkStatus, payment::PaymentStatus},
     people::role::Role,
     store::{
-        Company, CompanyFacts, GrantEnd, GrantFacts, GrantQuery, Operators, Part, Renamed, Result,
-        User, UserFacts,
+        Company, CompanyFacts, GrantEnd, GrantFacts, GrantQuery, LinkFacts, LinkQuery, Operators,
+        Part, Renamed, Result, User, UserFacts,
     },
 };
 
@@ -30,6 +32,17 @@ const GRANT: &str =
     grants.created_at, grants.redeemed_at, grants.revoked_at, grants.revoked_reason, grant_access.at
     FROM grants JOIN client ON client.id = grants.client_id JOIN company ON company.id = grants.company_id
     LEFT JOIN user ON user.id = grants.user_id LEFT JOIN grant_access ON grant_access.grant_id = grants.id";
+
+/// Reads whole tables, as the next one does: an operator asks, and seldom.
+const ALL_LINKS: &str = concat!(
+    link_columns!(", of_client, client_name, of_company, company_name"),
+    "JOIN (SELECT grants.id AS of_grant, client.id AS of_client, client.name AS client_name, company.id AS of_company,
+           company.name AS company_name FROM grants JOIN client ON client.id = grants.client_id
+           JOIN company ON company.id = grants.company_id) ON of_grant = grant_id
+     WHERE (?1 IS NULL OR of_company = ?1) AND (?2 IS NULL OR of_client = ?2) AND (?3 IS NULL OR status = ?3)
+     AND (?4 IS NULL OR session ->> '$.status' = ?4)
+     AND (?5 = '' OR position < (SELECT position FROM payment_link WHERE uid = ?5)) ORDER BY position DESC LIMIT ?6"
+);
 
 /// The receipts that a key signed, of families that stand; that of a code or a recovery until the first refresh. Reads
 /// whole tables: an operator asks, and seldom.
@@ -222,6 +235,21 @@ impl Operators for Sqlite {
         })
     }
 
+    async fn all_payment_links(
+        &self,
+        query: LinkQuery<'_>,
+        part: Part<'_>,
+    ) -> Result<Vec<LinkFacts>> {
+        let LinkQuery { company_id, client_id, status, payment } = query;
+        let (status, payment) =
+            (status.map(LinkStatus::as_str), payment.map(PaymentStatus::as_str));
+        self.read(|db| {
+            let values = params![company_id, client_id, status, payment, part.after, part.limit];
+            let mut statement = db.prepare_cached(ALL_LINKS)?;
+            Ok(statement.query_map(values, link_facts)?.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     async fn grant_facts(&self, id: &str) -> Result<Option<GrantFacts>> {
         self.read(|db| {
             let sql = format!("{GRANT} WHERE grants.id = ?");
@@ -322,6 +350,15 @@ fn user(row: &Row<'_>) -> rusqlite::Result<UserFacts> {
         sessions: row.get(4)?,
         codes_since: time_opt(row, 5)?,
         places: Vec::new(),
+    })
+}
+
+fn link_facts(row: &Row<'_>) -> rusqlite::Result<LinkFacts> {
+    Ok(LinkFacts {
+        link: partner::link(row)?,
+        client_id: row.get(13)?,
+        client_name: row.get(14)?,
+        company: Company { id: row.get(15)?, name: row.get(16)? },
     })
 }
 

@@ -35,14 +35,19 @@ pub(super) const HOLDER: &str = concat!(
 
 /// The columns of a payment link; `link` reads them.
 macro_rules! link_columns {
-    () => {
-        "SELECT id, uid, grant_id, status, amount, facts, metadata, payload, settlement, session, created_at, updated_at,
-         version FROM payment_link WHERE "
+    ($($more:literal)?) => {
+        concat!(
+            "SELECT id, uid, grant_id, status, amount, facts, metadata, payload, settlement, session, created_at, updated_at,
+             version",
+            $($more,)?
+            " FROM payment_link "
+        )
     };
 }
+pub(super) use link_columns;
 
 pub(super) const LINKS: &str =
-    concat!(link_columns!(), "grant_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
+    concat!(link_columns!(), "WHERE grant_id = ? AND position < ? ORDER BY position DESC LIMIT ?");
 
 #[async_trait]
 impl Partner for Sqlite {
@@ -95,7 +100,7 @@ impl Partner for Sqlite {
 
     async fn payment_link(&self, uid: &str) -> Result<Option<PaymentLink>> {
         self.read(|db| {
-            let sql = concat!(link_columns!(), "uid = ?");
+            let sql = concat!(link_columns!(), "WHERE uid = ?");
             Ok(db.prepare_cached(sql)?.query_row([uid], link).optional()?)
         })
     }
@@ -284,7 +289,7 @@ pub(super) fn keep(
     Ok(PartnerWrite::Done)
 }
 
-fn link(row: &Row<'_>) -> rusqlite::Result<PaymentLink> {
+pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<PaymentLink> {
     let json = |text: String| Json::parse(text).map_err(unreadable);
     let status = match row.get_ref(3)?.as_str()? {
         "active" => LinkStatus::Active,
