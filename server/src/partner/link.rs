@@ -188,7 +188,10 @@ impl Facts {
             }
         }
         if facts.fiat_currency.is_none() && facts.currency.is_none() && facts.asset.is_none() {
-            return Err(members.fault("fiatCurrency or payload.currency", "there"));
+            return Err(members.fault(
+                "fiatCurrency",
+                "there, where neither payload.currency nor payload.asset is",
+            ));
         }
         Ok(facts)
     }

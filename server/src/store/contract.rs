@@ -77,7 +77,7 @@ macro_rules! every_story {
             requests: approvals_by_whoever_may_not, approvals_refused, approved, consents, denied, grants_of_companies, promotions,
                 promotions_of_moved_stores, pushed_requests;
             webhooks: claims_lapse_and_are_shared, endpoints_are_looked_after, in_order, of_an_ended_connection,
-                receipts_of_the_engine, to_whom,
+                receipts_of_the_engine, sent_by_hand, sent_by_hand_by_many, to_whom,
                 what_is_old_is_forgotten, written_with_what_they_tell_of;
         }
     };

@@ -49,8 +49,8 @@ pub use self::{
     sqlite::{Contents, FILE_NAME as DATABASE, Frozen, Sqlite, Standing},
     webhooks::{
         AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, Fate,
-        ListedEndpoint, NewEndpoint, Notice, Of, PaymentMove, Queued, Rotated, Settled, Settlement,
-        Webhooks,
+        ListedEndpoint, Manual, ManualSend, NewEndpoint, Notice, Of, PaymentMove, Queued, Rotated,
+        Sent, Settled, Settlement, Webhooks,
     },
 };
 

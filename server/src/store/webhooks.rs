@@ -220,6 +220,41 @@ pub enum Queued {
     Waits,
 }
 
+/// What a connection's client has sent by hand.
+#[derive(Clone, Debug)]
+pub enum Manual {
+    /// A test, to this endpoint.
+    Test(String),
+    /// This delivery, once more.
+    Retry(String),
+}
+
+/// Something that a connection's client has sent, with the receipt of its answer.
+#[derive(Clone, Debug)]
+pub struct ManualSend {
+    /// What.
+    pub what: Manual,
+    /// The connection.
+    pub grant_id: String,
+    /// The name of the event.
+    pub event: Seed,
+    /// Who asked.
+    pub actor: Actor,
+    /// The receipt of the answer, kept if something is written.
+    pub receipt: Option<KeptReceipt>,
+    /// The time.
+    pub now: UnixTime,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Sent {
+    /// It was decided.
+    Queued(Queued),
+    /// Nothing was: the grant has ended, or the receipt's key was used meanwhile.
+    Hindered(PartnerWrite),
+}
+
 /// What the people of a company must be told: an endpoint of theirs was disabled.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notice {
@@ -319,6 +354,10 @@ pub trait Webhooks: Send + Sync {
         actor: &Actor,
         now: UnixTime,
     ) -> Result<Queued>;
+
+    /// Writes a test or a delivery that has ended, as these two do, with the receipt of the answer to a connection's
+    /// client or not at all.
+    async fn send_by_hand(&self, send: ManualSend) -> Result<Sent>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>>;

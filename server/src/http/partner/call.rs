@@ -136,13 +136,17 @@ impl Once<'_> {
             .map_err(|refusal| Refusal::new(StatusCode::CONFLICT, refusal.code(), refusal))?;
         let body =
             app.vault.open(Purpose::PartnerReceipt, sealed).map_err(Refusal::server_error)?;
+        let (tag, body) = untied(&body);
         let mut response = answer(StatusCode::OK, body.to_vec());
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
         response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
         Ok(Some(response))
     }
 
-    /// The receipt of an answer, to be kept with the write that earns it.
-    pub(super) fn receipt(&self, body: &[u8]) -> Option<KeptReceipt> {
+    /// The receipt of an answer and its entity tag, if it has one, to be kept with the write that earns it.
+    pub(super) fn receipt(&self, tag: Option<&str>, body: &[u8]) -> Option<KeptReceipt> {
         let Call { app, key, .. } = self.call;
         let now = app.now();
         self.names.as_ref().map(|Names { idempotency, request }| KeptReceipt {
@@ -150,12 +154,25 @@ impl Once<'_> {
             receipt: Receipt {
                 request: *request,
                 key: *key,
-                sealed: app.vault.seal(Purpose::PartnerReceipt, body, &*app.entropy),
+                sealed: app.vault.seal(Purpose::PartnerReceipt, &tied(tag, body), &*app.entropy),
                 given_at: now,
                 forgotten_at: now + self.keeping.kept_for,
             },
         })
     }
+}
+
+/// An answer with its entity tag as a receipt keeps them: the tag on a line before the body. A tag begins with a quote,
+/// which no JSON object does.
+fn tied(tag: Option<&str>, body: &[u8]) -> Vec<u8> {
+    tag.map_or_else(|| body.to_vec(), |tag| [tag.as_bytes(), b"\n", body].concat())
+}
+
+/// The tag and the body of an answer that was kept.
+fn untied(kept: &[u8]) -> (Option<HeaderValue>, &[u8]) {
+    let line = kept.starts_with(b"\"").then(|| kept.iter().position(|byte| *byte == b'\n'));
+    let Some(end) = line.flatten() else { return (None, kept) };
+    (HeaderValue::from_bytes(&kept[..end]).ok(), &kept[end + 1..])
 }
 
 /// An answer as bytes, for the wire and for its receipt.

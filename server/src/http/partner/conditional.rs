@@ -16,7 +16,7 @@ impl Call {
     /// Refuses a change of something that is not as its sender saw it. Without `If-Match` there is nothing to refuse.
     pub(super) fn may_change(&self, view: &impl Serialize) -> Result<(), Refusal> {
         let Some(header) = self.list(&header::IF_MATCH)? else { return Ok(()) };
-        let matches = if_match(&header, &etag(&to_bytes(view)?));
+        let matches = if_match(&header, &tag_of(view)?);
         if matches.map_err(|_| malformed(&header::IF_MATCH))? {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Call {
 
     /// An answer that shows `view`, under its tag: 304 when the reader has it.
     pub(super) fn shown(&self, view: &impl Serialize, body: Vec<u8>) -> Result<Response, Refusal> {
-        let tag = etag(&to_bytes(view)?);
+        let tag = tag_of(view)?;
         let known = match self.list(&header::IF_NONE_MATCH)? {
             None => false,
             Some(header) => {
@@ -66,13 +66,9 @@ impl Call {
     }
 }
 
-/// An answer to a change, under the tag of what it changed.
-pub(super) fn written(
-    status: StatusCode,
-    view: &impl Serialize,
-    body: Vec<u8>,
-) -> Result<Response, Refusal> {
-    Ok(tagged(answer(status, body), &etag(&to_bytes(view)?)))
+/// The tag of what is shown.
+pub(super) fn tag_of(view: &impl Serialize) -> Result<String, Refusal> {
+    Ok(etag(&to_bytes(view)?))
 }
 
 /// An answer under a tag.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     call::{Call, answer, invalid, to_bytes},
-    conditional::written,
+    conditional::{tag_of, tagged},
     page::Page,
 };
 use crate::{
@@ -55,9 +55,10 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
         .map_err(invalid)?;
     once.decide(|| async {
         let body = changed(&call, &customer)?;
-        let write = call.writing(customer.clone(), once.receipt(&body));
+        let tag = tag_of(&customer.view())?;
+        let write = call.writing(customer.clone(), once.receipt(Some(&tag), &body));
         let write = app.store.write_customer(write).await?;
-        call.written(write, || written(StatusCode::CREATED, &customer.view(), body))?.transpose()
+        call.written(write, || tagged(answer(StatusCode::CREATED, body), &tag))
     })
     .await
 }
@@ -81,9 +82,10 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
         call.may_change(&known.view())?;
         let customer = patch.clone().apply(&known, app.now()).map_err(invalid)?;
         let body = changed(&call, &customer)?;
-        let write = call.writing(customer.clone(), once.receipt(&body));
+        let tag = tag_of(&customer.view())?;
+        let write = call.writing(customer.clone(), once.receipt(Some(&tag), &body));
         let write = app.store.write_customer(write).await?;
-        call.written(write, || written(StatusCode::OK, &customer.view(), body))?.transpose()
+        call.written(write, || tagged(answer(StatusCode::OK, body), &tag))
     })
     .await
 }

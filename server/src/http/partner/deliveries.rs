@@ -4,13 +4,14 @@ use axum::{body::Body, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
 use super::{
-    call::{Call, answer, to_bytes},
+    call::{Call, Once, answer, to_bytes},
     page::Page,
 };
 use crate::{
     audit::Actor,
     http::error::Refusal,
-    store::{DeliveryQuery, Listed, Of, Queued},
+    partner::receipt::Keeping,
+    store::{DeliveryQuery, Listed, Manual, ManualSend, Of, Queued, Sent},
     webhooks::{log::Delivery, view},
 };
 
@@ -48,36 +49,58 @@ async fn own(call: &Call, id: &str) -> Result<Option<Delivery>, Refusal> {
 
 /// `POST webhook-requests/{id}/retry`.
 pub(super) async fn retry(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let id = call.named();
-    if own(&call, id).await?.is_none() {
-        return Err(no_delivery());
-    }
-    let (event, actor) = (call.app.event(), Actor::Client(call.holder.client_id.clone()));
-    let queued = call.app.store.retry_delivery(id, event, &actor, call.app.now()).await?;
-    accepted(&call, queued)
+    let once = call.once(Keeping::PLAIN, b"")?;
+    once.decide(async || {
+        let known = own(&call, call.named()).await?.ok_or_else(no_delivery)?;
+        send(&call, &once, Manual::Retry(known.id), &known.endpoint_id).await
+    })
+    .await
 }
 
 /// `POST webhook-subscriptions/current/test`.
 pub(super) async fn test(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
-    let known = known.ok_or_else(|| {
-        let sentence = "This connection has no webhook subscription.";
-        Refusal::new(StatusCode::NOT_FOUND, "webhook_subscription_not_found", sentence)
-    })?;
-    let (event, actor) = (call.app.event(), Actor::Client(call.holder.client_id.clone()));
-    let queued = call.app.store.test_endpoint(&known.id, event, &actor, call.app.now()).await?;
-    accepted(&call, queued)
+    let once = call.once(Keeping::PLAIN, b"")?;
+    once.decide(async || {
+        let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
+        let known = known.ok_or_else(|| {
+            let sentence = "This connection has no webhook subscription.";
+            Refusal::new(StatusCode::NOT_FOUND, "webhook_subscription_not_found", sentence)
+        })?;
+        send(&call, &once, Manual::Test(known.id.clone()), &known.id).await
+    })
+    .await
 }
 
-fn accepted(call: &Call, queued: Queued) -> Result<Response, Refusal> {
+/// Has it written for this endpoint; `None` says that it must be decided again.
+async fn send(
+    call: &Call,
+    once: &Once<'_>,
+    what: Manual,
+    endpoint_id: &str,
+) -> Result<Option<Response>, Refusal> {
+    let event = call.app.event();
+    let request = json!({ "id": event.delivery_id(endpoint_id), "status": "waiting" });
+    let company_id = &call.holder.company.id;
+    let body = json!({ "companyId": company_id, "ok": true, "webhookRequest": request });
+    let body = to_bytes(&body)?;
+    let send = ManualSend {
+        what,
+        grant_id: call.holder.grant_id.clone(),
+        event,
+        actor: Actor::Client(call.holder.client_id.clone()),
+        receipt: once.receipt(None, &body),
+        now: call.app.now(),
+    };
+    match call.app.store.send_by_hand(send).await? {
+        Sent::Queued(queued) => accepted(&queued, body).map(Some),
+        Sent::Hindered(write) => call.written(write, || answer(StatusCode::ACCEPTED, body)),
+    }
+}
+
+fn accepted(queued: &Queued, body: Vec<u8>) -> Result<Response, Refusal> {
     let conflict = |code: &str, sentence| Err(Refusal::new(StatusCode::CONFLICT, code, sentence));
     match queued {
-        Queued::As(id) => {
-            let company_id = &call.holder.company.id;
-            let request = json!({ "id": id, "status": "waiting" });
-            let body = json!({ "companyId": company_id, "ok": true, "webhookRequest": request });
-            Ok(answer(StatusCode::ACCEPTED, to_bytes(&body)?))
-        }
+        Queued::As(_) => Ok(answer(StatusCode::ACCEPTED, body)),
         Queued::Unknown => Err(no_delivery()),
         Queued::Closed("connection_ended") => conflict(
             "connection_ended",

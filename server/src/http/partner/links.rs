@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{ATTEMPTS, Call, answer, overtaken, to_bytes},
-    conditional::tagged,
+    conditional::{tag_of, tagged},
     page::Page,
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     partner::{
         link::{LinkPatch, LinkRequest, LinkView, PaymentLink},
         members::Fault,
-        precondition::etag,
         receipt::Keeping,
     },
     store::{LinkChange, NewLink},
@@ -77,13 +76,13 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
         payment_request_email_sent: false,
         payment_request_email_error: send_email.then_some("payment_request_email_not_supported"),
     })?;
-    let tag = etag(&to_bytes(&link.view(app.config.checkout_base()))?);
+    let tag = tag_of(&link.view(app.config.checkout_base()))?;
     let event = app.event();
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
             return Ok(response);
         }
-        let (link, receipt) = (link.clone(), once.receipt(&body));
+        let (link, receipt) = (link.clone(), once.receipt(Some(&tag), &body));
         let event = event.clone();
         let new = NewLink { event, link, needs_subscription, receipt, now: app.now() };
         let write = app.store.create_payment_link(new).await?;
@@ -155,8 +154,8 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
             payment_link: link.view(app.config.checkout_base()),
             archived: patch.archive.then(archived),
         })?;
-        let tag = etag(&to_bytes(&link.view(app.config.checkout_base()))?);
-        let receipt = once.receipt(&body);
+        let tag = tag_of(&link.view(app.config.checkout_base()))?;
+        let receipt = once.receipt(Some(&tag), &body);
         let change = LinkChange { event: app.event(), link, receipt, now: app.now() };
         let write = app.store.change_payment_link(change).await?;
         if let Some(tag) = call.written(write, || tag)? {

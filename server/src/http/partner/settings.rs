@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{Call, answer, invalid, to_bytes},
-    conditional::written,
+    conditional::{tag_of, tagged},
 };
 use crate::{
     http::error::Refusal,
@@ -70,9 +70,10 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
             updated_at: app.now(),
             version: known.version + 1,
         };
-        let write = call.writing(kept, once.receipt(&body));
+        let tag = tag_of(&view)?;
+        let write = call.writing(kept, once.receipt(Some(&tag), &body));
         let write = app.store.write_merchant_settings(write).await?;
-        call.written(write, || written(StatusCode::OK, &view, body))?.transpose()
+        call.written(write, || tagged(answer(StatusCode::OK, body), &tag))
     })
     .await
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     call::{Call, answer, invalid, to_bytes},
-    conditional::written,
+    conditional::{tag_of, tagged},
     page::Page,
 };
 use crate::{
@@ -59,10 +59,10 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Refusal> 
     let recurring = request.map_err(invalid)?.into_recurring(id, company_id, app.now());
     once.decide(|| async {
         let body = changed(&call, &recurring)?;
-        let write = call.writing(recurring.clone(), once.receipt(&body));
+        let tag = tag_of(&recurring.view(app.now()))?;
+        let write = call.writing(recurring.clone(), once.receipt(Some(&tag), &body));
         let write = app.store.write_recurring(write).await?;
-        let view = recurring.view(app.now());
-        call.written(write, || written(StatusCode::CREATED, &view, body))?.transpose()
+        call.written(write, || tagged(answer(StatusCode::CREATED, body), &tag))
     })
     .await
 }
@@ -91,10 +91,10 @@ pub(super) async fn change(call: Call, body: Body) -> Result<Response, Refusal> 
             }
         })?;
         let body = changed(&call, &recurring)?;
-        let write = call.writing(recurring.clone(), once.receipt(&body));
+        let tag = tag_of(&recurring.view(app.now()))?;
+        let write = call.writing(recurring.clone(), once.receipt(Some(&tag), &body));
         let write = app.store.write_recurring(write).await?;
-        let view = recurring.view(app.now());
-        call.written(write, || written(StatusCode::OK, &view, body))?.transpose()
+        call.written(write, || tagged(answer(StatusCode::OK, body), &tag))
     })
     .await
 }

@@ -7,13 +7,12 @@ use serde_json::json;
 
 use super::{
     call::{ATTEMPTS, Call, answer, overtaken, to_bytes},
-    conditional::tagged,
+    conditional::{tag_of, tagged},
 };
 use crate::{
     app::App,
     http::error::Refusal,
     partner::{
-        precondition::etag,
         receipt::Keeping,
         subscription::{SealedSecret, Subscription, SubscriptionRequest, SubscriptionView},
     },
@@ -95,8 +94,8 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
             signing_secret: &plain,
             subscription: subscription.view(),
         })?;
-        let receipt = once.receipt(&body);
-        let tag = etag(&to_bytes(&subscription.view())?);
+        let tag = tag_of(&subscription.view())?;
+        let receipt = once.receipt(Some(&tag), &body);
         let change = SubscriptionChange { subscription, receipt, now: app.now() };
         let write = app.store.change_webhook_subscription(change).await?;
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -131,7 +130,7 @@ pub(super) async fn disable(call: Call, _body: Body) -> Result<Response, Refusal
             signing_secret_changed: false,
             subscription: subscription.view(),
         })?;
-        let receipt = once.receipt(&body);
+        let receipt = once.receipt(None, &body);
         let change = SubscriptionChange { subscription, receipt, now: app.now() };
         let write = app.store.change_webhook_subscription(change).await?;
         if let Some(response) = call.written(write, || answer(StatusCode::OK, body))? {
@@ -156,7 +155,7 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
             "companyId": company,
             "webhookSecret": { "secret": plain.expose(), "last4": sealed.last4 },
         }))?;
-        let receipt = once.receipt(&body);
+        let receipt = once.receipt(None, &body);
         let change = SecretChange {
             grant_id: call.holder.grant_id.clone(),
             client_id: call.holder.client_id.clone(),

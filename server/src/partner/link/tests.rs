@@ -35,7 +35,7 @@ fn what_a_request_may_say() {
             Some("payload.amount"),
         );
     }
-    check(r#"{"payload":{"amount":"1"}}"#, Some("payload.fiatCurrency or payload.currency"));
+    check(r#"{"payload":{"amount":"1"}}"#, Some("payload.fiatCurrency"));
     for (name, value) in [
         ("fiatCurrency", "\"EURO\""),
         ("fiatCurrency", "\"E1R\""),

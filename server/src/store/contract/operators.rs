@@ -12,8 +12,8 @@ use crate::{
     },
     people::{role::Role, second_factor::FactorOutcome},
     store::{
-        AccessStanding, ApproveOutcome, AuditQuery, Company, FactorUse, GrantEnd, GrantQuery, LinkFacts, LinkQuery, Part,
-        Renamed, Session, User, Written,
+        AccessStanding, ApproveOutcome, AuditQuery, Company, FactorUse, GrantEnd, GrantQuery,
+        LinkFacts, LinkQuery, Part, Renamed, Session, User, Written,
     },
 };
 

@@ -2,6 +2,7 @@
 
 mod ends;
 mod engine;
+mod hand;
 
 use std::slice;
 
@@ -32,7 +33,11 @@ use crate::{
     },
 };
 
-pub use self::{ends::of_an_ended_connection, engine::receipts_of_the_engine};
+pub use self::{
+    ends::of_an_ended_connection,
+    engine::receipts_of_the_engine,
+    hand::{sent_by_hand, sent_by_hand_by_many},
+};
 
 const PATIENCE: i64 = 1_000;
 

@@ -14,8 +14,8 @@ use crate::{
     partner::receipt::Receipt,
     store::{
         AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, KeptReceipt,
-        ListedEndpoint, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued, Result,
-        Rotated, Settled, Settlement, Webhooks,
+        ListedEndpoint, ManualSend, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued,
+        Result, Rotated, Sent, Settled, Settlement, Webhooks,
     },
     webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
 };
@@ -125,6 +125,10 @@ impl Webhooks for Sqlite {
     ) -> Result<Queued> {
         let (id, actor) = (id.to_owned(), actor.clone());
         self.write(move |db| manual::retry(db, &id, &event, &actor, now)).await
+    }
+
+    async fn send_by_hand(&self, send: ManualSend) -> Result<Sent> {
+        self.write(move |db| manual::send(db, &send)).await
     }
 
     async fn deliveries(&self, of: Of<'_>, query: DeliveryQuery<'_>) -> Result<Vec<Delivery>> {

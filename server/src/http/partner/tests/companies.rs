@@ -225,3 +225,49 @@ async fn settings_are_replaced_by_whoever_saw_them() {
     );
     assert_eq!(company["company"]["name"], "Nordwind");
 }
+
+#[tokio::test]
+async fn a_repeated_answer_has_the_tag_of_the_first() {
+    let server = TestServer::start();
+    let shop = shop(&server).await;
+    let link = r#"{"payload":{"amount":"1.00","fiatCurrency":"EUR"}}"#;
+    let made = ok(&shop.call("POST", "payment-links", link).await, 201);
+    let made = format!("payment-links/{}", made["paymentLink"]["uid"].as_str().expect("a uid"));
+    let ann = ok(&shop.call("POST", "customers", r#"{"name":"Ann"}"#).await, 201);
+    let ann = ann["customer"]["id"].as_str().expect("an id");
+    let terms =
+        format!(r#"{{"customerId":"{ann}","amount":"9.90","currency":"EUR","interval":"month"}}"#);
+    let owed = ok(&shop.call("POST", "subscriptions", &terms).await, 201);
+    let owed = format!("subscriptions/{}", owed["subscription"]["id"].as_str().expect("an id"));
+    let ann = format!("customers/{ann}");
+    for (number, (method, path, body)) in [
+        ("POST", "payment-links", link),
+        ("PATCH", &made, r#"{"metadata":{"cart":"c-78"}}"#),
+        ("POST", "customers", r#"{"name":"Ben"}"#),
+        ("PATCH", &ann, r#"{"name":"Anna"}"#),
+        ("POST", "subscriptions", &terms),
+        ("PATCH", &owed, r#"{"status":"paused"}"#),
+        ("PUT", "settings", r#"{"displayName":"Books"}"#),
+        ("PUT", "webhook-subscriptions/current", r#"{"url":"https://shop.example/hooks"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let send = async || {
+            let mut request = shop.request(method, path, body);
+            let key = format!("repeated-{number}").parse().expect("a header");
+            request.headers_mut().insert("idempotency-key", key);
+            if path == "settings" {
+                request.headers_mut().insert(header::IF_MATCH, "*".parse().expect("a header"));
+            }
+            server.send(request).await
+        };
+        let first = send().await;
+        assert!(first.status.is_success(), "{method} {path}: {}", first.body);
+        let again = send().await;
+        let what = format!("{method} {path}");
+        assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &first.body));
+        assert!(first.header("etag").starts_with('"'), "{what}");
+        assert_eq!(again.header("etag"), first.header("etag"), "{what}");
+    }
+}

@@ -4,7 +4,10 @@ use counterfoil_protocol::encoding::sha256;
 use serde_json::{Value, json};
 
 use super::shop::{Key, Shop, json as json_of, ok, refused};
-use crate::{store::Reset, testing::TestServer};
+use crate::{
+    store::{Claim, Due, Fate, Reset, Settlement},
+    testing::{Answer, TestServer},
+};
 
 const CURRENT: &str = "webhook-subscriptions/current";
 const WANTED: &str = r#"{"active":true,"description":"Medusa","events":["makepay.payment.*"],"metadata":{"providerId":"makepay"},"rotateSecret":true,"url":"https://shop.example/hooks/makepay/makepay_makepay"}"#;
@@ -297,4 +300,44 @@ async fn the_log_is_of_the_connection_alone() {
     );
     let others = ok(&other.call("GET", log, "").await, 200);
     assert_eq!(others["webhookRequests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_test_and_a_retry_are_sent_once() {
+    let server = TestServer::start();
+    let shop = Shop::connect(&server, "wordpress", "Nordwind").await;
+    put(&shop, WANTED).await;
+    let test = "webhook-subscriptions/current/test";
+    let first = shop.call_once("POST", test, "", "test-key-1").await;
+    let id = ok(&first, 202)["webhookRequest"]["id"].as_str().expect("an id").to_owned();
+    let retry = format!("webhook-requests/{id}/retry");
+    let repeated = async |path: &str, first: &Answer, key: &str| {
+        let again = shop.call_once("POST", path, "", key).await;
+        assert_eq!((again.status.as_u16(), &again.body), (200, &first.body));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+    };
+    repeated(test, &first, "test-key-1").await;
+    refused(
+        &shop.call_once("POST", &retry, "", "test-key-1").await,
+        409,
+        "idempotency_key_conflict",
+    );
+    // A refusal uses no key up: the same request is made once it can be.
+    let waits = shop.call_once("POST", &retry, "", "retry-key-1").await;
+    refused(&waits, 409, "webhook_request_waiting");
+    let (store, now) = (&server.app.store, server.app.now());
+    let claim = Claim { now, until: now + 60, most: 9, per_endpoint: 9 };
+    for Due { position, attempts, .. } in store.claim_deliveries(claim).await.expect("claims") {
+        let fate = Fate::GivenUp("attempts_exhausted");
+        let settlement =
+            Settlement { position, attempts, attempt: None, fate, hopeless_before: now, now };
+        store.settle_delivery(settlement).await.expect("settles");
+    }
+    let retried = shop.call_once("POST", &retry, "", "retry-key-1").await;
+    assert_ne!(ok(&retried, 202)["webhookRequest"]["id"], *id);
+    repeated(&retry, &retried, "retry-key-1").await;
+    repeated(test, &first, "test-key-1").await;
+    let log = ok(&shop.call("GET", "webhook-requests", "").await, 200);
+    assert_eq!(log["webhookRequests"].as_array().expect("a list").len(), 2);
+    refused(&shop.call_once("POST", test, "", "short").await, 400, "invalid_idempotency_key");
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Actor,
-    store::{Queued, Result},
+    store::{Manual, ManualSend, Queued, Result, Sent, sqlite::partner},
     webhooks::{
         endpoint::Origin,
         event::EventKind,
@@ -36,6 +36,21 @@ pub(super) fn test(
     insert(db, &endpoint, (&id, &group_id, ""), event, &body, now)?;
     note(db, &endpoint, "webhook_tested", (actor, now))?;
     Ok(Queued::As(id))
+}
+
+pub(super) fn send(db: &Connection, send: &ManualSend) -> Result<Sent> {
+    let ManualSend { what, grant_id, event, actor, receipt, now } = send;
+    if let Some(hindrance) = partner::hindrance(db, grant_id, receipt.as_ref(), *now)? {
+        return Ok(Sent::Hindered(hindrance));
+    }
+    let queued = match what {
+        Manual::Test(endpoint) => test(db, endpoint, event, actor, *now),
+        Manual::Retry(delivery) => retry(db, delivery, event, actor, *now),
+    }?;
+    if matches!(queued, Queued::As(_)) {
+        partner::keep(db, grant_id, receipt.as_ref())?;
+    }
+    Ok(Sent::Queued(queued))
 }
 
 pub(super) fn retry(
