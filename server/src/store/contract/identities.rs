@@ -219,7 +219,8 @@ pub async fn sessions_through_providers(world: World) {
     };
     let find = async |name: &str| store.session(&hash(name), now).await.expect("reads");
     assert!(confirm("one", "once", false, now + 1).await);
-    let becomes = Session { confirmed_at: Some(now + 1), ..through("once") };
+    let confirmed_at = Some(now + 1);
+    let becomes = Session { hash: hash("once"), confirmed_at, ..through("one") };
     assert_eq!((find("one").await, find("once").await), (None, Some(becomes.clone())));
     assert!(!confirm("one", "never", true, now + 2).await, "its name is gone");
     assert!(confirm("once", "twice", true, now + 2).await);
