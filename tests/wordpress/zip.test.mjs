@@ -128,6 +128,14 @@ describe('the zip of the plugin', () => {
       ['counterfoil', 'Pay & go', 'Pay & go', 'You are sent away.', true, ['products']]);
   });
 
+  it('names in its readme all that a payment link hands over', () => {
+    const payload = /\$payload = array_filter\(\[([\s\S]*?)\], 'strlen'\) \+ \['(\w+)'/.exec(code.get('src/Payments/Links.php'));
+    const sent = [...payload[1].matchAll(/'(\w+)' =>/g)].map(([, name]) => name).concat(payload[2]);
+    const services = /^== External services ==$([\s\S]*?)^== /m.exec(text('readme.txt'))[1];
+    const named = [...services.matchAll(/`([a-zA-Z]+)`/g)].map(([, name]) => name);
+    assert.deepEqual(named.sort(), sent.sort());
+  });
+
   it('is free software, and says so', () => {
     assert.match(text('LICENSE'), /GNU GENERAL PUBLIC LICENSE\s+Version 2, June 1991/);
     const client = JSON.parse(readFileSync(join(ROOT, 'plugin-bridge/php/composer.json'), 'utf8'));

@@ -101,7 +101,7 @@ final class Menu
     /** What a shop may say about this plugin in its privacy policy. */
     public static function privacy(): void
     {
-        $text = __('When you pay, you are sent to our payment platform. We hand over the amount, the currency, the number of your order and, for orders of our shop, your e-mail address, so that the platform can take your payment and tell us about it. On this site we keep the payment\'s number, amount and status.', 'counterfoil');
+        $text = __('When you pay, you are sent to our payment platform. We hand over the amount, the currency, a description, the number of the payment and, for orders of our shop, the order\'s number, the e-mail address of your billing details and the address of the page that you come back to, in which the order\'s number and key are, so that the platform can take your payment and tell us about it. On this site we keep the same, and the payment\'s status.', 'counterfoil');
         wp_add_privacy_policy_content(__('Counterfoil', 'counterfoil'), wp_kses_post(wpautop($text)));
     }
 
