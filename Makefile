@@ -10,7 +10,7 @@ export TSS2_LOG := all+NONE
 # Properties are tried with the same examples in every `make test`; `make soak` and a bare `cargo test` draw new ones.
 PROPERTIES := PROPTEST_RNG_SEED=20260101
 
-.PHONY: help test lint unit plugins interop plugin test-wordpress test-wordpress-all soak fuzz demo bench setup build-setup clean
+.PHONY: help test lint unit plugins interop plugin test-wordpress test-wordpress-all soak fuzz demo bench setup build-setup plugin-setup clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -22,6 +22,9 @@ setup: ## install what the build and the tests need and this machine lacks
 
 build-setup:
 	@scripts/setup build
+
+plugin-setup:
+	@scripts/setup plugin
 
 lint: setup ## formatting, clippy, documentation, licences
 	$(CARGO) fmt --all --check
@@ -43,7 +46,7 @@ interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
 	@scripts/interop
 
-plugin: setup ## target/counterfoil.zip, the WordPress plugin as it is installed
+plugin: plugin-setup ## target/counterfoil.zip, the WordPress plugin as it is installed
 	@scripts/plugin
 
 test-wordpress: setup ## the plugin in a real WordPress, with real server, daemon and browser (6.8)
