@@ -133,6 +133,8 @@ describe('connected apps', () => {
     const active = async () => ok(await api.introspect(token)).active;
     assert.equal(await active(), true);
     await shop.stillWorks();
+    const payload = { amount: '19.90', fiatCurrency: 'EUR' };
+    const { uid } = ok(await shop.api('POST', 'payment-links', { json: { payload }, idempotency: 'order-1001' }), 201).paymentLink;
 
     const person = await Person.open();
     await person.goTo(`${here.server.issuer}/`);
@@ -152,6 +154,9 @@ describe('connected apps', () => {
     delete shop.claims;
     await shop.connect(here.browser, { company: COMPANY });
     assert.notEqual(shop.claims.grant_id, ended);
+    // What was to be paid before is still this store's.
+    assert.deepEqual(ok(await shop.api('GET', 'payment-links')).paymentLinks.map((link) => link.uid), [uid]);
+    assert.equal(ok(await shop.api('GET', `payment-links/${uid}`)).paymentLink.uid, uid);
     await shop.stillWorks();
   });
 });

@@ -2,10 +2,10 @@
 
 use counterfoil_protocol::callback::LocalHosts;
 
-use super::world::{RACERS, ROUNDS, World, app, count, family_id, hash, key, race};
+use super::world::{RACERS, ROUNDS, World, app, count, family_id, hash, key, new_family, race};
 use crate::{
     audit::Actor,
-    oauth::grant::EndReason,
+    oauth::{grant::EndReason, installation::Slot},
     partner::{
         access::TokenNames,
         json::Json,
@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         Holder, KeptReceipt, LinkChange, NewLink, Page, PartnerWrite, SecretChange,
-        SubscriptionChange,
+        SubscriptionChange, Written,
     },
     webhooks::payload::Seed,
 };
@@ -200,6 +200,30 @@ pub async fn links_of_an_ended_grant(world: World) {
     assert_eq!(world.uids(&grant, 100).await, ["one"]);
     assert_eq!(world.link("one").await, Some(made));
     assert_eq!(world.kept(&grant, "key").await, None);
+}
+
+pub async fn links_of_a_connection_that_was_made_anew(world: World) {
+    let grant = world.shop("shop").await;
+    let beside = world.shop("other").await;
+    for (uid, grant) in [("one", &grant), ("beside", &beside)] {
+        assert_eq!(world.create(link(&world, uid, grant), None, false).await, PartnerWrite::Done);
+    }
+    world.end_grant(&grant, EndReason::Revoked).await;
+    world.end_grant(&beside, EndReason::Revoked).await;
+    // Another company never has them; they wait for their own.
+    let elsewhere = world.connected("elsewhere", "shop", "bolt", "key").await;
+    assert_eq!(world.uids(&elsewhere, 100).await, [""; 0]);
+    let slot = Some((Slot::Current, "key"));
+    let anew = world.approved("anew", "shop", "acme", slot).await;
+    assert_ne!(anew, grant);
+    assert_eq!(world.uids(&grant, 100).await, ["one"], "an approval alone is no connection");
+    let redemption = world.redemption("anew", new_family("anew", &anew, Some("key")), true);
+    assert_eq!(world.redeem(redemption).await, Written::Done);
+    assert_eq!(world.uids(&anew, 100).await, ["one"]);
+    let found = world.link("one").await.expect("there");
+    assert_eq!(found.grant_id, anew);
+    assert_eq!(world.change_link(archived(&world, &found), None).await, PartnerWrite::Done);
+    assert_eq!(world.uids(&beside, 100).await, ["beside"]);
 }
 
 pub async fn links_that_need_a_subscription(world: World) {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Sqlite, audit,
     columns::{key_opt, scope, time, time_opt, unreadable},
-    ends, key_rotation, recovery,
+    ends, key_rotation, partner, recovery,
 };
 use crate::{
     audit::{Actor, AuditEvent},
@@ -214,7 +214,9 @@ impl Grants for Sqlite {
             let insert = "INSERT INTO grants (id, client_id, company_id, scope, created_at, redeemed_at)
                           SELECT ?1, ?2, ?3, ?4, ?5, ?5 FROM client WHERE id = ?2 AND deleted_at IS NULL
                           ON CONFLICT DO NOTHING";
-            db.prepare_cached(insert)?.execute(params![new_id, keys[0], keys[1], scope, now.0])?;
+            if db.prepare_cached(insert)?.execute(params![new_id, keys[0], keys[1], scope, now.0])? == 1 {
+                partner::inherit(db, &new_id)?;
+            }
             Ok(db.prepare_cached(&sql)?.query_row([&keys[0], &keys[1]], grant)?)
         })
         .await
@@ -353,6 +355,7 @@ fn redeem(db: &Connection, redemption: &Redemption) -> Result<Written> {
     insert_family(db, family, None, *now)?;
     let sql = "UPDATE grants SET redeemed_at = coalesce(redeemed_at, ?1), scope = ?2 WHERE id = ?3";
     db.prepare_cached(sql)?.execute(params![now.0, family.scope.to_string(), family.grant_id])?;
+    partner::inherit(db, &family.grant_id)?;
     audit::by_holder(db, *now, "code_redeemed", "", (audit::GRANT, &family.grant_id))?;
     Ok(Written::Done)
 }

@@ -135,6 +135,17 @@ impl Partner for Sqlite {
     }
 }
 
+/// Hands the links of a client's ended connections with a company to the one that follows, which has the grant ?1.
+pub(super) const INHERIT: &str = "UPDATE payment_link SET grant_id = ?1 WHERE grant_id IN
+     (SELECT former.id FROM grants AS former JOIN grants AS heir USING (client_id, company_id)
+      WHERE heir.id = ?1 AND former.revoked_at IS NOT NULL)";
+
+/// The company has approved the client anew: what was made before the connection ended is its own again.
+pub(super) fn inherit(db: &Connection, grant_id: &str) -> Result<()> {
+    db.prepare_cached(INHERIT)?.execute([grant_id])?;
+    Ok(())
+}
+
 fn create_link(db: &Connection, new: &NewLink) -> Result<PartnerWrite> {
     let NewLink { event, link, needs_subscription, receipt, now } = new;
     if let Some(hindrance) = hindrance(db, &link.grant_id, receipt.as_ref(), *now)? {

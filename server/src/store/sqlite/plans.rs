@@ -79,6 +79,7 @@ fn no_table_is_read_whole() {
         webhooks::SUBSCRIBED,
         webhooks::WAITS_BEFORE,
         recovery::FORGET,
+        partner::INHERIT,
         partner::LINKS,
         commerce::ACTIVITY,
         &format!("SELECT id FROM customer{}", commerce::AFTER),
