@@ -239,7 +239,7 @@ impl Custody {
         let journal = Journal::create(journal, &identity, &facts, seal, clock.now())?;
         fs::remove_file(&birth).map_err(storage)?;
         files::sync_parent(&birth).map_err(storage)?;
-        let keys = Arc::new(Keyring::new(keys, key));
+        let keys = Arc::new(Keyring::new(keys, Slot::A, key));
         Ok(Estate { identity, keys, journal, facts, standing: Standing::default() })
     }
 }
@@ -250,12 +250,12 @@ fn open(
     seal: Option<Arc<Seal>>,
 ) -> Result<Estate, Damage> {
     let (journal, identity, mut facts) = Journal::open(journal, seal)?;
-    let key = match keys.find(&facts.keys.current)? {
-        Found::Here(_, key) => key,
+    let (slot, key) = match keys.find(&facts.keys.current)? {
+        Found::Here(slot, key) => (slot, key),
         Found::Nothing => return Err(Damage::KeyGone(keys.place(Slot::A))),
         Found::OnlyOthers => return Err(Damage::Mismatch(keys.place(Slot::A))),
     };
-    let keys = Arc::new(Keyring::new(keys, key));
+    let keys = Arc::new(Keyring::new(keys, slot, key));
     if let Some(staged) = &facts.keys.staged {
         match keys.load_staged(&staged.key) {
             Ok(true) => {}

@@ -40,6 +40,8 @@ pub(crate) struct Patient {
     pub(crate) config_file: PathBuf,
     /// What the running daemon tells its owner, or why none answers and what to do.
     pub(crate) live: Result<Value, (String, String)>,
+    /// Whether the daemon is there or nowhere: false where the file that would name its socket cannot be used.
+    pub(crate) is_sure: bool,
 }
 
 impl Patient {
@@ -75,8 +77,11 @@ pub(crate) async fn examine(patient: &Patient, clock: &dyn Clock) -> Vec<Finding
         findings.extend(past::judge(&records, live, now));
     }
     if let Ok(config) = &config {
-        let is_heard = gather::is_heard(&api_socket).await;
-        findings.extend(sockets::examine(&api_socket, is_heard, config, user));
+        // Of a socket that nobody named nothing can be said.
+        if patient.is_sure || live.is_some() {
+            let heard = (gather::is_heard(&api_socket).await, live.is_some());
+            findings.extend(sockets::examine(&api_socket, heard, config, user));
+        }
         let seen = server::look(config, clock).await;
         findings.extend(server::judge(&seen, config, live, clock.now()));
         findings.extend(clock::judge(seen.offset(), clock::kernel(), live));

@@ -204,6 +204,11 @@ impl InstallationKey {
         &self.public
     }
 
+    /// Whether it signs without what it was read from.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.hold, Hold::Here(_))
+    }
+
     /// How the server names this key.
     pub(crate) fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint

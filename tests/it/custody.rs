@@ -7,6 +7,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use anyhow::{Context as _, Result};
 use reqwest::Method;
+use serde_json::Value;
 use world::{Browser, Daemon, Decision, Server};
 
 const SITE: &str = "http://127.0.0.1:18086";
@@ -110,4 +111,34 @@ async fn a_sealed_key_needs_its_credential_and_keeps_the_connection() -> Result<
     assert_works(&daemon).await?;
     assert_eq!(thumbprint(&daemon).await?, key);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_key_whose_file_is_lost_is_told_while_it_can_be_saved_and_another_takes_its_place()
+-> Result<()> {
+    let server = Server::start().await?;
+    let mut daemon = daemon(&server, "")?;
+    connect(&mut daemon).await?;
+    let (lost, elsewhere) = (daemon.path("state").join("key-a.pem"), daemon.path("elsewhere"));
+    let finding = |daemon: &Daemon| -> Result<String> {
+        let doctor: Value = serde_json::from_slice(&daemon.command(&["doctor", "--json"])?.stdout)?;
+        let mut findings = doctor["findings"].as_array().context("findings")?.iter();
+        let key = findings.find(|finding| finding["check"] == "key").context("of the key")?;
+        Ok(key["level"].as_str().context("a level")?.to_owned())
+    };
+    assert_eq!(finding(&daemon)?, "ok");
+    fs::rename(&lost, &elsewhere)?;
+    assert_eq!(finding(&daemon)?, "problem");
+    fs::rename(&elsewhere, &lost)?;
+    assert_eq!(finding(&daemon)?, "ok", "put back, it is the same key");
+
+    fs::remove_file(&lost)?;
+    let before = thumbprint(&daemon).await?;
+    let changed = daemon.command(&["key", "rotate"])?;
+    assert!(changed.status.success(), "{changed:?}\n{}", daemon.log()?);
+    assert_eq!(finding(&daemon)?, "ok");
+    daemon.stop().await?;
+    daemon.resume().await?;
+    assert_ne!(thumbprint(&daemon).await?, before);
+    assert_works(&daemon).await
 }

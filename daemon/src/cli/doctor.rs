@@ -56,7 +56,8 @@ pub(super) async fn patient(place: &Where) -> Result<Patient> {
             Err((silence.why, silence.next_step))
         }
     };
-    Ok(Patient { places: found.places, config_file: place.config_file(), live })
+    let (places, is_sure) = (found.places, found.is_sure);
+    Ok(Patient { places, config_file: place.config_file(), live, is_sure })
 }
 
 /// The findings for people: a line each, what to do below it, and how it ends.

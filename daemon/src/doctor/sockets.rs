@@ -41,8 +41,14 @@ struct Guest {
     groups: Vec<u32>,
 }
 
-/// Looks at the way to `socket`, for everybody whom the store's file lets in.
-pub(super) fn examine(socket: &Path, is_heard: bool, config: &Config, user: u32) -> Vec<Finding> {
+/// Looks at the way to `socket`, for everybody whom the store's file lets in. `is_heard` says whether somebody listens
+/// on it, `runs` whether a daemon answers its owner.
+pub(super) fn examine(
+    socket: &Path,
+    (is_heard, runs): (bool, bool),
+    config: &Config,
+    user: u32,
+) -> Vec<Finding> {
     let Ok(guests) = Guests::accounts(&config.local) else {
         return vec![Finding::problem(
             "guests",
@@ -52,7 +58,7 @@ pub(super) fn examine(socket: &Path, is_heard: bool, config: &Config, user: u32)
     };
     let mut findings = Vec::from_iter(private(socket));
     findings.extend(shared(config, sites()));
-    let (way, door) = match way(socket) {
+    let (way, door) = match way(socket, runs) {
         Ok(way) => way,
         Err(finding) => {
             findings.push(finding);
@@ -68,7 +74,7 @@ pub(super) fn examine(socket: &Path, is_heard: bool, config: &Config, user: u32)
         ));
     }
     if !is_heard {
-        findings.push(unheard(socket));
+        findings.push(unheard(socket, runs));
     }
     let judged = guests.iter().map(|guest| judge(&way, &door, guest));
     // A way that leads to nobody is not in order.
@@ -76,8 +82,17 @@ pub(super) fn examine(socket: &Path, is_heard: bool, config: &Config, user: u32)
     findings
 }
 
+/// What brings a socket back: a service that runs is not started a second time.
+fn revive(runs: bool) -> &'static str {
+    if runs {
+        "The daemon runs without it. Run: systemctl restart counterfoild"
+    } else {
+        "Run: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50"
+    }
+}
+
 /// The directories above the socket, from the root on, and the socket.
-fn way(socket: &Path) -> Result<(Vec<Place>, Place), Finding> {
+fn way(socket: &Path, runs: bool) -> Result<(Vec<Place>, Place), Finding> {
     let place = |path: &Path| {
         let found = fs::metadata(path).ok()?;
         let (uid, gid, mode) = (found.uid(), found.gid(), found.mode());
@@ -87,7 +102,7 @@ fn way(socket: &Path) -> Result<(Vec<Place>, Place), Finding> {
         Finding::problem(
             "socket",
             format!("There is no socket {}: plugins find no daemon.", socket.display()),
-            "Run: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50",
+            revive(runs),
         )
     };
     let (door, is_socket) = place(socket).ok_or_else(absent)?;
@@ -104,11 +119,11 @@ fn way(socket: &Path) -> Result<(Vec<Place>, Place), Finding> {
     Ok((way, door))
 }
 
-fn unheard(socket: &Path) -> Finding {
+fn unheard(socket: &Path, runs: bool) -> Finding {
     Finding::problem(
         "socket",
         format!("Nobody listens on {}: plugins find no daemon.", socket.display()),
-        "Run: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50",
+        revive(runs),
     )
 }
 
@@ -132,6 +147,16 @@ fn judge(way: &[Place], door: &Place, guest: &Guest) -> Finding {
         );
     }
     let (gid, mode) = (door.gid, door.mode & 0o7777);
+    if (mode >> 3) & OPEN != OPEN {
+        let path = door.path.display();
+        return Finding::problem(
+            "socket",
+            format!(
+                "{name} cannot open the socket: somebody took the group's right to it (mode {mode:o} instead of 660)."
+            ),
+            format!("Run: chmod 660 {path}"),
+        );
+    }
     Finding::problem(
         "socket",
         format!("{name} cannot open the socket: it belongs to group {gid} (mode {mode:o})."),
@@ -256,6 +281,15 @@ mod tests {
             let way = [root.clone(), dir.clone()];
             assert_eq!(judge(&way, &door, &shop).level, expected, "{dir:?} {door:?}");
         }
+        let open = [root.clone()];
+        for (door, says) in [
+            (door(33, 0o600), "chmod 660 /run/c/api.sock"),
+            (door(33, 0o640), "chmod 660 /run/c/api.sock"),
+            (door(997, 0o660), "member of the guest's group"),
+        ] {
+            let next_step = judge(&open, &door, &shop).next_step.expect("a next step");
+            assert!(next_step.contains(says), "{door:?}: {next_step}");
+        }
         let closed = [place("/", 0, 0, 0o700)];
         assert_eq!(judge(&closed, &door(0, 0o600), &guest(Some(0), &[0])).level, Level::Ok);
         assert_eq!(judge(&closed, &door(33, 0o660), &guest(None, &[33])).level, Level::Problem);
@@ -291,12 +325,16 @@ mod tests {
     fn a_missing_socket_and_a_file_in_its_place_are_problems() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("api.sock");
-        assert_eq!(way(&path).expect_err("nothing there").level, Level::Problem);
+        for (runs, command) in [(false, "systemctl start "), (true, "systemctl restart ")] {
+            let missing = way(&path, runs).expect_err("nothing there");
+            assert_eq!(missing.level, Level::Problem);
+            assert!(missing.next_step.is_some_and(|it| it.contains(command)), "{command}");
+        }
         fs::write(&path, "").expect("written");
-        assert_eq!(way(&path).expect_err("no socket").level, Level::Problem);
+        assert_eq!(way(&path, true).expect_err("no socket").level, Level::Problem);
         fs::remove_file(&path).expect("removed");
         let _listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
-        assert_eq!(way(&path).expect("a way").1.path, path);
+        assert_eq!(way(&path, true).expect("a way").1.path, path);
     }
     #[tokio::test]
     async fn a_socket_that_nobody_listens_on_is_a_problem_for_everybody() {
@@ -310,7 +348,7 @@ mod tests {
         .expect("a store");
         let look = async || {
             let is_heard = super::super::gather::is_heard(&path).await;
-            let findings = examine(&path, is_heard, &store, 0);
+            let findings = examine(&path, (is_heard, is_heard), &store, 0);
             let levels = findings.iter().filter(|it| it.check == "socket").map(|it| it.level);
             levels.collect::<Vec<_>>()
         };

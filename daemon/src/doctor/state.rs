@@ -26,6 +26,15 @@ pub(super) fn examine(dir: &Path, user: u32, live: Option<&Value>) -> Vec<Findin
                 "Run the same command as root or as the daemon's user: sudo counterfoild doctor",
             )]
         }
+        Err(_) if live.is_some_and(|live| live.pointer("/daemon/state_dir").is_some()) => {
+            vec![Finding::problem(
+                "state",
+                format!(
+                    "{place} is gone, and the daemon that answers works with it: key and journal are in its memory alone, and the next start would find neither."
+                ),
+                "Put the whole directory back where it was now, and do not restart the daemon before; without it, restart and press Connect",
+            )]
+        }
         Err(_) => {
             vec![Finding::warning(
                 "state",
@@ -40,8 +49,7 @@ pub(super) fn examine(dir: &Path, user: u32, live: Option<&Value>) -> Vec<Findin
             findings.extend(private(dir, metadata.mode()));
             let path = dir.join(journal::FILE);
             let journal = path.exists().then(|| Journal::look(&path));
-            let live = live.and_then(|live| live.pointer("/thumbprint")?.as_str()?.parse().ok());
-            findings.extend(judge(&key::look(dir), journal.as_ref(), live));
+            findings.extend(judge(&key::look(dir), journal.as_ref(), live.and_then(Live::told)));
             findings
         }
     }
@@ -58,11 +66,28 @@ fn private(dir: &Path, mode: u32) -> Option<Finding> {
     })
 }
 
-/// Judges what was seen of key and journal. `live` is the key that the daemon works with.
+/// The key that the daemon works with.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    key: Thumbprint,
+    /// It was read from a file, which the next start needs again.
+    from_file: bool,
+}
+
+impl Live {
+    /// What a daemon tells of it.
+    fn told(live: &Value) -> Option<Self> {
+        let text = |path: &str| live.pointer(path).and_then(Value::as_str);
+        let key = text("/thumbprint")?.parse().ok()?;
+        Some(Self { key, from_file: text("/key/store") == Some("file") })
+    }
+}
+
+/// Judges what was seen of key and journal, beside the key that the daemon works with.
 fn judge(
     keys: &[Seen],
     journal: Option<&Result<Option<Thumbprint>, JournalError>>,
-    live: Option<Thumbprint>,
+    live: Option<Live>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let current = match journal {
@@ -70,7 +95,7 @@ fn judge(
             findings.push(Finding::ok("journal", "The journal is whole."));
             *current
         }
-        None if keys.is_empty() => {
+        None if keys.is_empty() && live.is_none() => {
             findings.push(Finding::ok(
                 "journal",
                 "There is no journal and no key yet; the daemon makes both when it starts.",
@@ -126,16 +151,22 @@ fn is_open(seen: &Seen) -> bool {
 }
 
 /// Whether the journal's key is there.
-fn belonging(
-    keys: &[Seen],
-    current: Option<Thumbprint>,
-    live: Option<Thumbprint>,
-) -> Option<Finding> {
-    if let Some(live) = live.filter(|live| current.is_none_or(|current| *live == current)) {
-        return Some(Finding::ok(
-            "key",
-            format!("The daemon works with the journal's key ({live})."),
-        ));
+fn belonging(keys: &[Seen], current: Option<Thumbprint>, live: Option<Live>) -> Option<Finding> {
+    // It was not read for its mode, and that is said already.
+    let unread = keys.iter().any(|seen| seen.thumbprint.is_none() && is_open(seen));
+    if let Some(live) = live.filter(|live| current.is_none_or(|current| live.key == current)) {
+        let key = live.key;
+        if !live.from_file || keys.iter().any(|seen| seen.thumbprint == Some(key)) {
+            let says = format!("The daemon works with the journal's key ({key}).");
+            return Some(Finding::ok("key", says));
+        }
+        return (!unread).then(|| {
+            Finding::problem(
+                "key",
+                format!("The daemon has the journal's key ({key}) in its memory alone: no file holds it any more, and the next start would not find it."),
+                "Put the key's file back into the state directory now, and do not restart the daemon before; if the file is lost, have the daemon put another key in force while it has this one: counterfoild key rotate",
+            )
+        });
     }
     let current = current?;
     let found = keys.iter().find(|seen| seen.thumbprint == Some(current));
@@ -152,8 +183,7 @@ fn belonging(
             ),
             "If the store's file names no [key] store, the key is gone: restore the whole state directory from a backup",
         ),
-        // It was not read for its mode, and that is said already.
-        None if keys.iter().any(|seen| seen.thumbprint.is_none() && is_open(seen)) => return None,
+        None if unread => return None,
         None => Finding::problem(
             "key",
             format!(
@@ -182,7 +212,7 @@ mod tests {
     fn check(
         keys: &[Seen],
         journal: Option<&Result<Option<Thumbprint>, JournalError>>,
-        live: Option<Thumbprint>,
+        live: Option<Live>,
         expected: &[(&str, Level)],
     ) {
         let findings = judge(keys, journal, live);
@@ -195,10 +225,25 @@ mod tests {
         let good = [seen(Some(KEY), 0o600)];
         let (ok, problem, warning) = (Level::Ok, Level::Problem, Level::Warning);
         check(&good, Some(&Ok(Some(KEY))), None, &[("journal", ok), ("key", ok)]);
-        check(&[], Some(&Ok(Some(KEY))), Some(KEY), &[("journal", ok), ("key", ok)]);
+        let [device, file] = [false, true].map(|from_file| Some(Live { key: KEY, from_file }));
+        check(&[], Some(&Ok(Some(KEY))), device, &[("journal", ok), ("key", ok)]);
+        check(&[], Some(&Ok(Some(KEY))), file, &[("journal", ok), ("key", problem)]);
+        check(
+            &[seen(Some(OTHER), 0o600)],
+            Some(&Ok(Some(KEY))),
+            file,
+            &[("journal", ok), ("key", problem)],
+        );
+        check(
+            &[seen(None, 0o644)],
+            Some(&Ok(Some(KEY))),
+            file,
+            &[("journal", ok), ("key_mode", problem)],
+        );
+        check(&[], None, file, &[("journal", problem), ("key", problem)]);
         check(&[], Some(&Ok(Some(KEY))), None, &[("journal", ok), ("key", warning)]);
         check(&good, Some(&Ok(None)), None, &[("journal", ok)]);
-        check(&good, Some(&Ok(None)), Some(KEY), &[("journal", ok), ("key", ok)]);
+        check(&good, Some(&Ok(None)), file, &[("journal", ok), ("key", ok)]);
         check(
             &[seen(Some(OTHER), 0o600)],
             Some(&Ok(Some(KEY))),
@@ -247,5 +292,8 @@ mod tests {
         assert_eq!(fs::read(place.join(journal::FILE)).expect("there"), b"torn");
         let missing = examine(&dir.path().join("none"), user, None);
         assert_eq!(missing[0].level, Level::Warning);
+        let live = serde_json::json!({ "daemon": { "state_dir": "/s" } });
+        let moved = examine(&dir.path().join("none"), user, Some(&live));
+        assert_eq!((moved.len(), moved[0].level), (1, Level::Problem), "a daemon works with it");
     }
 }

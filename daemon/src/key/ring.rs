@@ -18,20 +18,22 @@ pub(crate) struct Keyring {
 struct Inside {
     /// The key in force: what every call of the API is signed with.
     current: InstallationKey,
+    /// Where it was found or made. Its file may be gone since.
+    slot: Slot,
     /// The next key.
-    staged: Option<InstallationKey>,
+    staged: Option<(Slot, InstallationKey)>,
 }
 
 impl Keyring {
-    /// A ring whose key in force was found.
-    pub(crate) fn new(store: Arc<dyn KeyStore>, current: InstallationKey) -> Self {
-        Self { store, inside: Mutex::new(Inside { current, staged: None }) }
+    /// A ring whose key in force was found in `slot`.
+    pub(crate) fn new(store: Arc<dyn KeyStore>, slot: Slot, current: InstallationKey) -> Self {
+        Self { store, inside: Mutex::new(Inside { current, slot, staged: None }) }
     }
 
     /// Loads the staged key; false where it is certain that it is gone. Blocks.
     pub(crate) fn load_staged(&self, key: &Thumbprint) -> Result<bool, KeyError> {
         match self.store.find(key)? {
-            Found::Here(_, found) => self.inside().staged = Some(found),
+            Found::Here(slot, found) => self.inside().staged = Some((slot, found)),
             Found::Nothing | Found::OnlyOthers => return Ok(false),
         }
         Ok(true)
@@ -45,32 +47,41 @@ impl Keyring {
     /// The key with this thumbprint, if it is in use.
     pub(crate) fn find(&self, key: &Thumbprint) -> Option<InstallationKey> {
         let inside = self.inside();
-        let mut keys = std::iter::once(&inside.current).chain(&inside.staged);
+        let staged = inside.staged.as_ref().map(|(_, staged)| staged);
+        let mut keys = std::iter::once(&inside.current).chain(staged);
         keys.find(|it| it.thumbprint() == key).cloned()
     }
 
     /// From now on the staged key is in force, if that is the one named.
     pub(crate) fn promote(&self, key: &Thumbprint) {
         let mut inside = self.inside();
-        if let Some(staged) = inside.staged.take_if(|staged| staged.thumbprint() == key) {
-            inside.current = staged;
+        if let Some((slot, staged)) = inside.staged.take_if(|(_, it)| it.thumbprint() == key) {
+            (inside.current, inside.slot) = (staged, slot);
         }
     }
 
     /// Makes the next key in the slot where the one in force is not. What is there goes: the caller knows that the
-    /// server was never told of it, or knows it no more. Blocks.
+    /// server was never told of it, or knows it no more. A key in force whose file is gone signs from memory, so it
+    /// can still vouch for the next one. Blocks.
     pub(crate) fn stage(&self, entropy: &dyn Entropy) -> Result<Thumbprint, KeyError> {
-        let current = *self.current().thumbprint();
-        let free = match self.store.find(&current)? {
-            Found::Here(Slot::A, _) => Slot::B,
-            Found::Here(Slot::B, _) => Slot::A,
+        let (current, known) = {
+            let inside = self.inside();
+            (inside.current.clone(), inside.slot)
+        };
+        let taken = match self.store.find(current.thumbprint())? {
+            Found::Here(slot, _) => slot,
+            Found::Nothing if current.is_in_memory() => known,
             Found::Nothing | Found::OnlyOthers => {
-                return Err(KeyError::Occupied { place: self.store.place(Slot::A) });
+                return Err(KeyError::Occupied { place: self.store.place(known) });
             }
+        };
+        let free = match taken {
+            Slot::A => Slot::B,
+            Slot::B => Slot::A,
         };
         let made = self.store.create(free, Leftover::Replace, entropy)?;
         let thumbprint = *made.thumbprint();
-        self.inside().staged = Some(made);
+        self.inside().staged = Some((free, made));
         Ok(thumbprint)
     }
 
@@ -84,10 +95,13 @@ impl Keyring {
 
     /// Where a person finds the key in force. Blocks.
     pub(crate) fn place(&self) -> String {
-        let current = *self.current().thumbprint();
+        let (current, known) = {
+            let inside = self.inside();
+            (*inside.current.thumbprint(), inside.slot)
+        };
         match self.store.find(&current) {
             Ok(Found::Here(slot, _)) => self.store.place(slot),
-            _ => self.store.place(Slot::A),
+            _ => self.store.place(known),
         }
     }
 
@@ -108,7 +122,7 @@ mod tests {
         let store: Arc<dyn KeyStore> = Arc::new(FileStore::open(dir.path(), None));
         let first = store.create(Slot::A, Leftover::Keep, &System).expect("made");
         let before = *first.thumbprint();
-        let ring = Keyring::new(Arc::clone(&store), first);
+        let ring = Keyring::new(Arc::clone(&store), Slot::A, first);
         let abandoned = ring.stage(&System).expect("staged");
         let next = ring.stage(&System).expect("staged anew");
         assert_eq!(*ring.current().thumbprint(), before);
@@ -123,8 +137,26 @@ mod tests {
         ring.destroy(&before).expect("gone already");
         assert!(store.load(Slot::A).expect("readable").is_none());
         let third = ring.stage(&System).expect("staged where the first was");
-        let again = Keyring::new(Arc::clone(&store), ring.current());
+        let again = Keyring::new(Arc::clone(&store), Slot::B, ring.current());
         assert!(again.load_staged(&third).expect("readable"));
         assert!(!again.load_staged(&before).expect("readable"));
+    }
+
+    #[test]
+    fn a_key_whose_file_is_gone_vouches_for_the_next_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store: Arc<dyn KeyStore> = Arc::new(FileStore::open(dir.path(), None));
+        let lost = store.create(Slot::B, Leftover::Keep, &System).expect("made");
+        let before = *lost.thumbprint();
+        let ring = Keyring::new(Arc::clone(&store), Slot::B, lost);
+        store.remove(Slot::B).expect("removed");
+        let next = ring.stage(&System).expect("staged");
+        let there = store.load(Slot::A).expect("readable").expect("there");
+        assert_eq!(*there.thumbprint(), next, "not where the lost file may be put back");
+        assert!(ring.find(&before).is_some(), "it signs from memory");
+        ring.promote(&next);
+        ring.destroy(&before).expect("gone already");
+        assert!(ring.place().ends_with("key-a.pem"));
+        assert!(ring.stage(&System).is_ok());
     }
 }

@@ -91,16 +91,37 @@ impl Session {
         Some(SafeMode::new(&evidence, self.choices(&evidence)))
     }
 
+    /// The lines of the store's file that differ, as they were; `None` where putting them back would not be enough.
+    fn put_back(&self, evidence: &[Evidence]) -> Option<String> {
+        if adopts(evidence) && !self.standing.evidence.is_empty() {
+            return None;
+        }
+        let lines = evidence.iter().filter_map(|it| match it {
+            Evidence::OtherIssuer { bound, .. } => Some(("issuer", bound)),
+            Evidence::OtherPlatform { bound, .. } => Some(("platform", bound)),
+            Evidence::OtherSiteUrl { bound, .. } => Some(("site_url", bound)),
+            _ => None,
+        });
+        let lines: Vec<_> = lines.map(|(name, bound)| format!("{name} = \"{bound}\"")).collect();
+        (!lines.is_empty()).then(|| lines.join(" and "))
+    }
+
     /// The state in a sentence, and what to do about it.
     pub(super) fn words_in_safe_mode(&self, cx: &Context<'_>) -> (String, String) {
         let trouble = self.safe_mode_trouble(cx);
-        let goes_on = if adopts(&self.evidence(cx.config)) {
-            format!("If the store moved here, run: {}", self.command("adopt"))
-        } else {
-            "If the store's file was changed by mistake, put the former platform and issuer back and run: counterfoild reload".to_owned()
-        };
-        let separate = self.command("separate");
-        (trouble.message, format!("{goes_on}; if this is a store of its own, run: {separate}"))
+        let evidence = self.evidence(cx.config);
+        let put_back = self.put_back(&evidence).map(|former| {
+            format!("If the store's file was changed by mistake, put {former} back and run: counterfoild reload")
+        });
+        let adopt = adopts(&evidence)
+            .then(|| format!("if the store moved here, run: {}", self.command("adopt")));
+        let separate = format!("if this is a store of its own, run: {}", self.command("separate"));
+        let ways: Vec<_> = put_back.into_iter().chain(adopt).chain([separate]).collect();
+        let mut next_step = ways.join("; ");
+        if let Some(first) = next_step.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        (trouble.message, next_step)
     }
 
     pub(super) fn safe_mode_trouble(&self, cx: &Context<'_>) -> Trouble {
@@ -140,7 +161,12 @@ impl Session {
     }
 
     fn choices(&self, evidence: &[Evidence]) -> Vec<Choice> {
-        let goes_on = if adopts(evidence) {
+        let put_back = self.put_back(evidence).map(|former| Choice {
+            name: "put_back",
+            message: format!("The store's file was changed by mistake: put {former} back, then run counterfoild reload; the connection goes on."),
+            command: None,
+        });
+        let adopt = adopts(evidence).then(|| {
             let moves = evidence.iter().any(|it| matches!(it, Evidence::OtherSiteUrl { .. }));
             let then = if moves {
                 "the connection goes on, and Connect asks the merchant to approve the new address"
@@ -154,13 +180,7 @@ impl Session {
                 ),
                 command: Some(self.command("adopt")),
             }
-        } else {
-            Choice {
-                name: "put_back",
-                message: "The store's file was changed by mistake: put the former platform and issuer back, then run counterfoild reload; the connection goes on.".to_owned(),
-                command: None,
-            }
-        };
+        });
         let separate = Choice {
             name: "separate",
             message: "This is a store of its own, such as a staging copy: it gets a key of its own, the copied one is destroyed here, and it is connected anew; the original is not touched.".to_owned(),
@@ -171,7 +191,7 @@ impl Session {
             message: "Leave it: as long as nothing is decided this daemon does nothing, and the original goes on.".to_owned(),
             command: None,
         };
-        vec![goes_on, separate, leave]
+        put_back.into_iter().chain(adopt).chain([separate, leave]).collect()
     }
 
     /// A command for this daemon, as a shell takes it.

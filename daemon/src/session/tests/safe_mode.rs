@@ -187,11 +187,36 @@ fn the_next_step_names_the_choices() {
     let mut moved = samples::connected();
     moved.binding.as_mut().expect("bound").issuer = "https://former.example".to_owned();
     for (session, goes_on) in [
-        (session(foreign()), "run: counterfoild adopt;"),
-        (session(moved), "issuer back and run: counterfoild reload;"),
+        (session(foreign()), "; if the store moved here, run: counterfoild adopt;"),
+        (session(moved), "issuer = \"https://former.example\" back and run: counterfoild reload;"),
     ] {
         let (_, next_step) = session.words(session.state(&cx), &cx);
         assert!(next_step.contains(goes_on), "{next_step}");
         assert!(next_step.ends_with("run: counterfoild separate"), "{next_step}");
     }
+}
+
+#[test]
+fn a_typing_error_in_the_address_is_put_back_first() {
+    let world = World::default();
+    let cx = world.at(NOW);
+    let typed = session(foreign());
+    let former = &typed.facts.binding.as_ref().expect("bound").site_url;
+    let put_back = format!("put site_url = \"{former}\" back");
+    let (_, next_step) = typed.words(typed.state(&cx), &cx);
+    let said = format!(
+        "If the store's file was changed by mistake, {put_back} and run: counterfoild reload"
+    );
+    assert!(next_step.starts_with(&said), "{next_step}");
+    let choices = typed.safe_mode(&cx).expect("in safe mode").choices;
+    let names: Vec<_> = choices.iter().map(|it| it.name).collect();
+    assert_eq!(names, ["put_back", "adopt", "separate", "leave"]);
+    assert!(choices[0].message.contains(&put_back), "{}", choices[0].message);
+
+    let staging = copied(foreign());
+    let choices = staging.safe_mode(&cx).expect("in safe mode").choices;
+    let names: Vec<_> = choices.iter().map(|it| it.name).collect();
+    assert_eq!(names, ["adopt", "separate", "leave"], "the file alone does not mend a copy");
+    let (_, next_step) = staging.words(staging.state(&cx), &cx);
+    assert!(next_step.starts_with("If the store moved here, run: "), "{next_step}");
 }
