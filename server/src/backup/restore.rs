@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -34,8 +35,10 @@ pub struct Plan {
     pub replaces: bool,
     /// What ended since the backup was made, and would stand again: oldest first.
     pub undone: Vec<AuditRecord>,
-    /// How many records of the trail would be gone, these among them.
+    /// How many records of the trail would be gone, these among them; 0 where that cannot be told.
     pub lost: u64,
+    /// The first of them and the last, by their ids.
+    pub newer: Option<(i64, i64)>,
     /// Why it cannot be told what would be undone, when that is so.
     pub unknown: Option<String>,
     from: PathBuf,
@@ -76,6 +79,7 @@ impl Plan {
             replaces: data.had_database(),
             undone: Vec::new(),
             lost: 0,
+            newer: None,
             unknown: None,
             from,
             data,
@@ -83,28 +87,44 @@ impl Plan {
             _lock: lock,
         };
         if plan.replaces {
-            plan.unknown = plan.compare(&copy).err().map(|error| error.to_string());
+            let compared = plan.compare(&copy);
+            plan.unknown = compared
+                .unwrap_or_else(|error| Some(format!("the database here cannot be read: {error}")));
+        }
+        if plan.unknown.is_some() {
+            (plan.undone, plan.lost, plan.newer) = (Vec::new(), 0, None);
         }
         Ok(plan)
     }
 
-    /// Reads what the trail here says since the last record of the backup.
-    fn compare(&mut self, copy: &Frozen) -> Result<()> {
+    /// Reads what the trail here says since the last record of the backup. Answers why it says nothing of that, where it
+    /// does not go on from there: then the backup is as good as before, and it is the database here that is another.
+    fn compare(&mut self, copy: &Frozen) -> Result<Option<String>> {
         let path = self.data.path().join(DATABASE);
         let here = Frozen::open(&at(&path, fs::canonicalize(&path))?, false)?;
         let mut after = 0;
         if let Some((id, hash)) = copy.last_audit()? {
-            let same = here.audit_after(id - 1, 1)?;
-            if same.first().is_none_or(|record| record.id == id && record.hash != hash) {
-                let other = "the audit trail here does not go on from the one in the backup";
-                return Err(BackupError::Damaged(other.to_owned()));
+            match here.audit_after(id - 1, 1)?.first() {
+                None => {
+                    return Ok(Some(format!(
+                        "the audit trail of the database here ends before record {id}, the last of the backup: the backup is the newer one, or of another server"
+                    )));
+                }
+                Some(record) if record.id == id && record.hash != hash => {
+                    return Ok(Some(format!(
+                        "record {id} of the audit trail, the last of the backup, is another in the database here: an older backup was restored since, or the backup is of another server"
+                    )));
+                }
+                Some(_) => after = id,
             }
-            after = id;
         }
         loop {
             let records = here.audit_after(after, PAGE)?;
-            let Some(last) = records.last() else { return Ok(()) };
+            let (Some(first), Some(last)) = (records.first(), records.last()) else {
+                return Ok(None);
+            };
             after = last.id;
+            self.newer = Some((self.newer.map_or(first.id, |(first, _)| first), after));
             self.lost += records.len() as u64;
             let ends = records.into_iter().filter(AuditRecord::is_an_end);
             self.undone.extend(ends.take(TOLD - self.undone.len()));
@@ -116,11 +136,10 @@ impl Plan {
     pub async fn carry_out(&self, actor: &Actor, now: UnixTime) -> Result<Restored> {
         let directory = self.data.path();
         let database = directory.join(DATABASE);
-        let set_aside = self.replaces.then(|| directory.join(format!("before-restore-{}", now.0)));
         let fresh = directory.join(format!("{DATABASE}.restored"));
         at(&fresh, copy_file(&self.from.join(DATABASE), &fresh))?;
+        let set_aside = self.replaces.then(|| aside(directory, now)).transpose()?;
         if let Some(aside) = &set_aside {
-            at(aside, files::private_directory(aside))?;
             for name in [DATABASE.to_owned(), format!("{DATABASE}-wal"), format!("{DATABASE}-shm")]
             {
                 let moved = fs::rename(directory.join(&name), aside.join(&name));
@@ -141,8 +160,11 @@ impl Plan {
             actor: actor.clone(),
             subject: Some(self.manifest.database_sha256.clone()),
             detail: format!(
-                "backup of {}, {} later records gone",
-                self.manifest.created_at.0, self.lost
+                "backup of {}, later records gone: {}",
+                self.manifest.created_at.0,
+                self.unknown
+                    .as_ref()
+                    .map_or_else(|| self.lost.to_string(), |_| "unknown".to_owned())
             ),
         };
         store.note_deed(deed).await?;
@@ -151,6 +173,19 @@ impl Plan {
             trail::write(directory, &self.vault, &Head::of(last.id, &last.hash, now))?;
         }
         Ok(Restored { set_aside, has_signing_keys: self.data.has_signing_keys() })
+    }
+}
+
+/// Makes the directory for what is set aside. Each restore has one of its own, also those of one second.
+fn aside(directory: &Path, now: UnixTime) -> Result<PathBuf> {
+    let mut path = directory.join(format!("before-restore-{}", now.0));
+    let mut number = 1_u64;
+    loop {
+        match fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            made => return at(&path, made).map(|()| path.clone()),
+        }
+        path = directory.join(format!("before-restore-{}-{number}", now.0));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     audit::{Actor, AuditRecord, Chain},
     clock::fixed::CountingEntropy,
     data::DataDir,
-    store::{Accounts as _, Audit as _, AuditQuery, Company, Contents},
+    store::{Accounts as _, Audit as _, AuditQuery, Company, Contents, Deed},
 };
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -41,6 +41,12 @@ impl Place {
     async fn add(&self, name: &str) {
         let company = Company { id: name.to_owned(), name: name.to_owned() };
         assert!(self.store().add_company(company, NOW).await.expect("adds"));
+    }
+
+    async fn note(&self) {
+        let (actor, subject, detail) = (Actor::System, None, String::new());
+        let deed = Deed { at: NOW, event: "noted", actor, subject, detail };
+        self.store().note_deed(deed).await.expect("notes");
     }
 
     async fn close(&self, name: &str) {
@@ -91,6 +97,72 @@ async fn there_and_back() {
     }
     assert_eq!(trail.last().map(|record| &*record.event), Some("restored"));
     crate::trail::keep(&place.path("data"), &place.vault, &store, NOW).await.expect("a new head");
+}
+
+#[tokio::test]
+async fn an_older_backup_then_a_newer_one() {
+    let place = Place::new().await;
+    place.note().await;
+    place.back_up("old", false).expect("backs up");
+    place.add("bolt").await;
+    place.note().await;
+    let aside = |done: crate::backup::restore::Restored| done.set_aside.expect("one was there");
+    let restore = |backup: &'static str| place.look(backup, "data").expect("sound");
+
+    let plan = restore("old");
+    assert_eq!((plan.lost, plan.newer, &plan.unknown), (1, Some((2, 2)), &None));
+    drop(plan);
+    place.back_up("new", false).expect("backs up");
+    let plan = restore("new");
+    assert_eq!((plan.lost, plan.newer, &plan.unknown), (0, None, &None));
+    drop(plan);
+
+    // Each puts another database in its place, all within one second.
+    let mut asides = Vec::new();
+    for (backup, unknown) in [
+        ("old", None),
+        ("new", Some("record 2 of the audit trail, the last of the backup, is another")),
+        ("new", None),
+    ] {
+        let plan = restore(backup);
+        let said = plan.unknown.as_deref().unwrap_or_default();
+        assert!(said.starts_with(unknown.unwrap_or_default()), "{said}");
+        assert_eq!(plan.unknown.is_some(), unknown.is_some(), "{said}");
+        assert!(!said.contains("damaged"), "{said}");
+        asides.push(aside(plan.carry_out(&Actor::System, NOW).await.expect("restores")));
+    }
+    let names = ["", "-2", "-3"].map(|end| format!("before-restore-{}{end}", NOW.0));
+    assert_eq!(asides, names.map(|name| place.path("data").join(name)));
+    for (directory, companies) in asides.iter().zip([2, 1, 2]) {
+        assert!(is_private(directory));
+        let kept = Frozen::open(&directory.join(DATABASE), false).expect("opens");
+        assert_eq!(kept.contents().expect("reads").companies, companies);
+    }
+    let trail = place.store().newest_audit(&AuditQuery::default(), None, 1).await.expect("reads");
+    assert!(trail[0].detail.ends_with("later records gone: 1"), "{}", trail[0].detail);
+
+    // The trail here ends before that of the backup.
+    fs::remove_file(place.path("data").join(DATABASE)).expect("removes");
+    place.store();
+    let said = restore("new").unknown.expect("another database");
+    assert!(said.contains("ends before record 2, the last of the backup"), "{said}");
+}
+
+#[tokio::test]
+async fn a_damaged_backup_leaves_everything_as_it_is() {
+    let place = Place::new().await;
+    place.back_up("backup", false).expect("backs up");
+    place.add("bolt").await;
+    let database = place.path("backup").join(DATABASE);
+    let mut bytes = fs::read(&database).expect("reads");
+    bytes[5000] ^= 1;
+    fs::write(&database, bytes).expect("writes");
+    assert!(matches!(place.look("backup", "data"), Err(BackupError::Damaged(_))));
+    assert!(place.store().company("bolt").await.expect("reads").is_some());
+    let aside = |entry: io::Result<fs::DirEntry>| {
+        entry.expect("an entry").file_name().to_string_lossy().starts_with("before-restore")
+    };
+    assert!(!fs::read_dir(place.path("data")).expect("reads").any(aside));
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ impl Restore {
         }
         lines.push(format!("restored the backup of {}", moment(plan.manifest.created_at)));
         let value = json!({
-            "restored": true, "created_at": moment(plan.manifest.created_at), "records_lost": plan.lost,
+            "restored": true, "created_at": moment(plan.manifest.created_at), "records_lost": plan.unknown.is_none().then_some(plan.lost),
             "undone": plan.undone.iter().map(described).collect::<Vec<_>>(),
             "holds": described_contents(&plan.holds), "unknown": plan.unknown, "set_aside": done.set_aside, "has_signing_keys": done.has_signing_keys,
         });
@@ -114,8 +114,7 @@ impl Restore {
 /// What the restore undoes, in lines; where that cannot be told, what stands afterwards.
 fn told(plan: &Plan) -> Vec<String> {
     if plan.replaces && plan.unknown.is_none() {
-        let mut lines =
-            vec![format!("{} records of the audit trail are newer than the backup.", plan.lost)];
+        let mut lines = vec![newer(plan)];
         if !plan.undone.is_empty() {
             lines.push(
                 "This ended since, and stands again after the restore; end it anew:".to_owned(),
@@ -153,6 +152,21 @@ fn told(plan: &Plan) -> Vec<String> {
         lines.push(format!("  and {more} more: see --json, or `grant list` afterwards"));
     }
     lines
+}
+
+/// Which records of the trail would be gone.
+fn newer(plan: &Plan) -> String {
+    match (plan.lost, plan.newer) {
+        (1, Some((id, _))) => {
+            format!("1 record of the audit trail is newer than the backup: {id}.")
+        }
+        (count, Some((first, last))) => {
+            format!(
+                "{count} records of the audit trail are newer than the backup: {first} to {last}."
+            )
+        }
+        (_, None) => "No record of the audit trail is newer than the backup.".to_owned(),
+    }
 }
 
 /// What the backup holds, as JSON.
