@@ -107,3 +107,31 @@ pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
 fn ago(at: UnixTime, now: UnixTime) -> String {
     moment::relative(at, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::System, places::Service, places::Wishes};
+
+    #[tokio::test]
+    async fn of_a_socket_that_nobody_named_nothing_is_said() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config_file = dir.path().join("store.toml");
+        let store = "platform = \"medusa\"\nissuer = \"http://127.0.0.1:1\"\n\
+            site_url = \"http://127.0.0.1:2\"\nredirect_uri = \"http://127.0.0.1:2/cb\"\n";
+        std::fs::write(&config_file, store).expect("written");
+        let wishes = Wishes { state_dir: Some(dir.path().join("state")), socket: None };
+        let places = Places::decide(&wishes, &Service::default(), None).expect("places");
+        for (is_sure, expected) in [(true, 1), (false, 0)] {
+            let patient = Patient {
+                places: places.clone(),
+                config_file: config_file.clone(),
+                live: Err(("No daemon.".to_owned(), "Look.".to_owned())),
+                is_sure,
+            };
+            let findings = examine(&patient, &System).await;
+            let sockets = findings.iter().filter(|it| it.check == "socket").count();
+            assert_eq!(sockets, expected, "{findings:?}");
+        }
+    }
+}

@@ -193,7 +193,7 @@ async fn the_commands_say_what_was_taken_over_and_what_waits() -> Result<()> {
     assert_eq!(run(&["log"])?, (Some(0), "The log's level is info.\n".to_owned()));
     let (code, told) = run(&["log", "debug", "--for", "10m"])?;
     assert!(
-        code == Some(0) && told.starts_with("The log's level is debug until in 10 min"),
+        code == Some(0) && told.starts_with("The log's level is debug; that ends in 10 min"),
         "{told}"
     );
     daemon.state().await?;

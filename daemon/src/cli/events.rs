@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use counterfoil_protocol::UnixTime;
 use jiff::{Span, Timestamp, tz::TimeZone};
@@ -183,9 +183,14 @@ fn kind(name: &str) -> Result<Kind> {
 
 /// A time, or how long ago.
 fn since(text: &str, now: UnixTime) -> Result<UnixTime> {
+    let wrong = || {
+        anyhow!(
+            "--since {text:?} is no time; say how long ago, such as 90m, 2h or 3d, or when, such as 2026-03-01T12:00"
+        )
+    };
     if let Ok(span) = text.parse::<Span>() {
         let days = span.total(jiff::SpanTotal::from(jiff::Unit::Second).days_are_24_hours());
-        let seconds = days.context("--since: a time such as 90m, 2h or 3d")?;
+        let seconds = days.map_err(|_| wrong())?;
         #[expect(clippy::cast_possible_truncation, reason = "whole seconds are meant")]
         return Ok(now + -(seconds.abs() as i64));
     }
@@ -193,10 +198,7 @@ fn since(text: &str, now: UnixTime) -> Result<UnixTime> {
         let local = text.parse::<jiff::civil::DateTime>()?.to_zoned(TimeZone::system())?;
         Ok::<_, jiff::Error>(local.timestamp())
     });
-    let at = at.context(
-        "--since: how long ago, such as 90m, 2h or 3d, or a time such as 2026-03-01T12:00",
-    )?;
-    Ok(UnixTime(at.as_second()))
+    at.map(|at| UnixTime(at.as_second())).map_err(|_| wrong())
 }
 
 #[cfg(test)]
@@ -214,7 +216,9 @@ mod tests {
         assert_eq!(since("2027-01-15T08:00:00Z", now).expect("a time"), now);
         assert!(since("2027-01-15", now).is_ok());
         for wrong in ["", "yesterday", "2x", "-"] {
-            assert!(since(wrong, now).is_err(), "{wrong:?}");
+            let told = format!("{:#}", since(wrong, now).expect_err("no time"));
+            let says = format!("--since {wrong:?} is no time; say how long ago, such as ");
+            assert!(told.starts_with(&says) && told.ends_with("2026-03-01T12:00"), "{told}");
         }
     }
 

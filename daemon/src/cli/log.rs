@@ -51,7 +51,7 @@ impl LogCommand {
             say(&match until {
                 Some(until) => {
                     let when = Moments::new(self.utc).both(until, System.now());
-                    format!("The log's level is {level} until {when}.")
+                    format!("The log's level is {level}; that ends {when}.")
                 }
                 None => format!("The log's level is {level}."),
             });

@@ -75,7 +75,7 @@ impl Told<'_> {
             ("Token renews", self.time("/token/renews_at")),
             ("Renewals", self.renewals()),
             ("Recovered", self.recoveries()),
-            ("Approval until", self.time("/pending/expires_at")),
+            ("Approval ends", self.time("/pending/expires_at")),
             ("Notifications", self.text("/webhook/state").filter(|state| state != "off")),
             ("Last trouble", self.last_error()),
             ("Tried again", self.time("/next_try_at")),
@@ -85,12 +85,13 @@ impl Told<'_> {
     fn platform(&self) -> Vec<(&'static str, Option<String>)> {
         let reachable = self.status.pointer("/server/reachable").and_then(Value::as_bool);
         let asked = self.time("/server/checked_at");
-        let since = self.number("/server/unreachable_since").map(|since| span(self.now.0 - since));
+        let since = self.number("/server/unreachable_since").map(|since| self.now.0 - since);
+        let since = since.filter(|silent| *silent > 0).map(span);
         let answers = reachable.map(|yes| match (yes, asked, since) {
             (true, Some(asked), _) => format!("yes, asked {asked}"),
             (true, None, _) => "yes".to_owned(),
             (false, _, Some(since)) => {
-                self.paint.with(Colour::Red, &format!("no, not for {since}"))
+                self.paint.with(Colour::Red, &format!("no, silent for {since}"))
             }
             (false, ..) => self.paint.with(Colour::Red, "no"),
         });
@@ -284,7 +285,7 @@ Connection
   Tried again    in 30 s (2027-01-15 08:00:30Z)
 
 Platform
-  Answers        no, not for 10 min
+  Answers        no, silent for 10 min
   Clock          this machine is 90 s ahead of the platform
 
 Daemon
@@ -293,6 +294,17 @@ Daemon
   Not gone by    issuer: no
   Needs restart  local.tcp";
         assert_eq!(told(&status), expected);
+    }
+
+    #[test]
+    fn a_silence_that_begins_has_no_length_and_an_approval_has_an_end() {
+        let server = json!({ "reachable": false, "unreachable_since": NOW });
+        let text = told(&json!({ "server": server, "pending": { "expires_at": NOW + 540 } }));
+        assert!(
+            text.contains("\n  Answers        no\n") || text.ends_with("  Answers        no"),
+            "{text}"
+        );
+        assert!(text.contains("  Approval ends  in 9 min ("), "{text}");
     }
 
     #[test]
