@@ -11,7 +11,7 @@ use crate::{
     store::{
         AccessStanding, AuditQuery, Part,
         RegisterOutcome::{Done, Raced},
-        Written,
+        Reset, Written,
     },
 };
 
@@ -112,8 +112,30 @@ pub async fn rekeyed_after_a_reset(world: World) {
     assert_eq!(world.store.register(rekey.clone()).await.expect("registers"), Done);
     assert_eq!(world.installation("shop").await.key, Some(key("new")));
     rekey.installation.key = key("late");
-    assert_eq!(world.store.register(rekey).await.expect("registers"), Raced);
+    assert_eq!(world.store.register(rekey.clone()).await.expect("registers"), Raced);
     assert_eq!(world.installation("shop").await.key, Some(key("new")));
+
+    // That it came with a new key is noted where it did: the key before is the one of the last reset.
+    let trail = async || {
+        let query = AuditQuery::client("shop");
+        let records = world.store.audit_after(&query, 0, 100).await.expect("reads");
+        records.into_iter().map(|record| record.event).collect::<Vec<_>>()
+    };
+    assert_eq!(trail().await, ["reset", "new_key_after_reset"]);
+    for (name, had, comes, noted) in [
+        ("second", "new", "new", false),
+        ("third", "new", "key", true),
+        ("fourth", "key", "key", false),
+    ] {
+        let before = trail().await.len();
+        let reset = Reset { key: key(had), ..world.reset("shop", name) };
+        world.store.reset(reset).await.expect("resets");
+        rekey.installation.key = key(comes);
+        assert_eq!(world.store.register(rekey.clone()).await.expect("registers"), Done);
+        assert_eq!(world.installation("shop").await.key, Some(key(comes)));
+        let expected: &[&str] = if noted { &["reset", "new_key_after_reset"] } else { &["reset"] };
+        assert_eq!(trail().await[before..], *expected, "{name}");
+    }
 }
 
 pub async fn overtaken_registrations(world: World) {

@@ -241,9 +241,16 @@ fn register(db: &Connection, registration: &Registration) -> Result<RegisterOutc
         Change::Rekey => {
             let sql = "UPDATE installation SET key = ? WHERE client_id = ?";
             db.prepare_cached(sql)?.execute(params![installation.key.0, client_id])?;
-            let actor = Actor::Client(client_id.clone());
-            let event = AuditEvent::new(*now, "new_key_after_reset", &actor).client(client_id);
-            audit::note(db, &event)?;
+            // A receipt is never replaced, so the last one has the key that the store was reset with.
+            let sql =
+                "SELECT key FROM reset_receipt WHERE client_id = ? ORDER BY rowid DESC LIMIT 1";
+            let former: Option<[u8; 32]> =
+                db.prepare_cached(sql)?.query_row([client_id], |row| row.get(0)).optional()?;
+            if former != Some(installation.key.0) {
+                let actor = Actor::Client(client_id.clone());
+                let event = AuditEvent::new(*now, "new_key_after_reset", &actor).client(client_id);
+                audit::note(db, &event)?;
+            }
         }
         Change::Create | Change::Refresh => {}
     }
