@@ -142,6 +142,16 @@ pub async fn json_text(parts: &Parts, body: Body, limit: usize) -> Result<String
     String::from_utf8(bytes).map_err(|_| Refusal::invalid_request("The body must be UTF-8."))
 }
 
+/// Reads a JSON object that may be left out: no body, of whatever type, is `{}`.
+pub async fn optional_json_text(
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+) -> Result<String, Refusal> {
+    let bytes = bytes(parts, body, limit).await?;
+    if bytes.is_empty() { Ok("{}".to_owned()) } else { json_text(parts, bytes.into(), limit).await }
+}
+
 async fn json_bytes(parts: &Parts, body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
     if media_type(&parts.headers)? != "application/json" {
         return Err(Refusal::new(

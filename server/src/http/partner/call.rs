@@ -63,6 +63,11 @@ impl Call {
         extract::json_text(&self.parts, body, self.app.config.limits.body).await
     }
 
+    /// Reads the body as the text of one JSON object; none is `{}`.
+    pub(super) async fn optional_json(&self, body: Body) -> Result<String, Refusal> {
+        extract::optional_json_text(&self.parts, body, self.app.config.limits.body).await
+    }
+
     /// Takes the request's `Idempotency-Key`.
     pub(super) fn once(&self, keeping: Keeping, body: &[u8]) -> Result<Once<'_>, Refusal> {
         let names = extract::idempotency_key(&self.parts.headers)?.map(|key| Names {

@@ -16,7 +16,7 @@ pub(super) fn no_credentials(app: &App, cause: &str) -> Refusal {
     Refusal::new(
         StatusCode::UNAUTHORIZED,
         "invalid_token",
-        "This API needs an access token: Authorization: DPoP, with a proof in the DPoP header.",
+        "This API needs an access token: Authorization: Bearer, or for a token that is bound to a key Authorization: DPoP with a proof in the DPoP header.",
     )
     .caused_by(cause)
     .with_header(header::WWW_AUTHENTICATE, &challenge(app, Scheme::Dpop, None))

@@ -109,6 +109,9 @@ async fn without_credentials_the_challenge_names_no_error() {
         let challenges: Vec<_> = answer.headers.get_all(header::WWW_AUTHENTICATE).iter().collect();
         let dpop = format!(r#"DPoP algs="ES256", {METADATA}"#);
         assert_eq!(challenges, [&*dpop, &*format!("Bearer {METADATA}")], "{method} {route}");
+        for scheme in ["Authorization: Bearer", "Authorization: DPoP"] {
+            assert!(answer.body.contains(scheme), "{}", answer.body);
+        }
     }
     for other in ["Basic YTpi", "Digest x", "token"] {
         let answer = get(&shop, |headers| {

@@ -1,5 +1,6 @@
 //! Webhook subscriptions and secrets; what a reset leaves of them.
 
+use axum::http::header;
 use counterfoil_protocol::encoding::sha256;
 use serde_json::{Value, json};
 
@@ -198,7 +199,20 @@ async fn a_secret_for_single_links_at_every_connect() {
     let once = async |key| shop.call_once("POST", "webhook-secret", "{}", key).await;
     assert_eq!(once("secret-key-1").await.body, once("secret-key-1").await.body);
     assert_ne!(once("secret-key-1").await.body, once("secret-key-2").await.body);
-    refused(&shop.call("POST", "webhook-secret", "[]").await, 400, "invalid_request");
+    // Nothing is as good as an object without members, and the same request.
+    assert_eq!(
+        shop.call_once("POST", "webhook-secret", "", "secret-key-1").await.body,
+        once("secret-key-1").await.body
+    );
+    let mut untyped = shop.request("POST", "webhook-secret", "");
+    untyped.headers_mut().remove(header::CONTENT_TYPE);
+    ok(&server.send(untyped).await, 200);
+    let mut other_type = shop.request("POST", "webhook-secret", "{}");
+    other_type.headers_mut().insert(header::CONTENT_TYPE, "text/plain".parse().expect("a header"));
+    refused(&server.send(other_type).await, 415, "invalid_request");
+    for body in ["[]", " ", "null"] {
+        refused(&shop.call("POST", "webhook-secret", body).await, 400, "invalid_request");
+    }
 }
 
 #[tokio::test]
