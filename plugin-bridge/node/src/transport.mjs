@@ -55,7 +55,7 @@ function unanswered(cause, place) {
       return new PermissionDenied({
         code: 'socket_permission',
         message: `This program may not use the daemon's socket ${place}.`,
-        nextStep: 'Name its user in allow_users, or its group in allow_groups, of the store\'s file, then run: counterfoild reload',
+        nextStep: 'Name its user in allow_users, or its group in allow_groups, of the store\'s file, then run: counterfoild reload; if it is let in already, counterfoild doctor says what is in its way',
         cause,
       });
     case 'ENOENT':

@@ -188,7 +188,7 @@ describe('a daemon that cannot be reached', () => {
     try {
       const error = await refusal(() => client().status());
       assert.deepEqual([error.constructor, error.code], [bridge.PermissionDenied, 'socket_permission']);
-      assert.match(error.nextStep, /allow_users/);
+      assert.match(error.nextStep, /allow_users.*counterfoild doctor/);
     } finally {
       if (isRoot) process.seteuid(0);
       chmodSync(socket, 0o700);

@@ -25,7 +25,7 @@ final class Unanswered
             return new PermissionDenied(
                 'socket_permission',
                 "This program may not use the daemon's socket $place.",
-                "Name its user in allow_users, or its group in allow_groups, of the store's file, then run: counterfoild reload"
+                "Name its user in allow_users, or its group in allow_groups, of the store's file, then run: counterfoild reload; if it is let in already, counterfoild doctor says what is in its way"
             );
         }
         if ($number === self::ENOENT || $number === self::ECONNREFUSED) {
