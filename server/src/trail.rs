@@ -7,6 +7,7 @@ use counterfoil_protocol::{UnixTime, encoding::hex};
 use crate::{
     audit::Head,
     files,
+    partner::link::rfc3339,
     store::{Audit, AuditQuery, StoreError},
     vault::Vault,
 };
@@ -27,27 +28,57 @@ pub enum HeadError {
     Foreign,
     /// The record is not in the trail any more.
     #[error(
-        "record {id}, which the server wrote down at {at} as the last, is not in the trail: its end was cut off"
+        "record {id}, which the server wrote down at {} as the last, is not in the trail: its end was cut off",
+        rfc3339(*at)
     )]
     Shortened {
         /// The record.
         id: i64,
-        /// When, in seconds.
-        at: i64,
+        /// When that was.
+        at: UnixTime,
     },
     /// Another record is in its place.
     #[error(
-        "record {id} has another hash than the server wrote down at {at}: the trail was written anew"
+        "record {id} has another hash than the server wrote down at {}: the trail was written anew",
+        rfc3339(*at)
     )]
     Rewritten {
         /// The record.
         id: i64,
-        /// When, in seconds.
-        at: i64,
+        /// When that was.
+        at: UnixTime,
+    },
+    /// The record that somebody remembers is not in the trail any more.
+    #[error(
+        "record {id}, which was remembered, is not in the trail: its end was cut off, or the record is of another trail"
+    )]
+    Forgotten {
+        /// The record.
+        id: i64,
+    },
+    /// Another record is in the place of one that somebody remembers.
+    #[error(
+        "record {id} has another hash than the one that was remembered: the trail was written anew, or the hash is of another trail"
+    )]
+    OtherThanRemembered {
+        /// The record.
+        id: i64,
     },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl HeadError {
+    /// The same of a record that somebody remembers, which the server did not write down.
+    #[must_use]
+    pub fn of_remembered(self) -> Self {
+        match self {
+            Self::Shortened { id, .. } => Self::Forgotten { id },
+            Self::Rewritten { id, .. } => Self::OtherThanRemembered { id },
+            other => other,
+        }
+    }
 }
 
 /// The head that was written down, if one was.
@@ -62,7 +93,7 @@ pub fn kept(directory: &Path, vault: &Vault) -> Result<Option<Head>, HeadError> 
 /// Whether the trail still has the record that was written down as its last. One that was cut off from the beginning
 /// since, as old, is accounted for by the chain itself.
 pub async fn compare(store: &(impl Audit + ?Sized), head: &Head) -> Result<(), HeadError> {
-    let (id, at) = (head.id, head.at.0);
+    let (id, at) = (head.id, head.at);
     let found = store.audit_after(&AuditQuery::default(), id - 1, 1).await?;
     match found.first() {
         None => Err(HeadError::Shortened { id, at }),
@@ -143,6 +174,11 @@ mod tests {
         for _ in 0..2 {
             let kept = keep(path, &vault, &shorter, NOW).await;
             assert!(matches!(kept, Err(HeadError::Shortened { id: 3, .. })), "{kept:?}");
+            let error = kept.expect_err("shortened");
+            let said = error.to_string();
+            assert!(said.contains("wrote down at 2027-01-15T08:00:00Z as the last"), "{said}");
+            let said = error.of_remembered().to_string();
+            assert!(said.starts_with("record 3, which was remembered, is not"), "{said}");
         }
         note(&shorter).await;
         compare(&shorter, &head).await.expect("the same was noted again, in the same second");
@@ -157,6 +193,8 @@ mod tests {
         let rewritten = Head::of(4, &[0; 32], NOW);
         let compared = compare(&shorter, &rewritten).await;
         assert!(matches!(compared, Err(HeadError::Rewritten { id: 4, .. })), "{compared:?}");
+        let said = compared.expect_err("rewritten").of_remembered().to_string();
+        assert!(said.starts_with("record 4 has another hash than the one that was rem"), "{said}");
 
         assert!(matches!(kept(path, &Vault::new([8; 32])), Err(HeadError::Foreign)));
         fs::write(path.join(FILE), "{}").expect("writes");

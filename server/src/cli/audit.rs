@@ -141,15 +141,20 @@ async fn verify(
         Err(error) => return refuse(operator, None, &error),
     };
     let remembered = remembered.map(|(id, hash)| Head::of(id, &hash, operator.now));
-    for head in head.iter().chain(&remembered) {
-        if let Err(error) = trail::compare(&operator.store, head).await {
-            return refuse(operator, Some(head.id), &error);
-        }
+    if let Some(head) = &head
+        && let Err(error) = trail::compare(&operator.store, head).await
+    {
+        return refuse(operator, Some(head.id), &error);
+    }
+    if let Some(head) = &remembered
+        && let Err(error) = trail::compare(&operator.store, head).await
+    {
+        return refuse(operator, Some(head.id), &error.of_remembered());
     }
     let (id, hash) = last.unwrap_or_default();
     let text = format!(
-        "the trail is whole: {} records, from {} to {id}; the last has the hash {}",
-        chain.seen(),
+        "the trail is whole: {}, from {} to {id}; the last has the hash {}",
+        counted(chain.seen()),
         chain.first(),
         hex(&hash)
     );
@@ -211,6 +216,11 @@ async fn walk(store: &Sqlite) -> anyhow::Result<Result<Chain, Broken>> {
     }
 }
 
+/// A number of records, in words.
+pub(super) fn counted(records: u64) -> String {
+    if records == 1 { "1 record".to_owned() } else { format!("{records} records") }
+}
+
 /// A record as one line for people.
 pub fn line(record: &AuditRecord) -> String {
     let AuditRecord { id, at, event, actor, client_id, company_id, subject, detail, .. } = record;
@@ -257,6 +267,11 @@ fn remembered(text: &str) -> Result<(i64, [u8; 32]), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_records() {
+        assert_eq!([0, 1, 2].map(counted), ["0 records", "1 record", "2 records"]);
+    }
 
     #[test]
     fn what_was_remembered() {

@@ -109,7 +109,12 @@ fn look(config: &Config) -> Vec<Finding> {
     }
     let directory = config.data_dir.display();
     if !config.data_dir.exists() {
-        add("data", Ok(format!("{directory} is not there yet; the first command makes it")));
+        add(
+            "data",
+            Ok(format!(
+                "{directory} is not there yet; `init`, `company add`, `serve` and `restore` make it"
+            )),
+        );
         return findings;
     }
     let data = match DataDir::open(&config.data_dir) {
@@ -136,6 +141,7 @@ fn look(config: &Config) -> Vec<Finding> {
     let trail = store.as_ref().ok().zip(vault.as_ref()).map(|(store, vault)| {
         operator::wait(audit::examine(store, &config.data_dir, vault)).flatten()
     });
+    let lacking = if store.is_err() { "the database" } else { "the at-rest key" };
     let problems = store.and_then(|store| Ok(store.problems()?));
     add(
         "database",
@@ -148,15 +154,40 @@ fn look(config: &Config) -> Vec<Finding> {
             Err(error) => Err(said(&error)),
         },
     );
-    if let Some(trail) = trail {
-        let said = match trail {
-            Ok(Ok(records)) => Ok(format!("whole: {records} records")),
-            Ok(Err(broken)) => Err(format!(
-                "broken: {broken}. Somebody changed the database past the server. Keep a copy of the data directory as it is, see what `audit verify` and an earlier `audit export` say, and restore a backup from before"
-            )),
-            Err(error) => Err(format!("{error:#}")),
-        };
-        add("audit trail", said);
-    }
+    let said = match trail {
+        None => Err(format!("not checked: it takes {lacking}, of which see above")),
+        Some(Ok(Ok(records))) => Ok(format!("whole: {}", audit::counted(records))),
+        Some(Ok(Err(broken))) => Err(format!(
+            "broken: {broken}. Somebody changed the database past the server. Keep a copy of the data directory as it is, see what `audit verify` and an earlier `audit export` say, and restore a backup from before"
+        )),
+        Some(Err(error)) => Err(format!("{error:#}")),
+    };
+    add("audit trail", said);
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_said() {
+        let place = tempfile::tempdir().expect("a directory");
+        let config = Config { data_dir: place.path().join("data"), ..Config::default() };
+        let said = |what| {
+            let found = look(&config).into_iter().find(|finding| finding.what == what);
+            found.expect("is looked at").said
+        };
+        let begin = "is not there yet; `init`, `company add`, `serve` and `restore` make it";
+        assert_eq!(said("data"), Ok(format!("{} {begin}", config.data_dir.display())));
+        let data = DataDir::open(&config.data_dir).expect("opens");
+        let (clock, entropy) = clock::system();
+        data.at_rest_key(None, &*entropy).expect("a key");
+        data.signing_keys(&*entropy, clock.now()).expect("keys");
+        drop(data.store().expect("opens"));
+        assert_eq!(said("audit trail"), Ok("whole: 0 records".to_owned()));
+        std::fs::remove_file(config.data_dir.join("keys/at-rest.key")).expect("removes");
+        let not = "not checked: it takes the at-rest key, of which see above";
+        assert_eq!(said("audit trail"), Err(not.to_owned()));
+    }
 }

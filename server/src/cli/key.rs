@@ -1,5 +1,7 @@
 //! `key list`, `rotate` and `retire`.
 
+use std::io;
+
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
@@ -8,7 +10,8 @@ use super::{
     operator::{self, Operator, moment},
 };
 use crate::{
-    keys::{self, KeyRecord, Removal, Rotated, State, Takeover},
+    data::DataError,
+    keys::{self, KeyError, KeyRecord, Removal, Rotated, State, Takeover},
     oauth::profile::Algorithm,
     store::{Audit as _, Deed, Operators as _},
 };
@@ -58,8 +61,18 @@ impl Command {
     }
 }
 
+/// The keys of the list; says what to do where there is none.
+fn known(operator: &Operator) -> anyhow::Result<Vec<KeyRecord>> {
+    match keys::list(&operator.keys) {
+        Err(KeyError::File { path, error }) if error.kind() == io::ErrorKind::NotFound => {
+            Err(DataError::SigningKeysLost(path).into())
+        }
+        listed => Ok(listed?),
+    }
+}
+
 fn list(operator: &Operator) -> anyhow::Result<()> {
-    let mut records = keys::list(&operator.keys)?;
+    let mut records = known(operator)?;
     records.sort_by_key(|record| (record.alg.clone(), record.signs_from));
     let lines: Vec<_> = records.iter().map(|record| line(record, operator)).collect();
     let values: Vec<_> = records.iter().map(|record| described(record, operator)).collect();
@@ -115,7 +128,7 @@ impl Rotate {
 const RETIRED_DAYS: i64 = keys::RETIRED_LIFETIME / (24 * 3600);
 
 async fn retire(operator: &Operator, kid: &str, confirm: &Confirm) -> anyhow::Result<()> {
-    let records = keys::list(&operator.keys)?;
+    let records = known(operator)?;
     let record = records.iter().find(|record| record.kid == kid);
     let Some(record) = record else { bail!("there is no key {kid:?}; see: key list") };
     ensure!(record.state(operator.now) != State::Signing, signs(record));

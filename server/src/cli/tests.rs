@@ -189,7 +189,10 @@ fn companies_applications_and_keys() {
         "needs at least one --redirect-uri",
     );
     shell.refuses(&with(&[]), "needs at least one --scope");
-    shell.refuses(&with(&["--redirect-uri", "http://a.example/cb"]), "scheme is not accepted");
+    shell.refuses(
+        &with(&["--redirect-uri", "http://a.example/cb"]),
+        "scheme is not accepted. Use https; http goes on 127.0.0.1 and [::1] alone",
+    );
     shell.refuses(&with(&["--scope", "company:read", "--support", "me"]), "an e-mail address or");
     shell.refuses(&with(&["--scope", "company:read", "--icon", "/none"]), "/none");
     shell.run(&["app", "list", "--company", "Shop"]).expect("lists");
@@ -206,6 +209,14 @@ fn companies_applications_and_keys() {
     shell.refuses(&["key", "rotate"], "waits already");
     shell.run(&["key", "rotate", "--now"]).expect("rotates");
     shell.run(&["key", "list"]).expect("lists");
+    let webhook = ["webhook", "add", "--app", "x", "--url", "https://a.example/h", "--event"];
+    shell.refuses(
+        &[&webhook[..], &["payment.*"]].concat(),
+        "no event matches \"payment.*\"; there are makepay.payment.status_changed, makepay.payment_link.created",
+    );
+    shell.refuses(&[&webhook[..], &["*.archived"]].concat(), "there is no application \"x\"");
+    shell.refuses(&["webhook", "retry", "nope"], "there is no delivery \"nope\"");
+    shell.refuses(&["webhook", "test", "nope"], "there is no endpoint \"nope\"");
     shell.refuses(&["key", "retire", "abc"], "there is no key \"abc\"; see: key list");
     shell.run(&["installation", "list"]).expect("lists");
     shell.run(&["payment-link", "list", "--company", "Shop", "--status", "active"]).expect("lists");
@@ -243,6 +254,13 @@ fn companies_applications_and_keys() {
     shell.run(&["audit", "verify"]).expect("whole");
     shell.run(&["audit", "list"]).expect("lists");
     shell.run(&["check"]).expect("all is well");
+    let index = shell.0.path().join("data/keys/signing-keys.json");
+    let aside = index.with_extension("aside");
+    std::fs::rename(&index, &aside).expect("moves");
+    for command in [&["key", "list"][..], &["key", "retire", "abc", "--yes"]] {
+        shell.refuses(command, "or make new keys, at which access tokens end: counterfoil-server");
+    }
+    std::fs::rename(&aside, &index).expect("moves back");
     std::fs::remove_file(shell.0.path().join("data/keys/at-rest.key")).expect("removes");
     shell.refuses(&["company", "add", "Two"], "Restore the key from its backup");
     assert!(shell.run(&["check"]).is_err());

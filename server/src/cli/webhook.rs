@@ -11,7 +11,12 @@ use crate::{
         AddedEndpoint, DeliveryQuery, EndpointSecret, NewEndpoint, Of, Queued, Rotated,
         Webhooks as _,
     },
-    webhooks::{endpoint::MAX_OF_APPLICATION, event::Patterns, log::Delivery, secret, view},
+    webhooks::{
+        endpoint::MAX_OF_APPLICATION,
+        event::{EventKind, Patterns},
+        log::Delivery,
+        secret, view,
+    },
 };
 
 #[derive(clap::Subcommand)]
@@ -105,7 +110,9 @@ impl Command {
                 Self::Test { id } => {
                     let (store, actor) = (&operator.store, &operator.actor);
                     let queued = store.test_endpoint(&id, operator.event(), actor, operator.now);
-                    queue(operator, queued.await?, &id)
+                    let queued = queued.await?;
+                    ensure!(queued != Queued::Unknown, unknown(&id));
+                    queue(operator, queued, &id)
                 }
                 Self::Deliveries { endpoint, grant, client, limit, before } => {
                     let of = match (&endpoint, &grant, &client) {
@@ -120,7 +127,11 @@ impl Command {
                 Self::Retry { id } => {
                     let (store, actor) = (&operator.store, &operator.actor);
                     let queued = store.retry_delivery(&id, operator.event(), actor, operator.now);
-                    queue(operator, queued.await?, &id)
+                    let queued = queued.await?;
+                    if queued == Queued::Unknown && store.delivery(&id).await?.is_none() {
+                        bail!("there is no delivery {id:?}");
+                    }
+                    queue(operator, queued, &id)
                 }
             }
         })?
@@ -154,6 +165,12 @@ async fn add(
         events.are_plain(),
         "an event is 1 to 100 letters, digits and . _ : * -, and there are at most 32"
     );
+    if let Some(idle) = events.idle() {
+        bail!(
+            "no event matches {idle:?}; there are {}",
+            EventKind::ALL.map(EventKind::name).join(", ")
+        );
+    }
     ensure!(description.len() <= 200, "a description has at most 200 bytes");
     let (plain, sealed) = secret::new(&operator.vault, &*operator.entropy);
     let id = operator.entropy.id("mpwhep_");
@@ -217,7 +234,7 @@ fn queue(operator: &Operator, queued: Queued, id: &str) -> anyhow::Result<()> {
             &json!({ "delivery_id": delivery }),
             &format!("{delivery} is in the outbox; look at it with: webhook delivery {delivery}"),
         ),
-        Queued::Unknown => bail!("there is no {id}, or nothing can sign for it"),
+        Queued::Unknown => bail!("nothing can sign for {id}: its endpoint has no secret any more"),
         Queued::Closed("connection_ended") => {
             bail!("what {id} is about has ended, so nothing is sent for it (connection_ended)")
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use counterfoil_protocol::{
     UnixTime,
-    callback::{LocalHosts, RedirectUri, vet_url},
+    callback::{LocalHosts, RedirectUri, UriRefusal, vet_url},
     scope::ScopeSet,
 };
 
@@ -168,6 +168,9 @@ fn is_deceptive(c: char) -> bool {
             | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{10ffff}')
 }
 
+/// The schemes of redirect URIs, for people.
+const SCHEMES: &str = "Use https; http goes on 127.0.0.1 and [::1] alone, and an app on people's own machines may have a scheme that is a reversed domain (com.example.app:/callback).";
+
 fn redirect_uris(texts: &[&str], needed: bool) -> Result<Vec<RedirectUri>, String> {
     if texts.len() > MAX_REDIRECT_URIS {
         return Err(format!("An application has at most {MAX_REDIRECT_URIS} redirect URIs."));
@@ -177,7 +180,10 @@ fn redirect_uris(texts: &[&str], needed: bool) -> Result<Vec<RedirectUri>, Strin
     }
     let mut uris: Vec<RedirectUri> = Vec::new();
     for text in texts {
-        let uri = RedirectUri::parse(text).map_err(|refusal| format!("{text}: {refusal}."))?;
+        let uri = RedirectUri::parse(text).map_err(|refusal| match refusal {
+            UriRefusal::Scheme => format!("{text}: {refusal}. {SCHEMES}"),
+            _ => format!("{text}: {refusal}."),
+        })?;
         if uris.contains(&uri) {
             return Err(format!("{text} is given twice."));
         }

@@ -18,7 +18,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 5] =
+    /// Every one.
+    pub const ALL: [Self; 5] =
         [Self::StatusChanged, Self::LinkCreated, Self::LinkUpdated, Self::LinkArchived, Self::Test];
 
     /// The name on the wire, and in subscriptions.
@@ -67,6 +68,13 @@ impl Patterns {
                 .all(|it| (1..=MAX_PATTERN).contains(&it.len()) && it.bytes().all(plain))
     }
 
+    /// The first that no event there is could match.
+    #[must_use]
+    pub fn idle(&self) -> Option<&str> {
+        let idle = |it: &&String| !EventKind::ALL.iter().any(|kind| matches(it, kind.name()));
+        self.0.iter().find(idle).map(String::as_str)
+    }
+
     /// Whether an event is meant. Every endpoint can be tried.
     #[must_use]
     pub fn want(&self, kind: EventKind) -> bool {
@@ -112,6 +120,18 @@ mod tests {
             ("", "a", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_without_an_event() {
+        for (patterns, idle) in [
+            (&["makepay.payment.*", "*", "makepay.webhook.test"][..], None),
+            (&["makepay.*", "payment.*"], Some("payment.*")),
+            (&["makepay.payment.status"], Some("makepay.payment.status")),
+        ] {
+            let patterns = Patterns(patterns.iter().map(|&it| it.to_owned()).collect());
+            assert_eq!(patterns.idle(), idle);
         }
     }
 
