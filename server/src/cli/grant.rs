@@ -51,10 +51,7 @@ impl Command {
 
 impl List {
     async fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let company = match &self.company {
-            Some(name) => Some(operator.any_company(name).await?.company.id),
-            None => None,
-        };
+        let company = operator.narrowed_to(self.company.as_deref()).await?;
         let query = GrantQuery {
             company_id: company.as_deref(),
             client_id: self.client.as_deref(),

@@ -109,6 +109,14 @@ impl Operator {
         found.ok_or_else(|| anyhow!("there is no company {name:?}; see: company list"))
     }
 
+    /// The id of the company to which a list is narrowed, where one is named.
+    pub async fn narrowed_to(&self, name: Option<&str>) -> anyhow::Result<Option<String>> {
+        match name {
+            Some(name) => Ok(Some(self.any_company(name).await?.company.id)),
+            None => Ok(None),
+        }
+    }
+
     /// Answers on stdout: `value` for programs, or `text` for people.
     pub fn answer(&self, value: &Value, text: &str) -> anyhow::Result<()> {
         answer(self.json, value, text)

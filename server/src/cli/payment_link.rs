@@ -79,10 +79,7 @@ impl Command {
 
 impl List {
     async fn run(self, operator: &Operator) -> anyhow::Result<()> {
-        let company = match &self.company {
-            Some(name) => Some(operator.any_company(name).await?.company.id),
-            None => None,
-        };
+        let company = operator.narrowed_to(self.company.as_deref()).await?;
         let part = self.part.part();
         let begins =
             part.after.is_empty() || operator.store.payment_link(part.after).await?.is_some();

@@ -19,10 +19,7 @@ pub(super) async fn list(
     company: Option<&str>,
     part: &part::Arguments,
 ) -> anyhow::Result<()> {
-    let company = match company {
-        Some(name) => Some(operator.any_company(name).await?.company.id),
-        None => None,
-    };
+    let company = operator.narrowed_to(company).await?;
     let users = operator.store.users(company.as_deref(), part.part(), operator.now).await?;
     let next = part.next(users.len(), users.last().map(|last| &*last.email));
     let lines: Vec<_> = users.iter().map(line).collect();

@@ -176,13 +176,18 @@ pub async fn codes_of_a_person_shut_out(world: World) {
     assert_eq!(redeem("next").await, Written::Done);
 }
 
-pub async fn revoked_grants(world: World) {
-    let store = &world.store;
+/// Connects a store to acme, and another to bolt; answers their grants.
+async fn two_stores(world: &World) -> (String, String) {
     for shop in ["shop", "neighbour"] {
         world.register(shop, "key").await;
     }
     let grant = world.connected("family", "shop", "acme", "key").await;
-    let other = world.connected("other", "neighbour", "bolt", "key").await;
+    (grant, world.connected("other", "neighbour", "bolt", "key").await)
+}
+
+pub async fn revoked_grants(world: World) {
+    let store = &world.store;
+    let (grant, other) = two_stores(&world).await;
     let listed = async |query, part| {
         let found = store.grants(query, part).await.expect("reads");
         found.into_iter().map(|facts| facts.id).collect::<Vec<_>>()
@@ -217,11 +222,7 @@ pub async fn revoked_grants(world: World) {
 
 pub async fn all_payment_links(world: World) {
     let store = &world.store;
-    for shop in ["shop", "neighbour"] {
-        world.register(shop, "key").await;
-    }
-    let grant = world.connected("family", "shop", "acme", "key").await;
-    let other = world.connected("other", "neighbour", "bolt", "key").await;
+    let (grant, other) = two_stores(&world).await;
     let listed = async |query, part| {
         let found = store.all_payment_links(query, part).await.expect("reads");
         found.into_iter().map(|facts| facts.link.uid).collect::<Vec<_>>()
