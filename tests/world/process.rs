@@ -2,8 +2,10 @@
 
 use std::{
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -16,9 +18,21 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at something that is awaited.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A port that was free a moment ago.
+/// Ports below those that the system gives away by itself: what is here for a restart is nobody's meanwhile.
+const PORTS: Range<u16> = 14_000..32_000;
+
+/// A port that was free a moment ago. Each process begins to look at another place.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let places = u32::from(PORTS.end - PORTS.start);
+    (0..places)
+        .map(|_| {
+            let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+            let place = std::process::id().wrapping_mul(97).wrapping_add(asked) % places;
+            PORTS.start + u16::try_from(place).unwrap_or_default()
+        })
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .context("no port is free")
 }
 
 /// A directory in memory where the machine has that: kills lose no page of it, and a sync costs nothing.

@@ -47,7 +47,8 @@ export class MailServer {
   /** Everything that happened there, in order. */
   get notes() {
     if (!existsSync(this.file)) return [];
-    return readFileSync(this.file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    const whole = readFileSync(this.file, 'utf8').split('\n').slice(0, -1);
+    return whole.map((line) => JSON.parse(line));
   }
 
   letters(to) {
@@ -66,11 +67,22 @@ export class MailServer {
   }
 }
 
+/** The text of a file; nothing when it has gone since it was listed. */
+function textOf(path) {
+  try {
+    return [readFileSync(path, 'utf8')];
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /** The letters in a server's outbox, without a mail server: texts, oldest first. */
 export function outbox(server, below = '') {
   const directory = join(server.dataDir, 'outbox', below);
   return readdirSync(directory).filter((name) => name.endsWith('.eml')).sort()
-    .map((name) => readFileSync(join(directory, name), 'utf8').replaceAll('=\r\n', '').replaceAll('=3D', '='));
+    .flatMap((name) => textOf(join(directory, name)))
+    .map((text) => text.replaceAll('=\r\n', '').replaceAll('=3D', '='));
 }
 
 /** The newest letter to somebody in the outbox. */

@@ -28,10 +28,19 @@ export async function until(what, condition, seconds = 30) {
   }
 }
 
+/** Ports below those that the system gives away by itself: what is here for a restart is nobody's meanwhile. */
+const [FIRST_PORT, LAST_PORT] = [14_000, 31_999];
+let ports = 0;
+
+/** A port that was free a moment ago; each process begins to look at another place. */
 export async function freePort() {
+  const port = FIRST_PORT + ((process.pid * 97 + ports++) % (LAST_PORT - FIRST_PORT + 1));
   const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address();
+  const free = await new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (!free) return freePort();
   await new Promise((resolve) => { server.close(resolve); });
   return port;
 }
