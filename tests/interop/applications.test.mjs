@@ -62,7 +62,7 @@ describe('in a real browser', () => {
     await page.getByLabel('Terms').fill('https://ledger.example/terms');
     await person.press('Create application');
     assert.match(await person.text(), /Nothing was saved yet.*the URI has parts that it must not have/);
-    assert.match(await page.evaluate(() => document.activeElement.innerText), /Nothing was saved yet/, 'the keyboard is there');
+    await person.hasKeyboard(/Nothing was saved yet/);
     await person.lookAt('application-wrong');
     await page.getByLabel('Redirect URIs, one a line').fill(CALLBACK);
     await person.press('Create application');
@@ -118,7 +118,7 @@ describe('in a real browser', () => {
     assert.equal(await page.locator('img.icon').evaluate((image) => image.complete && image.naturalWidth), 256);
     await person.lookAt('consent-partner');
     const answered = page.waitForRequest((request) => request.url().startsWith(CALLBACK));
-    await page.getByRole('button', { name: 'Approve', exact: true }).click();
+    await person.press('Approve');
     const location = (await answered).url();
     // Nobody is at home there; the browser's own page says so.
     await page.waitForURL((url) => url.protocol === 'chrome-error:');

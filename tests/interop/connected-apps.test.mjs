@@ -77,7 +77,7 @@ describe('connected apps', () => {
       await openList(person);
       assert.match(await person.text(), new RegExp(`${site}.*Connected`));
       await person.lookAt('connected-apps');
-      await person.page.getByRole('row', { name: new RegExp(site) }).getByRole('link').click();
+      await person.click(person.page.getByRole('row', { name: new RegExp(site) }).getByRole('link'));
       const text = await person.text();
       for (const part of [/Connected It works/, /Plugin version 1\.2\.3/, /merchant@shop\.example/, /Create and change payment links/,
         /The store changed its key/, /The store collected its access/]) {
@@ -119,7 +119,7 @@ describe('connected apps', () => {
     await openList(person);
     await person.page.getByLabel('Name or address').fill(shop.site);
     await person.press('Search');
-    await person.page.getByRole('row', { name: new RegExp(shop.site) }).getByRole('link').click();
+    await person.click(person.page.getByRole('row', { name: new RegExp(shop.site) }).getByRole('link'));
     assert.match(await person.text(), /Recovery: the store had lost its access and got it anew.*The store/);
     await person.lookAt('connection-recovered');
     await person.close();

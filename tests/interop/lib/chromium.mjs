@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
+import { until } from './processes.mjs';
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const SHOTS = fileURLToPath(new URL('../../../target/screenshots/', import.meta.url));
 const RULES = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
@@ -34,6 +36,8 @@ function launched() {
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--no-first-run',
+      // Nobody is at home at the callbacks of applications, and no name server is asked.
+      '--host-resolver-rules=MAP *.example 127.0.0.1:1',
     ],
   });
   return shared;
@@ -49,7 +53,7 @@ export class Person {
       ignoreHTTPSErrors: true,
       acceptDownloads: false,
     });
-    context.setDefaultTimeout(60_000);
+    context.setDefaultTimeout(120_000);
     return new Person(context, await context.newPage(), `${size}${dark ? '-dark' : ''}`);
   }
 
@@ -73,16 +77,39 @@ export class Person {
     await this.press('Sign in');
   }
 
-  /** Presses a button by its words, and waits for the page after it. */
-  async press(name) {
-    await this.page.getByRole('button', { name, exact: true }).click();
+  /** Clicks what leads to a page, and waits for that page. */
+  async click(button) {
+    const arrived = this.page.waitForEvent('framenavigated', (frame) => frame === this.page.mainFrame());
+    await Promise.all([arrived, button.click()]);
     await this.page.waitForLoadState();
   }
 
+  /** Presses a button by its words, and waits for the page after it. */
+  press(name) {
+    return this.click(this.page.getByRole('button', { name, exact: true }));
+  }
+
   /** Follows a link by its words. */
-  async follow(name) {
-    await this.page.getByRole('link', { name, exact: true }).first().click();
-    await this.page.waitForLoadState();
+  follow(name) {
+    return this.click(this.page.getByRole('link', { name, exact: true }).first());
+  }
+
+  /** What has the keyboard: its tag, and its words, value or name. */
+  focused() {
+    return this.page.evaluate(() => {
+      const it = document.activeElement;
+      return `${it.localName}:${it.value || it.innerText || it.name}`;
+    });
+  }
+
+  /** Waits until the page has given the keyboard to this: it does so some time after it was loaded. */
+  async hasKeyboard(wanted) {
+    let seen;
+    await until(`${wanted} has the keyboard`, async () => {
+      seen = await this.focused();
+      return wanted.test(seen);
+    });
+    return seen;
   }
 
   /** What the page says, as a person reads it. */

@@ -1,10 +1,10 @@
 // Requests as they are written, one connection each: nothing normalised, nothing followed, headers may be doubled.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 
-const LIMIT_MS = 20_000;
+/** How long a connection may be silent: longer than a busy machine takes. */
+const LIMIT_MS = 60_000;
 
 class Answer {
   constructor(message, body) {
@@ -91,6 +91,7 @@ export function sendRaw(origin, text) {
 /** A connection over which several things are said, each after the answer to the one before. */
 export class Talk {
   #said = '';
+  #changed = () => {};
 
   static async with(origin) {
     const talk = new Talk();
@@ -99,12 +100,18 @@ export class Talk {
     talk.socket.setTimeout(LIMIT_MS, () => talk.socket.destroy(new Error('no answer in time')));
     talk.socket.on('data', (text) => {
       talk.#said += text;
-      talk.socket.emit('said');
+      talk.#changed();
     });
     // A server that ends a connection may still be sent something.
     talk.socket.on('error', (error) => { talk.failure = error; });
-    await once(talk.socket, 'connect');
+    talk.socket.on('close', () => talk.#changed());
+    await new Promise((resolve) => { talk.socket.once('connect', resolve).once('close', resolve); });
     return talk;
+  }
+
+  /** Waits until something was said, or the connection has ended. */
+  #change() {
+    return new Promise((resolve) => { this.#changed = resolve; });
   }
 
   write(text) {
@@ -125,13 +132,13 @@ export class Talk {
         return match;
       }
       assert.ok(!this.socket.closed, `the connection ended ${this.failure ?? ''} after: ${this.#said}`);
-      await Promise.race([once(this.socket, 'said'), once(this.socket, 'close')]);
+      await this.#change();
     }
   }
 
   /** Waits until the server has ended the connection; answers what came last. */
   async ended() {
-    if (!this.socket.closed) await once(this.socket, 'close');
+    while (!this.socket.closed) await this.#change();
     if (this.failure && !['ECONNRESET', 'EPIPE'].includes(this.failure.code)) throw this.failure;
     return this.#said;
   }

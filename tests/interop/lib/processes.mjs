@@ -17,8 +17,8 @@ export const DAEMON_BIN = binary('COUNTERFOILD_BIN', 'counterfoild');
 /** The environment without settings of ours: a test says itself what a process is told. */
 const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COUNTERFOIL')));
 
-/** Asks again until `condition` answers something; fails after `seconds`. */
-export async function until(what, condition, seconds = 30) {
+/** Asks again until `condition` answers something; fails after `seconds`, which is longer than a busy machine takes. */
+export async function until(what, condition, seconds = 120) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const result = await condition();
@@ -73,7 +73,7 @@ class Process {
     await until(what, async () => {
       assert.ok(this.running, `${what}: it ended\n${this.tail()}`);
       return probe().catch((error) => {
-        if (['ECONNREFUSED', 'ECONNRESET', 'ENOENT'].includes(error.code)) return false;
+        if (['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(error.code)) return false;
         throw error;
       });
     });
@@ -85,10 +85,10 @@ class Process {
   }
 }
 
-/** Runs a program to its end, which must come within 30 s. */
+/** Runs a program to its end, which must come within two minutes. */
 export function run(bin, args, input = '', variables = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...environment(), ...variables }, timeout: 30_000 });
+    const child = spawn(bin, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...environment(), ...variables }, timeout: 120_000 });
     const texts = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on(
       'data', (text) => { texts[name] += text; },

@@ -61,23 +61,27 @@ export class Proxy {
       host: hostname, port, method: incoming.method, path: incoming.url, headers: incoming.rawHeaders, agent: false,
     });
     const fail = () => incoming.socket.destroy();
-    onward.once('error', fail);
-    onward.once('response', async (answer) => {
+    // Either side may be killed at any moment: then the other one's connection breaks as well.
+    for (const stream of [incoming, outgoing, onward]) stream.on('error', fail);
+    onward.once('response', (answer) => {
       const chunks = [];
-      answer.once('error', fail);
-      for await (const chunk of answer) chunks.push(chunk);
-      (this.#answers[line] ??= []).push(Buffer.concat(chunks).toString());
-      await this.#pass(line, 'answer');
-      const lost = this.#losses.indexOf(line);
-      if (lost >= 0) {
-        this.#losses.splice(lost, 1);
-        return fail();
-      }
-      outgoing.on('error', () => {});
-      outgoing.writeHead(answer.statusCode, answer.rawHeaders);
-      return outgoing.end(Buffer.concat(chunks));
+      answer.on('error', fail).on('data', (chunk) => chunks.push(chunk));
+      answer.once('end', () => this.#giveBack(line, { answer, body: Buffer.concat(chunks), outgoing, fail }));
     });
     incoming.pipe(onward);
+  }
+
+  async #giveBack(line, { answer, body, outgoing, fail }) {
+    (this.#answers[line] ??= []).push(body.toString());
+    await this.#pass(line, 'answer');
+    const lost = this.#losses.indexOf(line);
+    if (lost >= 0) {
+      this.#losses.splice(lost, 1);
+      fail();
+    } else {
+      outgoing.writeHead(answer.statusCode, answer.rawHeaders);
+      outgoing.end(body);
+    }
   }
 
   async stop() {

@@ -15,8 +15,6 @@ export class Upstream {
       if (socket) upstream.server.listen(socket, resolve);
       else upstream.server.listen(0, '127.0.0.1', resolve);
     });
-    upstream.connections = 0;
-    upstream.server.on('connection', () => { upstream.connections += 1; });
     return upstream;
   }
 
@@ -34,6 +32,10 @@ export class Upstream {
       response, body: Buffer.alloc(0), ended: false, broken: false,
     };
     this.requests.push(seen);
+    response.once('close', () => {
+      seen.closed = true;
+      for (const resolve of this.waiting.splice(0)) resolve();
+    });
     for (const resolve of this.waiting.splice(0)) resolve();
     const answer = this.answers?.(seen);
     if (answer?.begin) answer.begin(seen);
@@ -46,10 +48,6 @@ export class Upstream {
     } catch {
       seen.broken = true;
     }
-    response.once('close', () => {
-      seen.closed = true;
-      for (const resolve of this.waiting.splice(0)) resolve();
-    });
     for (const resolve of this.waiting.splice(0)) resolve();
     if (seen.broken || answer?.begin) return;
     if (typeof answer === 'function') answer(seen);
@@ -62,7 +60,7 @@ export class Upstream {
 
   /** The next change: a request, a piece of a body, an end. */
   async until(condition) {
-    const end = setTimeout(() => { throw new Error('the upstream waits for too long'); }, 20_000);
+    const end = setTimeout(() => { throw new Error('the upstream waits for too long'); }, 120_000);
     for (;;) {
       const found = condition(this.requests);
       if (found) {
