@@ -67,7 +67,7 @@ async function connect({ config, callback }, options, { push = true, resource } 
 }
 
 async function verify(token) {
-  const keys = createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`));
+  const keys = createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`), { timeoutDuration: 60_000 });
   return jwtVerify(token, keys, { issuer: here.server.issuer, audience: here.server.audience, typ: 'at+jwt' });
 }
 

@@ -228,7 +228,7 @@ describe('a subscription that the platform takes for inactive', () => {
     const create = () => daemon.local('POST', LINKS, { json: { payload: { amount: '1.00', fiatCurrency: 'EUR' } } });
     const first = await create();
     assert.deepEqual([first.status, first.json.error], [409, 'webhook_subscription_inactive']);
-    await until('asked anew', () => land.proxy.count(SUBSCRIPTION) === count + 1);
+    await until('asked anew', () => land.proxy.count(SUBSCRIPTION) > count);
     await active(daemon);
     ok(await create(), 201);
   });
