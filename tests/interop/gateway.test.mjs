@@ -16,7 +16,7 @@ import { PLATFORMS, Store } from './lib/native.mjs';
 import { Daemon, SERVER_BIN, freePort, run } from './lib/processes.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
-const LIMITS = 'max_body = 200000\nmax_signed_body = 1000\nmax_answer = 100000\nconnect_seconds = 2\nanswer_seconds = 2\n';
+const LIMITS = 'max_body = 200000\nmax_signed_body = 1000\nmax_answer = 100000\nconnect_seconds = 60\nanswer_seconds = 60\n';
 const here = {};
 
 const settings = (orders, shut, metrics) => `metrics_listen = "127.0.0.1:${metrics}"
@@ -55,6 +55,9 @@ url = "http://127.0.0.1:${shut}"
 rules = [{ methods = ["GET", "POST"], scopes = ["makepay:payment-links:read"] }]
 `;
 
+/** The keys that a server publishes, asked for afresh. */
+const keysOf = ({ issuer }) => createRemoteJWKSet(new URL(`${issuer}/oauth/jwks.json`), { timeoutDuration: 60_000 });
+
 before(async () => {
   here.upstream = await Upstream.start();
   here.metrics = await freePort();
@@ -74,7 +77,7 @@ before(async () => {
     issuer: server.issuer, id: made.client_id, secret: made.client_secret, redirectUri: 'https://app.example/cb', scopes,
   });
   here.bearer = ok(await here.app.token(await here.app.authorize(here.browser)));
-  here.keys = createRemoteJWKSet(new URL(`${server.issuer}/oauth/jwks.json`));
+  here.keys = keysOf(server);
 });
 
 after(async () => {
@@ -313,7 +316,7 @@ describe('what changes', () => {
       assert.equal((await byApp('GET', '/v1/orders')).status, 200);
       const [seen] = here.upstream.taken();
       const token = seen.headers['counterfoil-identity'];
-      await jwtVerify(token, createRemoteJWKSet(new URL(`${here.server.issuer}/oauth/jwks.json`)), { audience: 'orders' });
+      await jwtVerify(token, keysOf(here.server), { audience: 'orders' });
       return decodeProtectedHeader(token).kid;
     };
     const former = await kid();
