@@ -22,6 +22,13 @@ defined('WP_UNINSTALL_PLUGIN') || exit;
                 wp_delete_post($id, true);
             }
         }
+        // A request that was killed leaves the lock of its payment behind. No function of WordPress's finds options by their beginning.
+        global $wpdb;
+        // phpcs:ignore WordPress.DB.DirectDatabaseQuery -- once, and nothing of it is asked for again.
+        $locks = $wpdb->get_col($wpdb->prepare("SELECT option_name FROM $wpdb->options WHERE option_name LIKE %s", $wpdb->esc_like('counterfoil_') . '%.lock'));
+        foreach ($locks as $name) {
+            delete_option($name);
+        }
         wp_clear_scheduled_hook('counterfoil_check');
         $blog = get_current_blog_id();
         delete_metadata('user', 0, 'counterfoil_attempt_' . $blog, '', true);

@@ -76,6 +76,7 @@ describe('a network of sites', () => {
   });
 
   it('forgets both when the plugin is removed, and the connection goes on', async () => {
+    await shop.dieWithLock('switch_to_blog(2);');
     const left = await shop.php(`require_once ABSPATH . "wp-admin/includes/plugin.php"; wp_set_current_user(1);
       deactivate_plugins("counterfoil/counterfoil.php", false, true); uninstall_plugin("counterfoil/counterfoil.php");
       foreach (get_sites(["fields" => "ids"]) as $site) { switch_to_blog($site);

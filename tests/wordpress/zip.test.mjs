@@ -67,7 +67,9 @@ describe('the zip of the plugin', () => {
     assert.deepEqual(found(/\bwp_redirect\(|header\(\s*'Location/), [], 'redirects are safe');
     assert.deepEqual(found(/\b(eval|base64_decode|create_function|passthru|shell_exec|exec|system|proc_open|popen|unserialize|move_uploaded_file)\s*\(/), [], 'nothing hidden, nothing run');
     assert.deepEqual(found(/<<<|`|<\?(?!php)|\bgoto\b/), [], 'no heredoc, backticks, short tags, goto');
-    assert.deepEqual(found(/\$wpdb/), [], 'no SQL of its own');
+    // To forget all that it kept takes a search that WordPress has no function for.
+    assert.deepEqual(found(/\$wpdb/), ['uninstall.php'], 'no SQL of its own');
+    assert.deepEqual(code.get('uninstall.php').match(/\$wpdb->\w+\([^;]*/g).filter((call) => !call.startsWith('$wpdb->get_col($wpdb->prepare(')), []);
     assert.deepEqual(found(/https?:\/\/(localhost|127\.0\.0\.1)\//), [], 'no local address');
     assert.deepEqual(found(/\$_(REQUEST|COOKIE|FILES)\b/), [], 'named input alone');
     assert.deepEqual(found(/\b(extract|parse_str|ini_set|error_reporting|set_time_limit|date_default_timezone_set)\s*\(/), []);

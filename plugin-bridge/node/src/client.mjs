@@ -7,7 +7,7 @@ import { doorOf, exchange } from './transport.mjs';
 const OLDEST = [0, 1, 0];
 const TOO_NEW = [1, 0, 0];
 
-const SECONDS = { status: 5, own: 30, forwarded: 60 };
+const SECONDS = { status: 10, own: 30, forwarded: 60 };
 const PLUGIN = /^[A-Za-z0-9._+-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[A-Za-z0-9._~:+/=-]{8,200}$/;
 

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 
 import { CounterfoilError, DaemonMissing, PermissionDenied, TryLater } from './errors.mjs';
 
-const CONNECT_SECONDS = 2;
+const CONNECT_SECONDS = 10;
 const LARGEST_ANSWER = 32 * 1024 * 1024;
 
 /** Where the daemon listens: `{socket}`, or `{tcp: '127.0.0.1:8787', tokenFile}`. */

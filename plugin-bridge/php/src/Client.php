@@ -20,7 +20,7 @@ final class Client
     private const OLDEST = '0.1.0';
     private const TOO_NEW = '1.0.0';
 
-    private const STATUS_SECONDS = 5.0;
+    private const STATUS_SECONDS = 10.0;
     private const OWN_SECONDS = 30.0;
     private const FORWARDED_SECONDS = 60.0;
 

@@ -7,8 +7,8 @@ namespace Counterfoil;
 /** One HTTP exchange with the daemon, bounded in time and size. */
 interface Transport
 {
-    /** Seconds for the connection to be made: it is this machine. */
-    public const CONNECT_SECONDS = 2;
+    /** Seconds for the connection to be made: it is this machine, which may have much else to do. */
+    public const CONNECT_SECONDS = 10;
 
     /** The largest answer, in bytes. */
     public const LARGEST_ANSWER = 33554432;

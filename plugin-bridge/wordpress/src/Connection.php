@@ -13,9 +13,6 @@ defined('ABSPATH') || exit;
 /** How the connection is at this moment, as the daemon tells it, and whether a person has confirmed who gets paid. */
 final class Connection
 {
-    /** Status costs the daemon nothing; a page waits no longer than this for it. */
-    private const SECONDS = 2.0;
-
     /** @var array<string, mixed> */
     private array $status;
     private ?CounterfoilException $problem;
@@ -32,7 +29,7 @@ final class Connection
     {
         try {
             $client = Daemon::client();
-            $status = $client->status(self::SECONDS);
+            $status = $client->status();
             $client->handshake($status);
             return new self($status, null);
         } catch (CounterfoilException $problem) {

@@ -88,12 +88,12 @@ class CounterfoilLand extends Land {
   name = 'counterfoil-server';
   company = 'Nordwind Trading';
 
-  /** `profiles` is a folder of an operator's own profiles. */
-  async start({ accessToken, profiles } = {}) {
+  /** `profiles` is a folder of an operator's own profiles; `settings` are the server's, beside those of a land. */
+  async start({ accessToken, profiles, settings = '' } = {}) {
     this.proxy = await Proxy.start();
     const own = profiles ? `profiles_dir = ${JSON.stringify(profiles)}\n` : '';
     const lifetimes = accessToken ? `[lifetimes]\naccess_token = ${accessToken}\n` : '';
-    this.server = await Server.start({ via: this.proxy.origin, settings: `${own}${lifetimes}${UNTHROTTLED}` });
+    this.server = await Server.start({ via: this.proxy.origin, settings: `${own}${lifetimes}${UNTHROTTLED}${settings}` });
     this.proxy.target = this.server.address;
     await this.server.company(this.company);
     this.browser = new Browser(await this.server.person('merchant@shop.example', this.company));

@@ -1,15 +1,10 @@
 // Callbacks and forms that change nothing.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { it } from 'node:test';
 
 import { Person } from '../../interop/lib/chromium.mjs';
 import { callbackOf, COMPANY, daemon, goToPlatform, look, merchant, phone, says, shop } from '../lib/merchant.mjs';
-
-const signed = (secret, body) => {
-  const at = Math.floor(Date.now() / 1000);
-  return { 'content-type': 'application/json', 'x-makepay-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}` };
-};
+import { patient } from '../lib/shop.mjs';
 
 export function callbacks() {
   it('is told of each callback that changes nothing: denied, foreign, forged, expired, twice', async () => {
@@ -34,7 +29,7 @@ export function callbacks() {
     await merchant.goTo(callback.replace(/state=[^&]+/, 'state=forged'));
     await bare();
     await says(merchant, /belongs to no attempt/);
-    const stranger = await Person.open();
+    const stranger = patient(await Person.open());
     await stranger.goTo(callback);
     assert.match(stranger.page.url(), /wp-login\.php/);
     assert.ok(!stranger.page.url().includes('code'), stranger.page.url());

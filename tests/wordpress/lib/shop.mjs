@@ -14,12 +14,16 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const ZIP = join(ROOT, 'target/counterfoil.zip');
 const call = promisify(execFile);
 
+/** What the plugin asks for when a notification came. */
+export const NOTIFICATION = 'POST /v1/webhooks/verify';
+
 /** A socket before the daemon's. Every connection through it is a call of the plugin. */
 class Gate {
-  calls = 0;
+  /** What was asked for (`GET /v1/status`), in this order. */
+  asked = [];
   turnedAway = 0;
-  /** Whether callers are turned away, as by a daemon that is overrun. */
-  blind = false;
+  /** What callers are turned away from, as by a daemon that is overrun. */
+  refuses = undefined;
 
   constructor(path) {
     this.path = path;
@@ -28,17 +32,18 @@ class Gate {
   /** Lets calls through to the daemon's socket at `target`. */
   async open(target) {
     this.server = createServer((caller) => {
-      this.calls += 1;
-      if (this.blind) {
-        this.turnedAway += 1;
-        caller.destroy();
-        return;
-      }
       caller.once('error', () => caller.destroy());
       // Its first bytes say what it asks for.
       caller.once('data', (first) => {
+        const line = first.toString('latin1').split(' ', 2).join(' ');
+        this.asked.push(line);
+        if (line === this.refuses) {
+          this.turnedAway += 1;
+          caller.destroy();
+          return;
+        }
         const { asked, answer } = this.played ?? {};
-        if (asked && first.toString('latin1').startsWith(`${asked} `)) {
+        if (line === asked) {
           this.played = undefined;
           caller.end(answer);
           return;
@@ -51,6 +56,11 @@ class Gate {
       });
     });
     await new Promise((resolve) => { this.server.listen(this.path, resolve); });
+  }
+
+  /** How often it was asked for what is not about a notification, which comes when the platform wants. */
+  get calls() {
+    return this.asked.filter((line) => line !== NOTIFICATION).length;
   }
 
   /** Has the next call that asks for this (`POST /v1/callback`) answered so, as the daemon would in time or of another version. */
@@ -66,6 +76,12 @@ class Gate {
     this.server = undefined;
     if (server) await new Promise((resolve) => { server.close(resolve); });
   }
+}
+
+/** The same person, who waits longer: a machine with much else to do serves WordPress slowly. */
+export function patient(person) {
+  person.context.setDefaultTimeout(180_000);
+  return person;
 }
 
 /** A shop at an address of its own. */
@@ -113,9 +129,7 @@ export class Shop {
 
   /** Signs a person in as the administrator. */
   async signIn(person, user = 'admin', password = this.password) {
-    // A machine with much else to do serves WordPress slowly.
-    person.context.setDefaultTimeout(180_000);
-    await person.goTo(this.at('/wp-login.php'));
+    await patient(person).goTo(this.at('/wp-login.php'));
     await person.page.locator('#user_login').fill(user);
     await person.page.locator('#user_pass').fill(password);
     await person.page.locator('#wp-submit').click();
@@ -135,6 +149,14 @@ export class Shop {
     const start = `${asked} require ${JSON.stringify(join(this.root, files, 'wp-load.php'))};`;
     const { stdout } = await call('php', ['-d', 'error_log=/dev/null', '-r', `${start}${code}`], { timeout: 180_000 });
     return stdout;
+  }
+
+  /** Has a PHP process killed while it holds a payment's lock, as a host's limits do; `before` runs first. */
+  async dieWithLock(before = '') {
+    const end = 'Counterfoil\\WordPress\\Payments\\Records::alone("pl_1", function () { posix_kill(posix_getpid(), SIGKILL); });';
+    assert.equal(await this.php(`${before} ${end}`).catch(({ signal }) => signal), 'SIGKILL');
+    const locks = 'echo $wpdb->get_var("SELECT COUNT(*) FROM $wpdb->options WHERE option_name LIKE \'counterfoil%.lock\'");';
+    assert.equal(await this.php(`${before} ${locks}`), '1');
   }
 
   /** Copies its files to another directory, for php(). */
