@@ -134,36 +134,21 @@ impl Journal {
         path: &Path,
         seal: Option<Arc<Seal>>,
     ) -> Result<(Self, Identity, Facts), JournalError> {
-        let damaged =
-            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
         let unusable = |error: rusqlite::Error| unusable(path, &error);
         // SQLite takes an empty file for a new database. Ours was never empty.
         let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
-            return Err(damaged("it is no file"));
+            return Err(damaged(path, "it is no file"));
         }
         if metadata.len() == 0 {
-            return Err(damaged("it is empty"));
+            return Err(damaged(path, "it is empty"));
         }
         let mut journal = Self { db: connect(path).map_err(unusable)?, cover: Cover(seal) };
-        let found = match journal.kind().map_err(unusable)? {
-            (APPLICATION_ID, found) if found > layout::CURRENT => {
-                return Err(JournalError::Newer { found });
-            }
-            (APPLICATION_ID, found) if found >= layout::OLDEST => found,
-            _ => return Err(damaged("it is not a journal of this daemon")),
-        };
-        let check: String = journal
-            .db
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .map_err(unusable)?;
-        if check != "ok" {
-            return Err(damaged("its pages do not fit together"));
-        }
+        let found = journal.layout(path)?;
         // The last page may be cut within bytes that mean nothing, yet what cut it may come again.
         let length = journal.length().map_err(unusable)?;
         if std::fs::metadata(path).ok().map(|metadata| metadata.len()) != Some(length) {
-            return Err(damaged("its end is missing"));
+            return Err(damaged(path, "its end is missing"));
         }
         let document = journal.document(path)?;
         if found < layout::CURRENT {
@@ -180,12 +165,12 @@ impl Journal {
             .query_row("SELECT registration_id FROM identity", [], |row| row.get(0))
             .optional()
             .map_err(unusable)?
-            .ok_or_else(|| damaged("it does not say whose it is"))?;
+            .ok_or_else(|| damaged(path, "it does not say whose it is"))?;
         let bare = journal.cover.is_missing_on(&written) || journal.cover.is_missing_on(&named);
         let document = journal.cover.take_off(path, Part::Facts, written)?;
         let registration_id = journal.cover.take_off(path, Part::RegistrationId, named)?;
-        let facts =
-            serde_json::from_str(&document).map_err(|_| damaged("its facts cannot be read"))?;
+        let facts = serde_json::from_str(&document)
+            .map_err(|_| damaged(path, "its facts cannot be read"))?;
         if bare {
             match journal.seal(&document, &registration_id) {
                 Ok(()) => tracing::info!("the journal is sealed with the credential now"),
@@ -199,26 +184,11 @@ impl Journal {
 
     /// Looks at a journal without changing anything: whether it is whole, and which key it names, if it is not sealed.
     pub(crate) fn look(path: &Path) -> Result<Option<Thumbprint>, JournalError> {
-        let damaged =
-            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
-        let unusable = |error: rusqlite::Error| unusable(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags).map_err(unusable)?;
+        let db =
+            Connection::open_with_flags(path, flags).map_err(|error| unusable(path, &error))?;
         let journal = Self { db, cover: Cover(None) };
-        match journal.kind().map_err(unusable)? {
-            (APPLICATION_ID, found) if found > layout::CURRENT => {
-                return Err(JournalError::Newer { found });
-            }
-            (APPLICATION_ID, _) => {}
-            _ => return Err(damaged("it is not a journal of this daemon")),
-        }
-        let check: String = journal
-            .db
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .map_err(unusable)?;
-        if check != "ok" {
-            return Err(damaged("its pages do not fit together"));
-        }
+        journal.layout(path)?;
         // Facts that are whole and no JSON are sealed; what they say is for whoever has the credential.
         let document: Value = serde_json::from_str(&journal.document(path)?).unwrap_or_default();
         let current = document.pointer("/keys/current").and_then(Value::as_str);
@@ -262,16 +232,30 @@ impl Journal {
         Ok(u64::from(number("page_count")?) * u64::from(number("page_size")?))
     }
 
-    /// Whose the file is, and of which layout.
-    fn kind(&self) -> rusqlite::Result<(i64, i64)> {
+    /// The layout of a file that is ours and whose pages fit together.
+    fn layout(&self, path: &Path) -> Result<i64, JournalError> {
+        let unusable = |error: rusqlite::Error| unusable(path, &error);
         let number = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        Ok((number("application_id")?, number("user_version")?))
+        let ours = number("application_id").map_err(unusable)? == APPLICATION_ID;
+        let found = number("user_version").map_err(unusable)?;
+        if ours && found > layout::CURRENT {
+            return Err(JournalError::Newer { found });
+        }
+        if !ours || found < layout::OLDEST {
+            return Err(damaged(path, "it is not a journal of this daemon"));
+        }
+        let check: String = self
+            .db
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
+            .map_err(unusable)?;
+        if check != "ok" {
+            return Err(damaged(path, "its pages do not fit together"));
+        }
+        Ok(found)
     }
 
     /// The facts as they were written, which their checksum proves.
     fn document(&self, path: &Path) -> Result<String, JournalError> {
-        let damaged =
-            |why: &str| JournalError::Damaged { path: path.to_owned(), why: why.to_owned() };
         let (document, checksum): (String, Vec<u8>) = self
             .db
             .query_row("SELECT document, checksum FROM facts", [], |row| {
@@ -279,15 +263,19 @@ impl Journal {
             })
             .optional()
             .map_err(|error| unusable(path, &error))?
-            .ok_or_else(|| damaged("its facts are missing"))?;
+            .ok_or_else(|| damaged(path, "its facts are missing"))?;
         if checksum != sha256(document.as_bytes()) {
-            return Err(damaged("its facts do not have their checksum"));
+            return Err(damaged(path, "its facts do not have their checksum"));
         }
         Ok(document)
     }
 }
 
 /// Why a file that is there cannot be used: the disk or its permissions, else what is in it.
+fn damaged(path: &Path, why: &str) -> JournalError {
+    JournalError::Damaged { path: path.to_owned(), why: why.to_owned() }
+}
+
 fn unusable(path: &Path, error: &rusqlite::Error) -> JournalError {
     let (path, why) = (path.to_owned(), error.to_string());
     match error.sqlite_error_code() {

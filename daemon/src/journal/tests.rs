@@ -81,7 +81,7 @@ fn layout_1_is_brought_forward_with_all_it_holds() {
     for _ in 0..2 {
         let (journal, who, facts) = Journal::open(&path, None).expect("opened");
         assert_eq!((who, &facts), (identity(), &expected));
-        assert_eq!(journal.kind().expect("readable"), (APPLICATION_ID, layout::CURRENT));
+        assert_eq!(journal.layout(&path).expect("readable"), layout::CURRENT);
     }
 }
 
