@@ -22,7 +22,7 @@ const BLOCKS = PAGE.split('\n### ').slice(1).flatMap((section) => {
 
 /** A shell that goes on from block to block, as a reader's does. */
 class Shell {
-  #child = spawn('bash', ['-u'], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 60_000 });
+  #child = spawn('bash', ['-u'], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 240_000 });
   #text = '';
 
   constructor() {

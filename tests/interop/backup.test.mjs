@@ -16,6 +16,12 @@ const land = LANDS[1]();
 
 const create = (daemon) => daemon.local('POST', LINKS, { json: { payload: { amount: '12.50', fiatCurrency: 'EUR' } } });
 const command = (...args) => run(SERVER_BIN, ['--data-dir', land.server.dataDir, ...args]);
+/** Waits until the daemon has another token than it had. */
+async function renewed(daemon) {
+  const expiry = async () => (await daemon.status()).token?.expires_at;
+  const former = await expiry();
+  await until('the daemon refreshes', async () => ![undefined, former].includes(await expiry()));
+}
 const events = async (...args) => (await land.server.operator(['audit', 'list', ...args])).records;
 
 before(() => land.start({ accessToken: LIFETIME }));
@@ -59,8 +65,7 @@ describe('a restored server', () => {
 
     // Everybody gets ahead of the backup, twice; one store is revoked.
     for (const _ of [1, 2]) await refreshing.accept(await refreshing.refresh());
-    const expiry = (await daemon.status()).token?.expires_at;
-    await until('the daemon refreshes', async () => (await daemon.status()).token?.expires_at !== expiry);
+    await renewed(daemon);
     await land.server.operator(['installation', 'release', revoked.clientId, '--yes']);
 
     const running = await command('restore', '--from', backup, '--force');
@@ -90,8 +95,7 @@ describe('a restored server', () => {
     await refreshing.accept(await refreshing.refresh());
     await refreshing.stillWorks();
     await until('the daemon works', async () => (await create(daemon)).status === 201);
-    const again = (await daemon.status()).token?.expires_at;
-    await until('the daemon refreshes', async () => (await daemon.status()).token?.expires_at !== again);
+    await renewed(daemon);
     const status = await daemon.status();
     assert.deepEqual([status.state, status.thumbprint], ['connected', thumbprint]);
     const adopted = (await events()).filter(({ event }) => event === 'adopted').map(({ client_id: id }) => id);

@@ -8,6 +8,7 @@ import { BAD_PROOFS, BAD_WITHOUT_TOKEN, knobsFor } from './lib/bad-proofs.mjs';
 import { Key } from './lib/dpop.mjs';
 import { ok, send } from './lib/http.mjs';
 import { Store } from './lib/native.mjs';
+import { until } from './lib/processes.mjs';
 
 const browser = new Browser();
 const here = {};
@@ -117,6 +118,7 @@ describe('what a test may do to it', () => {
     await control('counts/clear', {});
     await control('hold', { endpoint: 'token' });
     const held = shop.refresh();
+    await until('it is held', async () => (await control('counts')).waiting.token === 1);
     await control('release', { endpoint: 'token' });
     await shop.accept(await held);
     await control('fail', { endpoint: 'token', count: 2 });

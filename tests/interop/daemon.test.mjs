@@ -11,6 +11,7 @@ const REGISTER = 'POST /oauth/native/installations';
 const RESET = 'DELETE /oauth/native/installations';
 const LINKS = '/v1/api/makepay/payment-links';
 const LIFETIME = 6;
+const HOUR = 3_600;
 const MANY = 200;
 
 const create = (daemon, amount = '12.50') => daemon.local(
@@ -257,9 +258,9 @@ for (const make of LANDS) {
     });
 
     it('refreshes once for many who ask at once', async () => {
-      const daemon = await short.connected();
-      // Everybody asks while the first refresh is on its way, and a second one would never come back.
-      const oneServesAll = async (refresh) => {
+      // Everybody asks while the refresh is on its way, and a second one would never come back. What the refresh brings
+      // lives as long as all of them need.
+      const oneServesAll = async (daemon, refresh) => {
         await refresh.arrived;
         const calls = Array.from({ length: MANY }, () => daemon.local('GET', LINKS));
         const next = short.proxy.hold(TOKEN, 'request');
@@ -268,16 +269,22 @@ for (const make of LANDS) {
         next.release();
       };
 
-      await daemon.kill();
-      await theTokenEnds(Date.now());
+      const began = await short.connected();
+      await began.kill();
+      const runs = await short.connected();
       let refresh = short.proxy.hold(TOKEN, 'request');
-      await daemon.launch();
-      await oneServesAll(refresh);
+      await refresh.arrived;
+      const arrived = Date.now();
+      await short.tokensLive(HOUR);
+      await theTokenEnds(arrived);
+      await oneServesAll(runs, refresh);
+      await works(runs);
 
-      await works(daemon);
       refresh = short.proxy.hold(TOKEN, 'request');
-      await theTokenEnds(Date.now());
-      await oneServesAll(refresh);
+      await began.launch();
+      await oneServesAll(began, refresh);
+      await works(began);
+      await short.tokensLive(LIFETIME);
     });
   });
 }

@@ -58,10 +58,10 @@ describe('the tiny store', () => {
     const { json: { paymentLinks } } = await daemon.local('GET', '/v1/api/makepay/payment-links');
     assert.deepEqual(paymentLinks.map(({ amount, orderId }) => [amount, orderId]), [['19.90', 'DEMO-1']]);
     await land.server.operator(['payment-link', 'set-status', paymentLinks[0].uid, 'complete']);
-    await until('a notification', async () => (await send(url)).text.includes('It is paid.'), 60);
+    await until('a notification', async () => (await send(url)).text.includes('It is paid.'));
     await person.press('Disconnect');
     await says(person, /Connect/);
-    assert.equal((await daemon.status()).state, 'disconnected');
+    await until('the platform has heard of it', async () => (await daemon.status()).state === 'disconnected');
   }));
 
   it('takes nothing that another browser brings, and no notification that is not genuine or not of its order', async () => {

@@ -1,4 +1,6 @@
 // The two servers a daemon is tried against, behind one proxy each and spoken to in one way.
+import { writeFileSync } from 'node:fs';
+
 import { startContractServer } from '../contract-server.mjs';
 import { Browser } from './browser.mjs';
 import { ok, send } from './http.mjs';
@@ -76,6 +78,11 @@ class ContractLand extends Land {
     return this;
   }
 
+  /** Has access tokens live this long from now on. */
+  tokensLive(seconds) {
+    return this.control('token-lifetime', { seconds });
+  }
+
   async control(command, body) {
     const answer = await send(`${this.proxy.target}/__control/${command}`, {
       method: body ? 'POST' : 'GET', json: body, headers: { 'x-control': this.token },
@@ -92,12 +99,20 @@ class CounterfoilLand extends Land {
   async start({ accessToken, profiles, settings = '' } = {}) {
     this.proxy = await Proxy.start();
     const own = profiles ? `profiles_dir = ${JSON.stringify(profiles)}\n` : '';
-    const lifetimes = accessToken ? `[lifetimes]\naccess_token = ${accessToken}\n` : '';
-    this.server = await Server.start({ via: this.proxy.origin, settings: `${own}${lifetimes}${UNTHROTTLED}${settings}` });
+    this.settings = (lifetime) => (
+      `${own}${lifetime ? `[lifetimes]\naccess_token = ${lifetime}\n` : ''}${UNTHROTTLED}${settings}`
+    );
+    this.server = await Server.start({ via: this.proxy.origin, settings: this.settings(accessToken) });
     this.proxy.target = this.server.address;
     await this.server.company(this.company);
     this.browser = new Browser(await this.server.person('merchant@shop.example', this.company));
     return this;
+  }
+
+  /** Has access tokens live this long from now on. */
+  async tokensLive(seconds) {
+    writeFileSync(this.server.config, this.settings(seconds));
+    await this.server.restart();
   }
 }
 

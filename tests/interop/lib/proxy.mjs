@@ -35,12 +35,14 @@ export class Proxy {
 
   /**
    * Holds the next answer to `line`, or with `phase` "request" the request before the server sees it. `arrived`
-   * resolves once it is held, `release` lets it go.
+   * resolves once it is held; `release` lets it go, or takes the hold back where nothing was held yet.
    */
   hold(line, phase = 'answer') {
     const hold = { line, phase };
     hold.arrived = new Promise((resolve) => { hold.arrive = resolve; });
-    hold.released = new Promise((resolve) => { hold.release = resolve; });
+    hold.released = new Promise((resolve) => {
+      hold.release = () => { hold.taken = true; resolve(); };
+    });
     this.#holds.push(hold);
     return hold;
   }
