@@ -170,9 +170,9 @@ describe('sign-in', () => {
     const unknown = await attempt('nobody@shop.example', 'wrong password');
     assert.equal(known.status, unknown.status);
     assert.equal(plain(known, rival.email), plain(unknown, 'nobody@shop.example'));
-    const statuses = [];
-    for (let time = 0; time < 20; time += 1) statuses.push((await attempt(rival.email, `guess ${time}`)).status);
-    assert.ok(statuses.includes(429), statuses.join(' '));
+    // Those that are under way together count as well.
+    await Promise.all(Array.from({ length: 20 }, (_, time) => attempt(rival.email, `guess ${time}`)));
+    assert.equal((await attempt(rival.email, 'one more')).status, 429);
   });
 
   it('goes nowhere else afterwards', async () => {

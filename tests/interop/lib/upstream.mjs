@@ -10,7 +10,7 @@ export class Upstream {
     upstream.waiting = [];
     const take = (request, response) => upstream.#take(request, response);
     upstream.server = tls ? createSecure(tls, take) : createServer(take);
-    upstream.server.keepAliveTimeout = 60_000;
+    upstream.server.keepAliveTimeout = 600_000;
     await new Promise((resolve) => {
       if (socket) upstream.server.listen(socket, resolve);
       else upstream.server.listen(0, '127.0.0.1', resolve);
