@@ -49,14 +49,14 @@ async function signInThere(person, login) {
   await person.page.waitForURL(`${provider.origin}/**`);
   await person.page.locator('input[name=login]').fill(login);
   await person.page.locator('input[name=password]').fill('whatever');
-  await person.page.locator('button[type=submit]').first().click();
-  await person.page.waitForLoadState();
+  await person.click(person.page.locator('button[type=submit]').first());
   const agree = person.page.getByRole('button', { name: 'Continue' });
   if (person.page.url().startsWith(provider.origin) && await agree.count() > 0) await agree.click();
 }
 
+/** Waits until the browser is back: at none of the server's pages on the way there and back. */
 const arrive = (person, server) => person.page.waitForURL((url) => url.origin === server.issuer
-  && !url.pathname.endsWith('/callback'));
+  && !/^\/(sign-in\/oidc|account\/providers)\b/.test(url.pathname));
 
 describe('sign-in through a provider', () => {
   it('from the request of an application to its approval, and linked from then on', () => everywhere(async (person, look) => {

@@ -18,16 +18,16 @@ const TOKEN = random();
 const directory = temporaryDirectory();
 writeFileSync(join(directory.path, 'engine.token'), TOKEN, { mode: 0o600 });
 
-const SETTINGS = `
+const settings = (attempts, seconds) => `
 [engine]
 token_file = "${join(directory.path, 'engine.token')}"
 [webhooks]
 interval_seconds = 1
 retry_after_seconds = 2
-attempts = 6
+attempts = ${attempts}
 [outbound]
-connect_seconds = 1
-total_seconds = 1
+connect_seconds = ${seconds}
+total_seconds = ${seconds}
 `;
 
 const keys = (value) => Object.keys(value).sort();
@@ -54,23 +54,20 @@ function medusaTakes({ headers, json }) {
 }
 
 const receivers = [];
-const here = world({
-  settings: SETTINGS,
-  after: () => {
-    receivers.forEach((it) => it.stop());
-    directory.remove();
-  },
-});
 const receiver = async () => {
   const made = await Receiver.start();
   receivers.push(made);
   return made;
 };
+after(() => {
+  receivers.forEach((it) => it.stop());
+  directory.remove();
+});
 
-/** A connected store whose notifications go to `receiver`; answers its secret. */
-async function subscribed(platform, to) {
-  const store = new Store(here.server, platform);
-  await store.connect(here.browser);
+/** A connected store at this server whose notifications go to `receiver`; answers its secret. */
+async function subscribed(at, platform, to) {
+  const store = new Store(at.server, platform);
+  await store.connect(at.browser);
   const json = { active: true, events: ['makepay.payment.*'], url: `${to.url}/hook`, rotateSecret: true };
   const { signingSecret, subscription } = ok(await store.api('PUT', 'webhook-subscriptions/current', { json }), 201);
   return { store, secret: signingSecret, subscription };
@@ -82,17 +79,28 @@ async function link(store, payload = order) {
   return ok(await store.api('POST', 'payment-links', { json: { payload } }), 201).paymentLink.uid;
 }
 
-const moves = (uid, status, ...more) => here.server.operator(['payment-link', 'set-status', uid, status, ...more]);
+const moves = ({ server }, uid, status, ...more) => server.operator(['payment-link', 'set-status', uid, status, ...more]);
+/** The deliveries to an endpoint, newest first, and the attempts at one. */
+const deliveriesTo = async ({ server }, id) => (
+  (await server.operator(['webhook', 'deliveries', '--endpoint', id, '--limit', '100'])).deliveries
+);
+const triesOf = async ({ server }, { id }) => (await server.operator(['webhook', 'delivery', id])).tries;
+/** What was said, without what was said again. */
+const once = (statuses) => statuses.filter((status, i, all) => status !== all[i - 1]);
+const STORY = ['quoted', 'awaiting_deposit', 'pending', 'deposit_received', 'complete'];
 
 describe('notifications', () => {
+  // Nothing here ends by time: an answer is waited for as long as it takes.
+  const here = world({ settings: settings(6, 60) });
+
   it('are signed as the platform says, and said as Medusa and everybody else take them', async () => {
     const to = await receiver();
     for (const platform of ['medusa', 'wordpress']) {
-      const { store, secret, subscription } = await subscribed(platform, to);
+      const { store, secret, subscription } = await subscribed(here, platform, to);
       const uid = await link(store);
-      const { changed } = await moves(uid, 'complete', '--amount', '49.90');
+      const { changed } = await moves(here, uid, 'complete', '--amount', '49.90');
       assert.equal(changed, true);
-      assert.equal((await moves(uid, 'complete', '--amount', '49.90')).changed, false);
+      assert.equal((await moves(here, uid, 'complete', '--amount', '49.90')).changed, false);
       await until('it arrives', () => to.statuses(uid).length === 1);
       const delivery = to.seen.at(-1);
       assert.ok(verified(delivery, secret));
@@ -111,86 +119,25 @@ describe('notifications', () => {
     }
   });
 
-  it('arrive in order, each again until it is taken, whatever the receiver does', async () => {
-    const to = await receiver();
-    const elsewhere = await receiver();
-    const { store, secret, subscription } = await subscribed('wordpress', to);
-    const hanging = [];
-    const turns = [
-      (response) => response.writeHead(500).end('no'),
-      (response) => hanging.push(response),
-      (response) => response.writeHead(307, { location: `${elsewhere.url}/hook` }).end(),
-      (response) => response.writeHead(500).end('x'.repeat(1 << 20)),
-    ];
-    to.answer = (response) => (turns.shift() ?? ((it) => it.end('ok')))(response);
-    const uid = await link(store);
-    const story = ['quoted', 'awaiting_deposit', 'pending', 'deposit_received', 'complete'];
-    for (const status of story) await moves(uid, status);
-    await until('all of them', () => to.statuses(uid).at(-1) === 'complete', 60);
-    assert.deepEqual(to.statuses(uid), ['quoted', 'quoted', 'quoted', 'quoted', ...story]);
-    assert.equal(elsewhere.seen.length, 0, 'no redirect is followed');
-    const tries = to.seen.slice(0, 5);
-    assert.deepEqual(tries.map(({ headers }) => headers['x-makepay-attempt']), ['1', '2', '3', '4', '5']);
-    assert.equal(new Set(tries.map(({ json }) => json.deliveryId)).size, 5, 'each attempt has a name of its own');
-    assert.equal(new Set(tries.map(({ json }) => json.deliveryGroupId)).size, 1, 'and one that they share');
-    for (const delivery of to.seen) assert.ok(verified(delivery, secret));
-    const list = ['webhook', 'deliveries', '--endpoint', subscription.id];
-    const { deliveries } = await until('the log', async () => {
-      const log = await here.server.operator(list);
-      return log.deliveries.every(({ status }) => status === 'delivered') && log;
-    });
-    const first = await here.server.operator(['webhook', 'delivery', deliveries.at(-1).id]);
-    assert.deepEqual(first.tries.map(({ responseStatus }) => responseStatus), [500, null, 307, 500, 200]);
-    assert.match(first.tries[1].error, /^answer_timed_out/);
-    assert.equal(first.tries[3].responseExcerpt.length, 2049);
-    assert.ok(!JSON.stringify(first).includes(secret));
-  });
-
-  it('are taken when the status says so, whatever becomes of the body', async () => {
-    const to = await receiver();
-    const { store, subscription } = await subscribed('wordpress', to);
-    const begun = (response, status) => response.writeHead(status, { 'content-length': 5_000 }).write('half of it');
-    const story = {
-      quoted: (response) => begun(response, 200),
-      awaiting_deposit: (response) => response.writeHead(202, { 'content-length': 5_000 }).flushHeaders(),
-      pending: (response) => response.writeHead(200, { 'content-length': 5_000 }).write('half of it', () => response.destroy()),
-      complete: (response, { headers }) => (headers['x-makepay-attempt'] === '1' ? begun(response, 500) : response.end('ok')),
-    };
-    to.answer = (response, delivery) => story[delivery.json.status](response, delivery);
-    const uid = await link(store);
-    for (const status of Object.keys(story)) await moves(uid, status);
-    const list = ['webhook', 'deliveries', '--endpoint', subscription.id];
-    const { deliveries } = await until('all of them', async () => {
-      const log = await here.server.operator(list);
-      return log.deliveries.length === 4 && log.deliveries.every(({ status }) => status === 'delivered') && log;
-    });
-    const tries = await Promise.all(deliveries.reverse().map(
-      async ({ id }) => (await here.server.operator(['webhook', 'delivery', id])).tries,
-    ));
-    const last = tries.map((all) => all.at(-1));
-    assert.deepEqual(last.map(({ responseStatus }) => responseStatus), [200, 202, 200, 200]);
-    assert.deepEqual(last.map(({ responseExcerpt }) => responseExcerpt), ['half of it…', '…', 'half of it…', 'ok']);
-    assert.equal(tries[3].length, 2);
-    assert.equal(tries[3][0].responseStatus, 500, 'another status is a refusal, whatever becomes of the body');
-  });
-
   it('of one slow endpoint hold up nobody else, and are given up in the end', async () => {
     const [slow, quick] = [await receiver(), await receiver()];
-    slow.answer = () => {};
-    const lost = await subscribed('wordpress', slow);
-    const found = await subscribed('wordpress', quick);
+    const hanging = [];
+    slow.answer = (response) => { hanging.push(response); };
+    const lost = await subscribed(here, 'wordpress', slow);
+    const found = await subscribed(here, 'wordpress', quick);
     const stuck = await Promise.all(Array.from({ length: 8 }, () => link(lost.store)));
-    for (const uid of stuck) await moves(uid, 'quoted');
+    for (const uid of stuck) await moves(here, uid, 'quoted');
+    await until('the slow one has some', () => hanging.length > 0);
     const uid = await link(found.store);
-    const begun = slow.seen.length;
-    await moves(uid, 'quoted');
+    await moves(here, uid, 'quoted');
     await until('the quick one', () => quick.statuses(uid).length === 1);
-    assert.ok(slow.seen.length - begun < 8 * 6, 'the slow one is far from done');
-    const list = ['webhook', 'deliveries', '--endpoint', lost.subscription.id];
+    assert.ok(hanging.some((response) => !response.destroyed), 'the slow one has said nothing yet');
+    slow.answer = (response) => response.destroy();
+    hanging.forEach((response) => response.destroy());
     const failed = await until('given up', async () => {
-      const { deliveries } = await here.server.operator(list);
+      const deliveries = await deliveriesTo(here, lost.subscription.id);
       return deliveries.length === 8 && deliveries.every(({ status }) => status === 'failed') && deliveries;
-    }, 90);
+    });
     assert.ok(failed.every(({ reason, attempts }) => reason === 'attempts_exhausted' && attempts === 6));
     slow.answer = (response) => response.end('ok');
     const before = slow.seen.length;
@@ -198,56 +145,6 @@ describe('notifications', () => {
     await until('once more', () => slow.seen.length === before + 1);
     assert.equal(slow.seen.at(-1).headers['x-makepay-delivery-origin'], 'manual');
     assert.equal(slow.seen.at(-1).json.deliveryGroupId, failed[0].deliveryGroupId);
-  });
-
-  it('come through a receiver at its worst and a server that is killed, each at least once, in order', async () => {
-    const [to, elsewhere] = [await receiver(), await receiver()];
-    const { store, secret, subscription } = await subscribed('wordpress', to);
-    const uids = await Promise.all(Array.from({ length: 4 }, () => link(store)));
-    const story = ['quoted', 'awaiting_deposit', 'pending', 'deposit_received', 'complete'];
-    const worst = [
-      (response) => response.writeHead(503).end('not now'),
-      () => {},
-      (response) => response.writeHead(307, { location: `${elsewhere.url}/hook` }).end(),
-      (response) => response.writeHead(500).end('x'.repeat(1 << 20)),
-      (response) => response.destroy(),
-    ];
-    let [turn, kills, killing] = [0, 0, Promise.resolve()];
-    to.answer = (response, { headers }) => {
-      // The server dies while this one is on its way: it is here, and nobody will hear that it is.
-      if (kills < 2 && to.seen.length === 5 + 12 * kills) {
-        kills += 1;
-        killing = here.server.restart();
-      } else if (Number(headers['x-makepay-attempt']) < 3 && to.seen.length % 2) {
-        worst[turn % worst.length](response);
-        turn += 1;
-      } else {
-        response.end('ok');
-      }
-    };
-    // The engine repeats each report until it is answered.
-    const reported = (uid, status) => until(`${uid} is ${status}`, () => send(
-      `${here.server.address}/operator/v1/payment-links/${uid}/status`,
-      { json: { status }, headers: { authorization: `Bearer ${TOKEN}`, 'idempotency-key': `${uid}:${status}` } },
-    ).then(ok, ({ code }) => assert.ok(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code), code)));
-    await Promise.all(uids.map(async (uid) => {
-      for (const status of story) await reported(uid, status);
-    }));
-    const list = ['webhook', 'deliveries', '--endpoint', subscription.id, '--limit', '100'];
-    const { deliveries } = await until('all of them', async () => {
-      await killing;
-      const log = await here.server.operator(list);
-      return log.deliveries.every(({ status }) => status !== 'waiting') && log;
-    }, 90);
-    assert.equal(kills, 2);
-    assert.ok(turn >= worst.length, 'the receiver was at its worst in every way');
-    assert.deepEqual(deliveries.map(({ status }) => status), Array(uids.length * story.length).fill('delivered'));
-    for (const uid of uids) {
-      const once = to.statuses(uid).filter((status, i, all) => status !== all[i - 1]);
-      assert.deepEqual(once, story, 'none is lost, and none overtakes another');
-    }
-    for (const delivery of to.seen) assert.ok(verified(delivery, secret));
-    assert.equal(elsewhere.seen.length, 0, 'no redirect is followed');
   });
 
   it('are genuine to the daemon of the store', async () => {
@@ -266,7 +163,7 @@ describe('notifications', () => {
     await until('notifications come', async () => (await daemon.status()).webhook.state === 'active');
     const made = await daemon.local('POST', '/v1/api/makepay/payment-links', { json: { payload: order } });
     const { uid } = ok(made, 201).paymentLink;
-    await moves(uid, 'complete');
+    await moves(here, uid, 'complete');
     await until('it arrives', () => to.statuses(uid).length === 1);
     const { headers, body } = to.seen[0];
     const json = { headers, body: body.toString('utf8') };
@@ -283,7 +180,7 @@ describe('notifications', () => {
     await store.connect(here.browser);
     const { webhookSecret: { secret } } = ok(await store.api('POST', 'webhook-secret', { json: {} }));
     const uid = await link(store, { amount: '0.0015', currency: 'BTC', webhookUrl: `${to.url}/plugins/makepay/webhook/1` });
-    await moves(uid, 'pending');
+    await moves(here, uid, 'pending');
     await until('it arrives', () => to.statuses(uid).length === 1);
     const [delivery] = to.seen;
     assert.equal(delivery.path, '/plugins/makepay/webhook/1');
@@ -384,5 +281,123 @@ describe('notifications', () => {
       const answer = await store.api('PUT', 'webhook-subscriptions/current', { json: { url } });
       assert.deepEqual([answer.status, answer.json.error], [400, 'invalid_callback_url'], url);
     }
+  });
+});
+
+describe('notifications to receivers that fail', () => {
+  // An answer that is late by itself costs an attempt, so there are many, and nothing here counts them.
+  const here = world({ settings: settings(50, 2) });
+
+  it('arrive in order, each again until it is taken, whatever the receiver does', async () => {
+    const to = await receiver();
+    const elsewhere = await receiver();
+    const { store, secret, subscription } = await subscribed(here, 'wordpress', to);
+    const turns = [
+      [(response) => response.writeHead(500).end('no'), (it) => it.responseStatus === 500],
+      [() => {}, (it) => it.responseStatus === null && /^answer_timed_out/.test(it.error)],
+      [(response) => response.writeHead(307, { location: `${elsewhere.url}/hook` }).end(), (it) => it.responseStatus === 307],
+      [
+        (response) => response.writeHead(500).end('x'.repeat(1 << 20)),
+        (it) => it.responseStatus === 500 && it.responseExcerpt.length === 2049,
+      ],
+    ];
+    [[to.answer]] = turns;
+    const uid = await link(store);
+    for (const status of STORY) await moves(here, uid, status);
+    const first = (await deliveriesTo(here, subscription.id)).at(-1);
+    for (const [answer, isIt] of turns) {
+      to.answer = answer;
+      await until(`the log has what comes of ${answer}`, async () => (await triesOf(here, first)).some(isIt));
+    }
+    to.answer = (response) => response.end('ok');
+    await until('all of them', async () => (
+      (await deliveriesTo(here, subscription.id)).every(({ status }) => status === 'delivered')
+    ));
+    assert.deepEqual(once(to.statuses(uid)), STORY);
+    assert.equal(elsewhere.seen.length, 0, 'no redirect is followed');
+    const seen = to.seen.filter(({ json }) => json.status === 'quoted');
+    assert.ok(seen.length >= turns.length + 1);
+    const numbers = seen.map(({ headers }) => Number(headers['x-makepay-attempt']));
+    assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => a - b), 'each attempt has the next number');
+    assert.equal(new Set(seen.map(({ json }) => json.deliveryId)).size, seen.length, 'and a name of its own');
+    assert.equal(new Set(seen.map(({ json }) => json.deliveryGroupId)).size, 1, 'and one that they share');
+    for (const delivery of to.seen) assert.ok(verified(delivery, secret));
+    const tries = await triesOf(here, first);
+    assert.deepEqual(tries.map(({ responseStatus }) => responseStatus === 200), [...tries.slice(1).fill(false), true]);
+    assert.ok(!JSON.stringify(tries).includes(secret));
+  });
+
+  it('are taken when the status says so, whatever becomes of the body', async () => {
+    const to = await receiver();
+    const { store, subscription } = await subscribed(here, 'wordpress', to);
+    const begun = (response, status) => response.writeHead(status, { 'content-length': 5_000 }).write('half of it');
+    const story = {
+      quoted: (response) => begun(response, 200),
+      awaiting_deposit: (response) => response.writeHead(202, { 'content-length': 5_000 }).flushHeaders(),
+      pending: (response) => response.writeHead(200, { 'content-length': 5_000 }).write('half of it', () => response.destroy()),
+      complete: (response) => begun(response, 500),
+    };
+    to.answer = (response, delivery) => story[delivery.json.status](response, delivery);
+    const uid = await link(store);
+    for (const status of Object.keys(story)) await moves(here, uid, status);
+    const deliveries = (await deliveriesTo(here, subscription.id)).reverse();
+    assert.equal(deliveries.length, 4);
+    await until('a refusal', async () => (await triesOf(here, deliveries[3])).some((it) => it.responseStatus === 500));
+    story.complete = (response) => response.end('ok');
+    await until('all of them', async () => (
+      (await deliveriesTo(here, subscription.id)).every(({ status }) => status === 'delivered')
+    ));
+    const tries = await Promise.all(deliveries.map((it) => triesOf(here, it)));
+    const last = tries.map((all) => all.at(-1));
+    assert.deepEqual(last.map(({ responseStatus }) => responseStatus), [200, 202, 200, 200]);
+    assert.deepEqual(last.map(({ responseExcerpt }) => responseExcerpt), ['half of it…', '…', 'half of it…', 'ok']);
+    for (const it of tries.flatMap((all) => all.slice(0, -1))) {
+      assert.ok([500, null].includes(it.responseStatus), 'another status is a refusal, whatever becomes of the body');
+    }
+  });
+
+  it('come through a receiver at its worst and a server that is killed, each at least once, in order', async () => {
+    const [to, elsewhere] = [await receiver(), await receiver()];
+    const { store, secret, subscription } = await subscribed(here, 'wordpress', to);
+    const uids = await Promise.all(Array.from({ length: 4 }, () => link(store)));
+    const worst = [
+      (response) => response.writeHead(503).end('not now'),
+      () => {},
+      (response) => response.writeHead(307, { location: `${elsewhere.url}/hook` }).end(),
+      (response) => response.writeHead(500).end('x'.repeat(1 << 20)),
+      (response) => response.destroy(),
+    ];
+    let [turn, kills, killing] = [0, 0, Promise.resolve()];
+    to.answer = (response) => {
+      // The server dies while this one is on its way: it is here, and nobody will hear that it is.
+      if (kills < 2 && to.seen.length === 5 + 12 * kills) {
+        kills += 1;
+        killing = killing.then(() => here.server.restart());
+      } else if (turn < 2 * worst.length && to.seen.length % 2) {
+        worst[turn % worst.length](response);
+        turn += 1;
+      } else {
+        response.end('ok');
+      }
+    };
+    // The engine repeats each report until it is answered.
+    const reported = (uid, status) => until(`${uid} is ${status}`, () => send(
+      `${here.server.address}/operator/v1/payment-links/${uid}/status`,
+      { json: { status }, headers: { authorization: `Bearer ${TOKEN}`, 'idempotency-key': `${uid}:${status}` } },
+    ).then(ok, ({ code }) => assert.ok(['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code), code)));
+    await Promise.all(uids.map(async (uid) => {
+      for (const status of STORY) await reported(uid, status);
+    }));
+    const deliveries = await until('all of them', async () => {
+      await killing;
+      const log = await deliveriesTo(here, subscription.id);
+      return log.every(({ status }) => status !== 'waiting') && log;
+    });
+    assert.equal(kills, 2);
+    assert.equal(turn, 2 * worst.length, 'the receiver was at its worst in every way');
+    assert.deepEqual(deliveries.map(({ status }) => status), Array(uids.length * STORY.length).fill('delivered'));
+    for (const uid of uids) assert.deepEqual(once(to.statuses(uid)), STORY, 'none is lost, and none overtakes another');
+    for (const delivery of to.seen) assert.ok(verified(delivery, secret));
+    assert.equal(elsewhere.seen.length, 0, 'no redirect is followed');
   });
 });
