@@ -113,6 +113,9 @@ describe('the example of a store in PHP', () => {
     await office(person, shop);
     await person.lookAt('php-store-office', {});
     await person.press('Connect');
+    // The page waits only for a moment until the store was asked whose it is.
+    const { client_id: client } = await daemon.status();
+    await until('its address was asked', async () => (await land.server.operator(['installation', 'show', client])).address);
     await person.signIn(land.browser.person);
     await says(person, /Verified: 127\.0\.0\.1/);
     await person.press('Approve');
@@ -134,7 +137,7 @@ describe('the example of a store in PHP', () => {
     await person.goTo(`${shop.url}/order?id=${id}`);
     await says(person, /It is not paid yet/);
     await land.server.operator(['payment-link', 'set-status', uid, 'complete']);
-    await until('a notification that is written down', () => shop.order(id).status === 'paid', 60);
+    await until('a notification that is written down', () => shop.order(id).status === 'paid');
     await person.goTo(`${shop.url}/order?id=${id}`);
     await says(person, /It is paid/);
     await person.lookAt('php-store-paid', {});
