@@ -5,10 +5,10 @@ import { describe, it } from 'node:test';
 
 import { Key, hex40 } from './lib/dpop.mjs';
 import { ok, refused, send } from './lib/http.mjs';
-import { UNTHROTTLED, world } from './lib/kit.mjs';
+import { PATIENT, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: PATIENT });
 /** Milliseconds after which the server dies: before, while and after it works on the request. */
 const MOMENTS = [0, 1, 2, 3, 4, 6, 9, 14];
 

@@ -5,12 +5,12 @@ import { describe, it } from 'node:test';
 import { App } from './lib/app.mjs';
 import { readForms } from './lib/browser.mjs';
 import { ok, refused, send } from './lib/http.mjs';
-import { Browser, UNTHROTTLED, world } from './lib/kit.mjs';
+import { Browser, PATIENT, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 import { run } from './lib/processes.mjs';
 import { fieldsOf } from './lib/sign-in.mjs';
 
-const here = world({ settings: UNTHROTTLED });
+const here = world({ settings: PATIENT });
 const at = (path) => `${here.server.issuer}${path}`;
 
 /** Takes the tables out of the database of the running server, or puts them back. */

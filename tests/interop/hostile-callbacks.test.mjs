@@ -6,10 +6,10 @@ import { describe, it } from 'node:test';
 import { App } from './lib/app.mjs';
 import { readForms } from './lib/browser.mjs';
 import { ok, refused, refusedInPlace, send } from './lib/http.mjs';
-import { UNTHROTTLED, world } from './lib/kit.mjs';
+import { PATIENT, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED }, prepare);
+const here = world({ settings: PATIENT }, prepare);
 let confidential;
 let native;
 let shop;

@@ -5,10 +5,10 @@ import { describe, it } from 'node:test';
 import { App, CALLBACK } from './lib/app.mjs';
 import { Key, pkce, random } from './lib/dpop.mjs';
 import { ok, refused, send } from './lib/http.mjs';
-import { UNTHROTTLED, world } from './lib/kit.mjs';
+import { PATIENT, world } from './lib/kit.mjs';
 import { Store } from './lib/native.mjs';
 
-const here = world({ settings: UNTHROTTLED }, prepare);
+const here = world({ settings: PATIENT }, prepare);
 const AT_ONCE = 10;
 let app;
 let other;

@@ -33,6 +33,12 @@ token_requests_per_minute = 100000
 sign_in_failures_per_minute = 100000
 `;
 
+/** And codes that live longer than a minute, for files in which one code meets many requests. */
+export const PATIENT = `${UNTHROTTLED}
+[lifetimes]
+code = 600
+`;
+
 /** Waits until the clock says so: for what ends by time, with a lifetime of a second or two. */
 export const clockPasses = (seconds) => until(`the clock passes ${seconds}`, () => Date.now() / 1000 > seconds + 0.05);
 
