@@ -12,7 +12,7 @@ import { App, CALLBACK } from './lib/app.mjs';
 import { ok, refused, send, sendRaw } from './lib/http.mjs';
 import { Browser, Server, UNTHROTTLED } from './lib/kit.mjs';
 import { certificate } from './lib/mail.mjs';
-import { freePort, temporaryDirectory } from './lib/processes.mjs';
+import { SHUT_PORT, temporaryDirectory } from './lib/processes.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
 const SCOPES = ['makepay:payment-links:read', 'makepay:payment-links:write'];
@@ -57,7 +57,7 @@ before(async () => {
     upstream('one', here.upstream.url, { more: 'connections = 1', connect: 2 }),
     upstream('shared', here.upstream.url, { more: 'connections = 2\nconnections_per_client = 1' }),
     upstream('local', 'http://orders.internal/here', { more: `socket = "${socket}"` }),
-    upstream('shut', `http://127.0.0.1:${await freePort()}`),
+    upstream('shut', `http://127.0.0.1:${SHUT_PORT}`),
     upstream('secure', `https://127.0.0.1:${here.secure.port}`),
     upstream('misnamed', `https://localhost:${here.secure.port}`),
     upstream('stranger', `https://127.0.0.1:${here.stranger.port}`),

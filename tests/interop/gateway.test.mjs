@@ -13,7 +13,7 @@ import { Key } from './lib/dpop.mjs';
 import { challenged, ok, refused, send } from './lib/http.mjs';
 import { Browser, Server, UNTHROTTLED } from './lib/kit.mjs';
 import { PLATFORMS, Store } from './lib/native.mjs';
-import { Daemon, SERVER_BIN, freePort, run } from './lib/processes.mjs';
+import { Daemon, SERVER_BIN, SHUT_PORT, freePort, run } from './lib/processes.mjs';
 import { Upstream } from './lib/upstream.mjs';
 
 const LIMITS = 'max_body = 200000\nmax_signed_body = 1000\nmax_answer = 100000\nconnect_seconds = 60\nanswer_seconds = 60\n';
@@ -61,7 +61,7 @@ const keysOf = ({ issuer }) => createRemoteJWKSet(new URL(`${issuer}/oauth/jwks.
 before(async () => {
   here.upstream = await Upstream.start();
   here.metrics = await freePort();
-  here.server = await Server.start({ settings: settings(here.upstream.url, await freePort(), here.metrics) });
+  here.server = await Server.start({ settings: settings(here.upstream.url, SHUT_PORT, here.metrics) });
   const { server } = here;
   await server.company('Nordwind Trading');
   here.merchant = await server.person('merchant@shop.example', 'Nordwind Trading');

@@ -32,6 +32,9 @@ export async function until(what, condition, seconds = 120) {
 const [FIRST_PORT, LAST_PORT] = [14_000, 31_999];
 let ports = 0;
 
+/** A port at which nobody is: neither the system nor `freePort` gives it to anybody. */
+export const SHUT_PORT = FIRST_PORT - 1;
+
 /** A port that was free a moment ago; each process begins to look at another place. */
 export async function freePort() {
   const port = FIRST_PORT + ((process.pid * 97 + ports++) % (LAST_PORT - FIRST_PORT + 1));
