@@ -1,6 +1,6 @@
 //! A merchant connects a store, end to end.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use reqwest::Method;
 use serde_json::json;
 use world::{Browser, Daemon, Decision, Server};
@@ -100,9 +100,15 @@ async fn what_is_watched_and_followed_is_told_as_it_happens() -> Result<()> {
     let mut read = daemon.begin(&["events", "--follow", "--json", "--kind", "connected"])?;
     watched.line("  unregistered  ").await?;
     followed.line("  started  ").await?;
-    let connected = daemon.connect(&mut Browser::new()?, Decision::Approve).await?;
-    assert_eq!(connected.status, 200, "{connected:?}");
+    let begun = daemon.call(Method::POST, "/v1/connect", Some(json!({}))).await?;
+    let url = begun.body["authorization_url"].as_str().context("an address")?;
+    // A state is told as long as it lasts.
     watched.line("  awaiting_approval  ").await?;
+    let landed = Browser::new()?.decide(url, Decision::Approve).await?;
+    let query = landed.split_once('?').map_or("", |(_, query)| query);
+    let connected =
+        daemon.call(Method::POST, "/v1/callback", Some(json!({ "query": query }))).await?;
+    assert_eq!(connected.status, 200, "{connected:?}");
     watched.line("  connected  Connected to Harbour Books.").await?;
     followed.line("  connected ").await?;
     let record: serde_json::Value = serde_json::from_str(&read.line("{").await?)?;

@@ -78,10 +78,11 @@ impl Exchange {
         Ok(self.stream.write_all(bytes.as_ref()).await?)
     }
 
-    /// Says bytes and closes.
+    /// Says bytes and closes; waits until the other side has seen it, so that it sends no other call this way.
     pub async fn end(mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.say(bytes).await?;
-        Ok(self.stream.shutdown().await?)
+        self.stream.shutdown().await?;
+        self.broke_off().await.map(drop)
     }
 
     /// The value of a header.

@@ -6,6 +6,7 @@ mod browser;
 mod daemon;
 mod front;
 mod manager;
+mod picture;
 mod process;
 mod raw;
 mod server;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustix::net::RecvFlags;
 use tokio::{net::UnixDatagram, time::timeout};
 
 use crate::Daemon;
@@ -32,6 +33,12 @@ impl Manager {
         let mut buffer = [0; 1_024];
         let Ok(length) = timeout(patience, self.0.recv(&mut buffer)).await else { return Ok(None) };
         Ok(Some(String::from_utf8(buffer[..length?].to_vec())?))
+    }
+
+    /// Forgets what came and was not heard. A daemon that has ended finds the queue, which is short, empty when it starts.
+    pub fn forget(&self) {
+        let mut buffer = [0; 1_024];
+        while rustix::net::recv(&self.0, &mut buffer, RecvFlags::DONTWAIT).is_ok() {}
     }
 
     /// Waits for a message that begins so; answers it, and what came before it.
