@@ -40,7 +40,7 @@ plugins: setup ## the clients that plugins are written with, against a daemon th
 	cd plugin-bridge/php && phpunit
 	cd plugin-bridge/wordpress && phpunit
 	@scripts/php-versions
-	node --test --test-timeout=60000 plugin-bridge/node/test/*.test.mjs
+	node --test --test-timeout=300000 plugin-bridge/node/test/*.test.mjs
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)

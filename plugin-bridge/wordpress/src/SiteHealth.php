@@ -69,7 +69,7 @@ final class SiteHealth
         }
         try {
             $connection->payee();
-            Daemon::client()->request('GET', 'makepay/payment-links?limit=1', null, null, 10.0);
+            Daemon::client()->request('GET', 'makepay/payment-links?limit=1', null, null, 20.0);
         } catch (CounterfoilException $problem) {
             ['message' => $message, 'next' => $next, 'command' => $command] = Words::problem($problem);
             return self::result($test, 'critical', $message, trim($next . ' ' . $command));

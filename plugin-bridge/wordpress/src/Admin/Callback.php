@@ -46,7 +46,7 @@ final class Callback
     private static function tried(): string
     {
         try {
-            Daemon::client()->request('GET', 'makepay/payment-links?limit=1', null, null, 5.0);
+            Daemon::client()->request('GET', 'makepay/payment-links?limit=1', null, null, 20.0);
             return ' ' . __('A test call worked.', 'counterfoil');
         } catch (CounterfoilException $problem) {
             return '';
