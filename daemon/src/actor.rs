@@ -28,7 +28,7 @@ use crate::{
     conversation::Conversation,
     events,
     journal::{Journal, JournalError},
-    key::{KeyError, Keyring},
+    key::{Held, KeyError, Keyring},
     session::{
         Action, Context, Event, Facts, Failure, Reply, ResetOutcome, Session, Unrecovered,
         Unrotated, Unsubscribed, Waiting,
@@ -69,9 +69,11 @@ pub(crate) struct Means {
     pub(crate) pulse: Pulse,
 }
 
-/// What the disk would not take: it goes from one actor to the next.
+/// What goes from one actor to the next: what the disk would not take, and the key, whose file may be lost.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
+    /// The key in force.
+    pub(crate) key: Option<Held>,
     /// Outcomes.
     unsaved: VecDeque<Event>,
     /// Since when the disk takes nothing, for status.
@@ -155,7 +157,7 @@ pub(crate) struct Actor {
 impl Actor {
     /// Makes the actor for the facts that were saved last.
     pub(crate) fn new(facts: Facts, means: Means) -> (Self, Handle) {
-        let Leftovers { unsaved, refusal } = means.leftovers;
+        let Leftovers { unsaved, refusal, key: _ } = means.leftovers;
         let disk_refused = refusal.is_some();
         let session = Session::resume(facts).found(means.standing).on_refusing_disk(refusal);
         if let Some(sign) = session.evidence(&means.config).first() {
@@ -191,7 +193,8 @@ impl Actor {
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Leftovers {
         self.work(stop).await;
         self.steps.shutdown().await;
-        Leftovers { unsaved: self.unsaved, refusal: self.session.disk_refusal() }
+        let (key, refusal) = (self.keys.held(), self.session.disk_refusal());
+        Leftovers { key, unsaved: self.unsaved, refusal }
     }
 
     async fn work(&mut self, stop: impl Future<Output = ()>) {

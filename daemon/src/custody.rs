@@ -21,8 +21,8 @@ use crate::{
     files::{self, Distrust},
     journal::{self, Identity, Journal, JournalError},
     key::{
-        self, Credentials, Found, KeyError, KeySettings, KeyStore, Keyring, Leftover, Seal, Slot,
-        StaysClosed,
+        self, Credentials, Found, Held, KeyError, KeySettings, KeyStore, Keyring, Leftover, Seal,
+        Slot, StaysClosed,
     },
     session::{Facts, Keys},
     surroundings::{self, Standing},
@@ -158,14 +158,16 @@ impl Custody {
     }
 
     /// Opens the installation's state, or brings a new installation into being where there never was one. Says where
-    /// it stands, and binds it to where it is if it is at home there.
+    /// it stands, and binds it to where it is if it is at home there. A key that was `held` until now is used where
+    /// its file is lost.
     pub(crate) fn open(
         &self,
         settings: &KeySettings,
+        held: Option<Held>,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Estate, Damage> {
-        let mut estate = self.find_or_bear(settings, clock, entropy)?;
+        let mut estate = self.find_or_bear(settings, held, clock, entropy)?;
         let before = estate.facts.place.clone();
         estate.standing = surroundings::stand(&self.dir, &mut estate.facts);
         if estate.facts.place != before
@@ -192,6 +194,7 @@ impl Custody {
     fn find_or_bear(
         &self,
         settings: &KeySettings,
+        held: Option<Held>,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Estate, Damage> {
@@ -209,7 +212,7 @@ impl Custody {
             return self.bear(keys, Leftover::Replace, (&journal, seal), clock, entropy);
         }
         if journal.exists() {
-            return open(keys, &journal, seal);
+            return open(keys, held, &journal, seal);
         }
         for slot in Slot::ALL {
             if keys.load(slot)?.is_some() {
@@ -246,14 +249,19 @@ impl Custody {
 
 fn open(
     keys: Arc<dyn KeyStore>,
+    held: Option<Held>,
     journal: &Path,
     seal: Option<Arc<Seal>>,
 ) -> Result<Estate, Damage> {
     let (journal, identity, mut facts) = Journal::open(journal, seal)?;
-    let (slot, key) = match keys.find(&facts.keys.current)? {
-        Found::Here(slot, key) => (slot, key),
-        Found::Nothing => return Err(Damage::KeyGone(keys.place(Slot::A))),
-        Found::OnlyOthers => return Err(Damage::Mismatch(keys.place(Slot::A))),
+    let held = held.filter(|(_, key)| *key.thumbprint() == facts.keys.current);
+    let (slot, key) = match (keys.find(&facts.keys.current), held) {
+        (Ok(Found::Here(slot, key)), _) => (slot, key),
+        // Status says that its file is lost, and how the connection is saved before the daemon is started again.
+        (_, Some(held)) => held,
+        (Ok(Found::Nothing), None) => return Err(Damage::KeyGone(keys.place(Slot::A))),
+        (Ok(Found::OnlyOthers), None) => return Err(Damage::Mismatch(keys.place(Slot::A))),
+        (Err(error), None) => return Err(error.into()),
     };
     let keys = Arc::new(Keyring::new(keys, slot, key));
     if let Some(staged) = &facts.keys.staged {
@@ -286,7 +294,7 @@ mod tests {
 
     fn identity_at(dir: &Path) -> Result<Identity, Damage> {
         let custody = Custody::take(dir).expect("taken");
-        custody.open(&KeySettings::default(), &System, &System).map(|estate| estate.identity)
+        custody.open(&KeySettings::default(), None, &System, &System).map(|estate| estate.identity)
     }
 
     #[test]
@@ -347,7 +355,8 @@ mod tests {
             if marked {
                 custody.give_up().expect("given up");
             }
-            let open = || custody.open(&KeySettings::default(), &System, &System).expect("whole");
+            let open =
+                || custody.open(&KeySettings::default(), None, &System, &System).expect("whole");
             let estate = open();
             let is_new = estate.identity != first;
             assert_eq!(is_new, marked, "step {at}");

@@ -32,7 +32,7 @@ pub(crate) use self::{
     credential::Credentials,
     error::{CREDENTIAL_MISSING, CannotSign, KeyError},
     file::{Seen, look},
-    ring::Keyring,
+    ring::{Held, Keyring, Looked},
     seal::{Seal, StaysClosed},
     settings::{KeySettings, StoreKind},
 };
@@ -56,6 +56,14 @@ impl Slot {
         match self {
             Self::A => "a",
             Self::B => "b",
+        }
+    }
+
+    /// The one that this is not.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
         }
     }
 }
@@ -87,6 +95,11 @@ pub(crate) trait KeyStore: fmt::Debug + Send + Sync {
 
     /// Where a person finds what is in `slot`.
     fn place(&self, slot: Slot) -> String;
+
+    /// Where a person finds the file of `slot`, or where it was.
+    fn file_place(&self, slot: Slot) -> String {
+        self.place(slot)
+    }
 }
 
 impl dyn KeyStore + '_ {

@@ -21,6 +21,7 @@ mod files;
 pub mod fuzz;
 mod history;
 mod journal;
+mod keeping;
 mod key;
 mod local;
 mod log;

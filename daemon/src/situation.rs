@@ -9,9 +9,10 @@ use crate::{
     actor::Handle,
     clock::{Clock, Entropy},
     config::Config,
+    keeping::{Keeping, Unkept},
     local::Guests,
     reload::FileReport,
-    session::{Context, Session, State},
+    session::{Context, NextKey, Session, State},
     trouble::{Code, Trouble, Words},
     upstream::Upstream,
 };
@@ -52,6 +53,8 @@ pub(crate) struct Working {
     pub(crate) actor: Handle,
     /// The way to the server.
     pub(crate) upstream: Arc<Upstream>,
+    /// Whether the key is still where the next start looks for it.
+    pub(crate) keeping: Arc<Keeping>,
 }
 
 impl Situation {
@@ -103,6 +106,7 @@ impl Told {
 pub(crate) struct Follower {
     situations: Situations,
     session: Option<watch::Receiver<Arc<Session>>>,
+    keeping: Option<watch::Receiver<Option<Unkept>>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -114,45 +118,68 @@ impl Follower {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { situations, session: None, clock, entropy }
+        Self { situations, session: None, keeping: None, clock, entropy }
     }
 
-    /// How it is.
+    /// How it is, for the owner.
     pub(crate) fn describe(&mut self) -> Told {
+        let (told, unkept, next_key) = self.look();
+        match unkept {
+            Some(unkept) => unkept.told_to_owner(&told, next_key),
+            None => told,
+        }
+    }
+
+    /// How it is, for plugins.
+    pub(crate) fn describe_for_guests(&mut self) -> Told {
+        let (told, unkept, _) = self.look();
+        let told = told.for_guests();
+        match unkept {
+            Some(unkept) => unkept.told_to_guest(&told),
+            None => told,
+        }
+    }
+
+    fn look(&mut self) -> (Told, Option<Unkept>, Option<NextKey>) {
         let situation = Arc::clone(&self.situations.borrow_and_update());
         match &situation.life {
             Life::Working(working) => {
                 let session = self.session.insert(working.actor.watch());
                 let session = Arc::clone(&session.borrow_and_update());
+                self.keeping.insert(working.keeping.watch()).mark_unchanged();
                 let cx = situation.context(&*self.clock, &*self.entropy);
                 let state = session.state(&cx);
                 let health = working.upstream.health();
                 let (summary, next_step) = session.words_with(state, &health, &cx);
-                Told { state, summary, next_step }
+                let told = Told { state, summary, next_step };
+                (told, working.keeping.unkept(), session.next_key())
             }
             Life::Degraded { why, next_step } => {
-                self.session = None;
+                (self.session, self.keeping) = (None, None);
                 let summary = format!("The daemon cannot work: {why}.");
-                Told { state: State::Degraded, summary, next_step: (*next_step).to_owned() }
+                let next_step = (*next_step).to_owned();
+                (Told { state: State::Degraded, summary, next_step }, None, None)
             }
         }
     }
 
     /// Waits for anything new since [`Self::describe`]; `false` when the daemon ends.
     pub(crate) async fn changed(&mut self) -> bool {
-        let session = async {
-            let changed = match &mut self.session {
-                Some(session) => session.changed().await.is_ok(),
-                None => false,
-            };
-            // Where the actor has ended, the next situation says what follows.
-            if !changed {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             changed = self.situations.changed() => changed.is_ok(),
-            () = session => true,
+            () = changed(self.session.as_mut()) => true,
+            () = changed(self.keeping.as_mut()) => true,
         }
+    }
+}
+
+/// Waits for a change. Where none can come, because the actor has ended, the next situation says what follows.
+async fn changed<T>(watched: Option<&mut watch::Receiver<T>>) {
+    let changed = match watched {
+        Some(watched) => watched.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
     }
 }

@@ -126,17 +126,48 @@ async fn a_key_whose_file_is_lost_is_told_while_it_can_be_saved_and_another_take
         let key = findings.find(|finding| finding["check"] == "key").context("of the key")?;
         Ok(key["level"].as_str().context("a level")?.to_owned())
     };
+    let status = |daemon: &Daemon| -> Result<(Option<i32>, String)> {
+        let output = daemon.command(&["status"])?;
+        Ok((output.status.code(), String::from_utf8(output.stdout)?))
+    };
     assert_eq!(finding(&daemon)?, "ok");
+    assert_eq!(status(&daemon)?.0, Some(0));
     fs::rename(&lost, &elsewhere)?;
     assert_eq!(finding(&daemon)?, "problem");
+    let (code, said) = status(&daemon)?;
+    assert_eq!(code, Some(5), "{said}");
+    let place = lost.display();
+    for words in [
+        "The file of this store's key is gone: the daemon works with the key in its memory",
+        "\nDo not restart the daemon yet. Put the file back: ",
+        &format!("{place}; if it is lost, "),
+        "counterfoild key rotate",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let guests = daemon.call(Method::GET, "/v1/status", None).await?.body;
+    assert_eq!(
+        (&guests["condition"], &guests["key"]["file"]),
+        (&"impaired".into(), &"gone".into())
+    );
+    assert!(!guests.to_string().contains(&place.to_string()), "{guests}");
+    let next_step = guests["next_step"].as_str().unwrap_or_default();
+    assert!(next_step.starts_with("Ask whoever runs the store's machine"), "{next_step}");
+    assert_works(&daemon).await?;
     fs::rename(&elsewhere, &lost)?;
     assert_eq!(finding(&daemon)?, "ok", "put back, it is the same key");
+    assert_eq!(status(&daemon)?.0, Some(0));
 
-    fs::remove_file(&lost)?;
+    // Lost for good: what lies there is no key. The one in memory vouches for another.
+    fs::write(&lost, "torn")?;
+    fs::set_permissions(&lost, fs::Permissions::from_mode(0o600))?;
+    let (code, said) = status(&daemon)?;
+    assert!(code == Some(5) && said.contains("is damaged"), "{said}");
     let before = thumbprint(&daemon).await?;
     let changed = daemon.command(&["key", "rotate"])?;
     assert!(changed.status.success(), "{changed:?}\n{}", daemon.log()?);
     assert_eq!(finding(&daemon)?, "ok");
+    assert_eq!(status(&daemon)?.0, Some(0));
     daemon.stop().await?;
     daemon.resume().await?;
     assert_ne!(thumbprint(&daemon).await?, before);

@@ -16,6 +16,7 @@ pub(super) const STATUS: &[&str] = &[
     "key.store",
     "key.sealed",
     "key.since",
+    "key.file",
     "company.id",
     "scopes.*",
     "connected_at",

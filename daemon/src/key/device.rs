@@ -289,6 +289,10 @@ impl KeyStore for WithFiles {
             _ => self.files.place(slot),
         }
     }
+
+    fn file_place(&self, slot: Slot) -> String {
+        self.files.place(slot)
+    }
 }
 
 #[cfg(test)]

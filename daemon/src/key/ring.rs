@@ -14,6 +14,20 @@ pub(crate) struct Keyring {
     inside: Mutex<Inside>,
 }
 
+/// What a look at the file of the key in force has found.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// The key in force.
+    pub(crate) key: Thumbprint,
+    /// Where its file is, or was.
+    pub(crate) place: String,
+    /// Whether it is there; what hinders the daemon from reading it.
+    pub(crate) is_there: Result<bool, KeyError>,
+}
+
+/// A key in memory, and where it was read from.
+pub(crate) type Held = (Slot, InstallationKey);
+
 #[derive(Debug)]
 struct Inside {
     /// The key in force: what every call of the API is signed with.
@@ -61,36 +75,63 @@ impl Keyring {
     }
 
     /// Makes the next key in the slot where the one in force is not. What is there goes: the caller knows that the
-    /// server was never told of it, or knows it no more. A key in force whose file is gone signs from memory, so it
-    /// can still vouch for the next one. Blocks.
+    /// server was never told of it, or knows it no more. A key in force whose file is gone, spoiled or not to be read
+    /// signs from memory, so it can still vouch for the next one. Blocks.
     pub(crate) fn stage(&self, entropy: &dyn Entropy) -> Result<Thumbprint, KeyError> {
         let (current, known) = {
             let inside = self.inside();
             (inside.current.clone(), inside.slot)
         };
-        let taken = match self.store.find(current.thumbprint())? {
-            Found::Here(slot, _) => slot,
-            Found::Nothing if current.is_in_memory() => known,
-            Found::Nothing | Found::OnlyOthers => {
+        let taken = match self.store.find(current.thumbprint()) {
+            Ok(Found::Here(slot, _)) => slot,
+            _ if current.is_in_memory() => {
+                // What cannot be read there may be the key in force, which somebody has put into the other place.
+                self.store.load(known.other())?;
+                known
+            }
+            Ok(Found::Nothing | Found::OnlyOthers) => {
                 return Err(KeyError::Occupied { place: self.store.place(known) });
             }
+            Err(error) => return Err(error),
         };
-        let free = match taken {
-            Slot::A => Slot::B,
-            Slot::B => Slot::A,
-        };
+        let free = taken.other();
         let made = self.store.create(free, Leftover::Replace, entropy)?;
         let thumbprint = *made.thumbprint();
         self.inside().staged = Some((free, made));
         Ok(thumbprint)
     }
 
-    /// Removes a key that is in force no more, wherever it is. Blocks.
+    /// Removes a key that is in force no more, wherever it is; also what is left of one whose file is spoiled, or not
+    /// to be read. Blocks.
     pub(crate) fn destroy(&self, key: &Thumbprint) -> Result<(), KeyError> {
-        match self.store.find(key)? {
-            Found::Here(slot, _) if self.current().thumbprint() != key => self.store.remove(slot),
-            _ => Ok(()),
+        let current = *self.current().thumbprint();
+        if current == *key {
+            return Ok(());
         }
+        match self.store.find(key) {
+            Ok(Found::Here(slot, _)) => self.store.remove(slot),
+            Ok(Found::Nothing | Found::OnlyOthers) => Ok(()),
+            Err(error) => match self.store.find(&current) {
+                // The one in force is whole, so what cannot be read is in the other place.
+                Ok(Found::Here(slot, _)) => self.store.remove(slot.other()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The key in force, if it signs from memory.
+    pub(crate) fn held(&self) -> Option<Held> {
+        let inside = self.inside();
+        inside.current.is_in_memory().then(|| (inside.slot, inside.current.clone()))
+    }
+
+    /// Where the key in force was read from, and whether the next start finds it; `None` for a key that is in no file.
+    /// Blocks.
+    pub(crate) fn look(&self) -> Option<Looked> {
+        let (slot, current) = self.held()?;
+        let key = *current.thumbprint();
+        let is_there = self.store.find(&key).map(|found| matches!(found, Found::Here(..)));
+        Some(Looked { key, place: self.store.file_place(slot), is_there })
     }
 
     /// Where a person finds the key in force. Blocks.

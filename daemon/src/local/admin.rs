@@ -12,7 +12,8 @@ use super::{
 use crate::{
     events, log,
     reload::Reloaded,
-    session::{Done, Event, Leftover, State, Status},
+    session::{Done, Event, Leftover, State},
+    situation::Told,
     trouble::{Code, Trouble},
 };
 
@@ -84,7 +85,7 @@ pub(super) async fn separate(app: &App, request: Request<Incoming>) -> Result<Re
 }
 
 fn decided(app: &App, leftover: Option<Leftover>) -> Response {
-    let Status { state, summary, next_step, .. } = control::status_of(app);
+    let Told { state, summary, next_step } = control::status_of(app).told();
     let next_step = match leftover {
         Some(_) => control::REVOKE_THERE.to_owned(),
         None => next_step,
@@ -97,7 +98,8 @@ pub(super) async fn reload(app: &App, request: Request<Incoming>) -> Result<Resp
     let NoBody {} = control_body(request).await?;
     match app.supervisor.reload().await {
         Ok(reloaded) => {
-            let Status { state, summary, next_step, .. } = control::status_of(app);
+            control::look_at_key(app).await;
+            let Told { state, summary, next_step } = control::status_of(app).told();
             let told = AfterReload { reloaded, state, summary, next_step };
             Ok(json(StatusCode::OK, &told))
         }

@@ -119,8 +119,16 @@ pub(super) async fn disconnect(app: &App, request: Request<Incoming>) -> Result<
 }
 
 /// `GET /v1/status`
-pub(super) fn status(app: &App) -> Response {
+pub(super) async fn status(app: &App) -> Response {
+    look_at_key(app).await;
     json(StatusCode::OK, &status_of(app).for_guests())
+}
+
+/// Looks whether the key's file is in order, before somebody is told how it is.
+pub(super) async fn look_at_key(app: &App) {
+    if let Life::Working(working) = &app.situation().life {
+        working.keeping.look().await;
+    }
 }
 
 /// `GET /healthz`: the process answers. Whether the store is connected is for status to say.
@@ -131,7 +139,7 @@ pub(super) fn health() -> Response {
     response
 }
 
-/// What status says, whatever the state of things.
+/// What status says, whatever the state of things; what is said of the key's file is added for who reads it.
 pub(super) fn status_of(app: &App) -> Status {
     let situation = app.situation();
     let status = match &situation.life {
@@ -139,7 +147,7 @@ pub(super) fn status_of(app: &App) -> Status {
             let (session, cx) = (working.actor.session(), app.context(&situation));
             let status =
                 session.status(working.upstream.health(), working.upstream.key_home(), &cx);
-            Status { strangers: app.strangers.list(), ..status }
+            Status { strangers: app.strangers.list(), ..status }.with_key(working.keeping.unkept())
         }
         Life::Degraded { why, next_step } => Status {
             summary: format!("The daemon cannot work: {why}."),

@@ -74,7 +74,7 @@ impl Listener {
     }
 
     fn describe(&mut self) -> String {
-        let Told { state, summary, next_step } = self.follower.describe().for_guests();
+        let Told { state, summary, next_step } = self.follower.describe_for_guests();
         let data = json!({ "state": state, "summary": summary, "next_step": next_step });
         format!("event: state\ndata: {data}\n\n")
     }

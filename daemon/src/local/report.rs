@@ -17,7 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     App, Response,
-    control::status_of,
+    control::{look_at_key, status_of},
     problem::{json, whole},
     stopped,
 };
@@ -85,7 +85,8 @@ struct Guests {
 }
 
 /// `GET /v1/admin/status`
-pub(super) fn status(app: &App) -> Response {
+pub(super) async fn status(app: &App) -> Response {
+    look_at_key(app).await;
     json(StatusCode::OK, &owners_status(app))
 }
 
@@ -93,7 +94,7 @@ pub(super) fn status(app: &App) -> Response {
 pub(super) fn owners_status(app: &App) -> OwnersStatus {
     let guests = &app.situation().guests;
     OwnersStatus {
-        status: status_of(app),
+        status: status_of(app).for_owner(),
         daemon: Daemon {
             residence: app.residence.clone(),
             now: app.clock.now(),

@@ -10,6 +10,7 @@ use super::{
     webhook::WebhookView,
 };
 use crate::{
+    keeping::{KeyFile, Unkept},
     key::Home,
     local::Stranger,
     reload::FileReport,
@@ -136,6 +137,9 @@ pub(crate) struct Status {
     pub(crate) config: FileReport,
     /// The daemon's version.
     pub(crate) version: &'static str,
+    /// What is wrong with the key's file; the words say it.
+    #[serde(skip)]
+    pub(crate) unkept: Option<Unkept>,
 }
 
 /// An access token's times.
@@ -173,6 +177,8 @@ pub(crate) struct KeyView {
     pub(crate) thumbprint: Thumbprint,
     /// Since when it is in force, where that was written down.
     pub(crate) since: Option<UnixTime>,
+    /// How its file was found when somebody asked; `None` where it has none.
+    pub(crate) file: Option<KeyFile>,
 }
 
 /// A key that waits.
@@ -260,7 +266,12 @@ impl Session {
             next_step,
             client_id: client_id.cloned(),
             thumbprint: Some(facts.keys.current),
-            key: Some(KeyView { home, thumbprint: facts.keys.current, since: facts.keys.since }),
+            key: Some(KeyView {
+                home,
+                thumbprint: facts.keys.current,
+                since: facts.keys.since,
+                file: home.sealed.is_some().then_some(KeyFile::InOrder),
+            }),
             next_key: self.next_key(),
             company: connection.map(|connection| connection.company.clone()),
             scopes: connection.map(|it| it.scopes.iter().map(str::to_owned).collect()),
@@ -435,19 +446,51 @@ impl Status {
             last_error: None,
             config: FileReport::default(),
             version: crate::VERSION,
+            unkept: None,
         }
     }
-}
 
-impl Status {
+    /// The same with what was found of the key's file. The words for it depend on who reads them.
+    pub(crate) fn with_key(self, unkept: Option<Unkept>) -> Self {
+        let Some(unkept) = unkept else { return self };
+        let key = self.key.map(|key| KeyView { file: Some(unkept.file), ..key });
+        let condition = match self.condition {
+            Condition::Working => Condition::Impaired,
+            other => other,
+        };
+        Self { key, condition, unkept: Some(unkept), ..self }
+    }
+
+    /// The words for the owner.
+    pub(crate) fn told(&self) -> Told {
+        let told = self.plainly();
+        match &self.unkept {
+            Some(unkept) => unkept.told_to_owner(&told, self.next_key),
+            None => told,
+        }
+    }
+
+    /// The same for its owner.
+    pub(crate) fn for_owner(self) -> Self {
+        let Told { state, summary, next_step } = self.told();
+        Self { state, summary, next_step, ..self }
+    }
+
     /// The same for plugins: what names files of this machine is in the owner's status alone.
     pub(crate) fn for_guests(self) -> Self {
-        let Told { state, summary, next_step } =
-            Told { state: self.state, summary: self.summary, next_step: self.next_step }
-                .for_guests();
+        let told = self.plainly().for_guests();
+        let Told { state, summary, next_step } = match &self.unkept {
+            Some(unkept) => unkept.told_to_guest(&told),
+            None => told,
+        };
         let config = self.config.for_guests();
         let safe_mode = self.safe_mode.map(SafeMode::for_guests);
         Self { state, summary, next_step, safe_mode, config, ..self }
+    }
+
+    fn plainly(&self) -> Told {
+        let (summary, next_step) = (self.summary.clone(), self.next_step.clone());
+        Told { state: self.state, summary, next_step }
     }
 }
 

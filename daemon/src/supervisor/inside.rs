@@ -11,6 +11,7 @@ use crate::{
     conversation::Conversation,
     custody::{Custody, Damage, Estate},
     events,
+    keeping::Keeping,
     situation::{Life, Working},
     systemd::Manager,
     upstream::Upstream,
@@ -68,9 +69,9 @@ pub(super) async fn build(
 ) -> Built {
     let opened = {
         let (custody, system) = (Arc::clone(custody), Arc::clone(system));
-        let settings = config.key.clone();
+        let (settings, held) = (config.key.clone(), leftovers.key.clone());
         // The disk may hang; the doors must not.
-        tokio::task::spawn_blocking(move || custody.open(&settings, &*system, &*system)).await
+        tokio::task::spawn_blocking(move || custody.open(&settings, held, &*system, &*system)).await
     };
     let estate = match opened {
         Ok(Ok(estate)) => estate,
@@ -109,6 +110,7 @@ fn employ(
     let upstream =
         Upstream::new(config, Arc::clone(&keys), Arc::clone(system) as _, Arc::clone(system) as _)?;
     let upstream = Arc::new(upstream);
+    let keeping = Keeping::of(Arc::clone(&keys));
     let conversation = Conversation::new(Arc::clone(config), identity, Arc::clone(&upstream));
     let (actor, handle) = Actor::new(
         facts,
@@ -126,7 +128,7 @@ fn employ(
     );
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(actor.run(async { drop(stopped.await) }));
-    Ok((Working { actor: handle, upstream }, Inside { stop, task }))
+    Ok((Working { actor: handle, upstream, keeping }, Inside { stop, task }))
 }
 
 fn degraded(damage: &Damage, known: Option<&str>) -> Built {

@@ -70,17 +70,41 @@ async fn whom_the_file_lets_in_changes_without_the_inside() {
 async fn a_degraded_daemon_tries_again_on_reload() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let world = World::start(silent.local_addr().expect("an address")).await;
-    let (key, aside) = (world.dir.path().join("state/key-a.pem"), world.dir.path().join("aside"));
-    fs::rename(&key, &aside).expect("moved");
+    let journal = world.dir.path().join("state").join(crate::journal::FILE);
+    let aside = world.dir.path().join("aside");
+    fs::rename(&journal, &aside).expect("moved");
     // A plugin's version is told to the server, so the inside is built anew.
     let issuer = silent.local_addr().expect("an address");
     write_store(world.dir.path(), issuer, "plugin_version = \"2\"");
     let without = world.reload().await;
     assert!(matches!(without.life, Life::Degraded { .. }));
     assert_eq!(connect(&world.app).await.expect("an answer"), Some(Code::Degraded));
-    fs::rename(&aside, &key).expect("moved back");
+    fs::rename(&aside, &journal).expect("moved back");
     assert!(matches!(world.reload().await.life, Life::Working(_)));
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_key_in_memory_outlasts_a_rebuild_without_its_file() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let issuer = silent.local_addr().expect("an address");
+    let key = |situation: &Situation| {
+        situation.working().expect("works").actor.session().facts.keys.current
+    };
+    for (file, contents) in [("key-a.pem", None), ("key-a.pem", Some("torn"))] {
+        let world = World::start(issuer).await;
+        let before = key(&world.app.situation());
+        let path = world.dir.path().join("state").join(file);
+        match contents {
+            None => fs::remove_file(&path).expect("removed"),
+            Some(text) => fs::write(&path, text).expect("written"),
+        }
+        write_store(world.dir.path(), issuer, "plugin_version = \"2\"");
+        let after = world.reload().await;
+        assert_eq!(key(&after), before, "{contents:?}");
+        assert_eq!(after.config.plugin_version, "2");
+        world.end().await;
+    }
 }
 
 #[tokio::test]

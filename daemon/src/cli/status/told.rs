@@ -129,7 +129,10 @@ impl Told<'_> {
         };
         let since = self.number("/key/since").map(UnixTime);
         let since = since.map(|at| format!(", since {}", self.moments.both(at, self.now)));
-        Some(format!("{place}{}", since.unwrap_or_default()))
+        let file = self.text("/key/file").filter(|file| file != "in_order");
+        let file = file.map(|file| format!("; the file: {}", file.replace('_', " ")));
+        let file = file.map(|file| self.paint.with(Colour::Red, &file));
+        Some(format!("{place}{}{}", since.unwrap_or_default(), file.unwrap_or_default()))
     }
 
     /// A site by what it says of itself, and when that was.
