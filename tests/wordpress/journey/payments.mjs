@@ -13,10 +13,7 @@ import { NOTIFICATION } from '../lib/shop.mjs';
 const SUBSCRIPTION = 'PUT /api/partner/v1/makepay/webhook-subscriptions/current';
 
 /** Presses the first of several buttons. */
-async function pressFirst(name) {
-  await merchant.page.getByRole('button', { name }).first().click();
-  await merchant.page.waitForLoadState();
-}
+const pressFirst = (name) => merchant.click(merchant.page.getByRole('button', { name }).first());
 
 const signed = (secret, body) => {
   const at = Math.floor(Date.now() / 1000);
