@@ -178,7 +178,9 @@ describe('a store that may be approved unverified', () => {
   it('is not verified, and can be approved, when it hangs, which nobody waits for to its end', async () => {
     let question;
     const shop = await open((response) => { question = response; });
-    const page = await consent(shop, shop.begin());
+    const url = await shop.begin();
+    await until('it is asked', () => question);
+    const page = await consent(shop, url);
     assert.equal(question.destroyed, false, 'it is waited for still, without the person');
     assert.ok(page.includes('Not verified: 127.0.0.1') && page.includes(SENTENCES.slow), page);
     assert.match(page, /value="approve"/);
