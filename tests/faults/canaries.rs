@@ -37,7 +37,8 @@ const KINDS: [&str; 8] = [
 /// Texts by place.
 type Places = BTreeMap<String, Vec<u8>>;
 
-#[tokio::test]
+// A second thread for the front, which the doctor asks while this one waits for a command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_is_where_it_does_not_belong() -> Result<()> {
     let mut stage = Stage::set().await?;
     let mut shop = stage.shop()?;

@@ -1,6 +1,9 @@
 //! Every flow, with every fault, at every operation on the disk, and with every trick of the server.
 
-use anyhow::{Result, ensure};
+use std::{cell::RefCell, cmp::Reverse};
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
 use world::{Behaviour, EIO, ENOSPC, EROFS, Fault, Forgery, Loss, Step};
 
 use crate::{
@@ -12,6 +15,10 @@ use crate::{
 
 /// More operations than any flow has.
 const MANY: u64 = 2_000;
+
+/// Courses of one test that go on at the same time. Most of their time they wait: for a process to start or to end, and
+/// for the pauses of a daemon that tries again.
+const ABREAST: usize = 4;
 
 /// How a disk or a process fails.
 const FAULTS: [Fault; 8] = [
@@ -52,8 +59,27 @@ const LIES: [(Behaviour, usize); 5] = [
     (Behaviour::Forge(Forgery::Expired), 1),
 ];
 
+/// Rounds that belong together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task<'a> {
+    /// What the server does at a step, and how many times; nothing else than it should if `None`.
+    trick: Option<(Step, Behaviour, usize)>,
+    /// What comes at every `stride`th operation of the flow.
+    faults: &'a [Fault],
+    /// What is lost when a fault is the power's end.
+    cut: Option<Loss>,
+    stride: u64,
+}
+
+impl Task<'_> {
+    /// The power goes, and with it what was not synced.
+    pub(crate) const fn of_the_power(cut: Loss, stride: u64) -> Self {
+        Self { trick: None, faults: &[Fault::KillBefore], cut: Some(cut), stride }
+    }
+}
+
 /// The rounds of one flow, on one stage.
-pub(crate) struct Course {
+struct Course {
     stage: Stage,
     flow: Flow,
     shop: Option<Shop>,
@@ -61,7 +87,7 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    pub(crate) async fn of(flow: Flow) -> Result<Self> {
+    async fn of(flow: Flow) -> Result<Self> {
         Ok(Self { stage: Stage::set().await?, flow, shop: None, rounds: 0 })
     }
 
@@ -86,74 +112,75 @@ impl Course {
         Ok(came)
     }
 
-    /// Lets a fault come at every operation of the flow, or in a sample at every `stride`th, until it comes no more.
-    pub(crate) async fn sweep(
-        &mut self,
-        spoilt: &[(Step, Behaviour, usize)],
-        faults: &[Fault],
-        cut: Option<Loss>,
-        stride: u64,
-    ) -> Result<()> {
-        let stride = if is_soak() { 1 } else { stride };
-        for (number, fault) in (0..).zip(faults) {
-            // Each kind of fault comes at other operations, so that a sample misses none for long.
-            let mut at = 1 + (number + self.rounds as u64) % stride;
-            let round = Round { flow: self.flow, spoilt, fault: None, cut, lives_on: false };
-            while self.play(Round { fault: Some((*fault, at)), ..round }).await? {
-                at += stride;
-                ensure!(at < MANY, "{:?} has no end", self.flow);
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the server play tricks at a step: alone, and with a kill at every `stride`th operation.
-    async fn trick(
-        &mut self,
-        step: Step,
-        tricks: &[(Behaviour, usize)],
-        stride: u64,
-    ) -> Result<()> {
-        for (number, (behaviour, times)) in tricks.iter().enumerate() {
-            let spoilt = &[(step, *behaviour, *times)];
-            let round = Round { flow: self.flow, spoilt, fault: None, cut: None, lives_on: false };
+    /// Plays what a task asks for. Each begins at another operation, so that a sample misses none for long.
+    async fn perform(&mut self, number: usize, task: Task<'_>) -> Result<()> {
+        let (flow, spoilt, cut) = (self.flow, task.trick.as_slice(), task.cut);
+        let round = Round { flow, spoilt, fault: None, cut, lives_on: false };
+        if task.trick.is_some() {
             self.play(round).await?;
             self.play(Round { lives_on: true, ..round }).await?;
-            match number % 3 {
-                _ if is_soak() => self.sweep(spoilt, &FAULTS, None, stride).await?,
-                0 => self.sweep(spoilt, &[Fault::KillBefore], None, stride).await?,
-                _ => {}
+        }
+        let stride = if is_soak() { 1 } else { task.stride };
+        for (place, fault) in task.faults.iter().enumerate() {
+            let mut at = 1 + (number + place) as u64 % stride;
+            while self.play(Round { fault: Some((*fault, at)), ..round }).await? {
+                at += stride;
+                ensure!(at < MANY, "{flow:?} has no end");
             }
         }
         Ok(())
     }
+}
 
-    pub(crate) fn tell(&self, what: &str) {
-        crate::tell(&format!("{:?}, {what}: {} rounds", self.flow, self.rounds));
-    }
+/// Has the tasks performed by some courses at the same time: whoever is free takes the next one.
+pub(crate) async fn perform(flow: Flow, what: &str, tasks: &[Task<'_>]) -> Result<()> {
+    let mut numbered: Vec<_> = tasks.iter().copied().enumerate().collect();
+    // What takes longest comes first: the daemon waits longer after every failure.
+    numbered.sort_by_key(|(_, task)| Reverse(task.trick.map(|(.., times)| times)));
+    let next = RefCell::new(numbered.into_iter());
+    let courses = (0..ABREAST.min(tasks.len())).map(async |_| {
+        let mut course = Course::of(flow).await?;
+        loop {
+            let Some((number, task)) = next.borrow_mut().next() else { break };
+            course.perform(number, task).await.with_context(|| format!("{task:?}"))?;
+        }
+        anyhow::Ok(course.rounds)
+    });
+    let rounds: usize = try_join_all(courses).await?.into_iter().sum();
+    crate::tell(&format!("{flow:?}, {what}: {rounds} rounds"));
+    Ok(())
 }
 
 /// A flow with every fault and an honest server.
 async fn faults(flow: Flow, stride: u64) -> Result<()> {
-    let mut course = Course::of(flow).await?;
-    course.sweep(&[], &FAULTS, None, stride).await?;
-    course.tell("faults");
-    Ok(())
+    let task = |faults| Task { trick: None, faults, cut: None, stride };
+    perform(flow, "faults", &FAULTS.chunks(1).map(task).collect::<Vec<_>>()).await
 }
 
-/// A flow with a server that plays tricks at some steps.
+/// A flow with a server that plays tricks at some steps: alone, and in a sample every third of them with a kill.
 async fn tricks(
     flow: Flow,
     steps: &[Step],
     tricks: &[(Behaviour, usize)],
     stride: u64,
 ) -> Result<()> {
-    let mut course = Course::of(flow).await?;
+    let mut tasks = Vec::new();
     for step in steps {
-        course.trick(*step, tricks, stride).await?;
+        for (number, (behaviour, times)) in tricks.iter().enumerate() {
+            let faults: &[Fault] = match number % 3 {
+                _ if is_soak() => &FAULTS,
+                0 => &[Fault::KillBefore],
+                _ => &[],
+            };
+            tasks.push(Task {
+                trick: Some((*step, *behaviour, *times)),
+                faults,
+                cut: None,
+                stride,
+            });
+        }
     }
-    course.tell("tricks");
-    Ok(())
+    perform(flow, "tricks", &tasks).await
 }
 
 #[tokio::test]

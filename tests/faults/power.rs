@@ -1,18 +1,17 @@
 //! The power goes at every operation on the disk, and with it all or part of what was not synced.
 
 use anyhow::Result;
-use world::{Fault, Loss};
+use world::Loss;
 
-use crate::{flow::Flow, matrix::Course};
+use crate::{
+    flow::Flow,
+    matrix::{Task, perform},
+};
 
 /// A flow that ends with the power; in a sample at every `stride`th operation.
 async fn cuts(flow: Flow, stride: u64) -> Result<()> {
-    let mut course = Course::of(flow).await?;
-    for loss in Loss::ALL {
-        course.sweep(&[], &[Fault::KillBefore], Some(loss), stride).await?;
-    }
-    course.tell("power cuts");
-    Ok(())
+    let task = |cut| Task::of_the_power(cut, stride);
+    perform(flow, "power cuts", &Loss::ALL.map(task)).await
 }
 
 #[tokio::test]

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
 use world::{Behaviour, Step, now};
 
 use crate::{dice::Dice, is_soak, shop::Shop, stage::Stage};
 
-/// Rounds in a sample, and in a soak.
-const ROUNDS: (u32, u32) = (150, 5_000);
+/// Storms at the same time, each over a store and a server of its own.
+const STORMS: u64 = 3;
+
+/// Rounds of each in a sample, and in a soak.
+const ROUNDS: (u32, u32) = (50, 1_700);
 
 /// The longest that a daemon lives in a round, in microseconds.
 const LONGEST_LIFE: u64 = 60_000;
@@ -27,19 +31,26 @@ const WEATHER: [Behaviour; 6] = [
 async fn a_storm_of_kills_loses_nothing() -> Result<()> {
     let given = std::env::var("COUNTERFOIL_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or(now().0.unsigned_abs());
-    crate::tell(&format!("the storm's seed: COUNTERFOIL_SEED={seed}"));
-    let mut dice = Dice(seed);
+    crate::tell(&format!("the storms' seed: COUNTERFOIL_SEED={seed}"));
+    try_join_all((0..STORMS).map(|number| weather(seed, number))).await?;
+    Ok(())
+}
+
+/// One storm, from a connected store to a store that is connected all the same.
+async fn weather(seed: u64, number: u64) -> Result<()> {
+    let mut dice = Dice(seed.wrapping_add(number));
     let mut stage = Stage::set().await?;
     let mut shop = stage.connected_shop().await?;
     let (sample, soak) = ROUNDS;
     let rounds = if is_soak() { soak } else { sample };
     for round in 0..rounds {
         let outcome = storm(&stage, &mut shop, &mut dice).await;
-        outcome.with_context(|| format!("seed {seed}, round {round}\n{}", shop.newest_log()))?;
+        let place = || format!("seed {seed}, storm {number}, round {round}");
+        outcome.with_context(|| format!("{}\n{}", place(), shop.newest_log()))?;
     }
     shop.is_whole(&stage).await?;
     ensure!(stage.front.count(Step::Recovery) == 0, "a family was lost on the way");
-    crate::tell(&format!("the storm: {rounds} rounds"));
+    crate::tell(&format!("storm {number}: {rounds} rounds"));
     Ok(())
 }
 
