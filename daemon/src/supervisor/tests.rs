@@ -4,7 +4,11 @@ mod world;
 
 use std::fs;
 
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use self::world::{LONG, World, write_store};
 use super::*;
@@ -23,19 +27,22 @@ fn connect(app: &Arc<App>) -> JoinHandle<Option<Code>> {
     })
 }
 
+/// A port that refuses: it is taken, so that nobody else is given it, and nobody listens.
+fn refusing() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    socket
+}
+
 #[tokio::test]
 async fn a_caller_never_sees_the_inside_swapped() {
-    let (silent, gone) = (
-        TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-        TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-    );
+    let (silent, gone) = (TcpListener::bind("127.0.0.1:0").await.expect("a port"), refusing());
     let world = World::start(silent.local_addr().expect("an address")).await;
     let before = world.app.situation();
     let caller = connect(&world.app);
-    // The first server is asked and stays silent; then the store's file names another, which hangs up.
+    // The first server is asked and stays silent; then the store's file names another, which refuses.
     let (_open, _) = timeout(LONG, silent.accept()).await.expect("in time").expect("a connection");
     write_store(world.dir.path(), gone.local_addr().expect("an address"), "");
-    drop(gone);
     let after = world.reload().await;
     let answer = timeout(LONG, caller).await.expect("in time").expect("an answer");
     assert_eq!(answer, Some(Code::ServerConnectionRefused));
@@ -158,9 +165,8 @@ async fn a_wrong_file_changes_nothing_and_is_told_until_it_is_mended() {
 
 #[tokio::test]
 async fn what_is_known_of_the_server_outlasts_a_rebuild_but_not_another_server() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let gone = listener.local_addr().expect("an address");
-    drop(listener);
+    let socket = refusing();
+    let gone = socket.local_addr().expect("an address");
     let world = World::start(gone).await;
     let health = |situation: &Arc<Situation>| situation.working().expect("works").upstream.health();
     let answer = timeout(LONG, connect(&world.app)).await.expect("in time").expect("an answer");
