@@ -1,7 +1,6 @@
 # The commands of this project. `make` alone lists them.
 
 CARGO ?= cargo
-NODE_PATH_FILE := target/node-path
 
 # What is tested is the daemon with every kind of key store; what is built without them is linted beside it.
 DEVICES := --features counterfoild/pkcs11,counterfoild/tpm,counterfoil-tests/devices
@@ -37,10 +36,7 @@ unit: setup ## the Rust tests: rules, stores, and real server with real daemon
 	$(PROPERTIES) $(CARGO) test --locked --workspace $(DEVICES)
 
 plugins: setup ## the clients that plugins are written with, against a daemon that is played
-	cd plugin-bridge/php && phpunit
-	cd plugin-bridge/wordpress && phpunit
-	@scripts/php-versions
-	node --test --test-timeout=300000 plugin-bridge/node/test/*.test.mjs
+	@scripts/plugins
 
 interop: setup ## clients nobody here wrote, strict emulations, hostile requests
 	$(CARGO) build --locked --workspace --bins $(DEVICES)
