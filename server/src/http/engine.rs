@@ -168,6 +168,7 @@ impl<'a> Once<'a> {
                 given_at: now,
                 forgotten_at: now + Keeping::PLAIN.kept_for,
             },
+            inherited: false,
         })
     }
 }

@@ -30,13 +30,21 @@ pub struct Keeping {
     pub kept_for: i64,
     /// Whether only the holder of the same key hears the answer again.
     pub same_key: bool,
+    /// Whether the connection that follows hears it too: what such a request made outlives the connection.
+    pub inherited: bool,
 }
 
 impl Keeping {
     /// For answers without a secret: a day. After that the key is as good as new.
-    pub const PLAIN: Self = Self { replayed_for: 24 * 3600, kept_for: 24 * 3600, same_key: false };
-    /// For answers with a signing secret: ten minutes, and a month in which the key is recognised as spent.
-    pub const SECRETS: Self = Self { replayed_for: 600, kept_for: 30 * 24 * 3600, same_key: true };
+    pub const PLAIN: Self =
+        Self { replayed_for: 24 * 3600, kept_for: 24 * 3600, same_key: false, inherited: true };
+    /// For answers about what ends with the connection: its webhook subscription and deliveries. The next one has its
+    /// own, of which a former answer would tell nothing true.
+    pub const ENDING: Self = Self { inherited: false, ..Self::PLAIN };
+    /// For answers with a signing secret: ten minutes, and a month in which the key is recognised as spent. No secret
+    /// is told to a connection that it was not given to.
+    pub const SECRETS: Self =
+        Self { replayed_for: 600, kept_for: 30 * 24 * 3600, same_key: true, inherited: false };
 }
 
 /// Why a repetition is refused.

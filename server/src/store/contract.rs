@@ -70,6 +70,7 @@ macro_rules! every_story {
             operators: added, all_companies, all_payment_links, answers_of_a_key, codes_of_a_person_shut_out, codes_of_a_person_who_lost_them, people_shut_out, renamed_companies, revoked_grants, revoked_installations;
             partner: changes_of_many, creations_of_many, holders, links, links_that_need_a_subscription,
                 links_of_a_connection_that_was_made_anew, links_of_an_ended_grant, receipts,
+                receipts_of_a_connection_that_was_made_anew,
                 resets_disable_subscriptions, secrets, subscriptions, subscriptions_of_many;
             people: codes_for_approvals, invitations, joining, joins_of_many, owners_of_many, roles_change;
             races: approvals, decisions, ends_against_rotations, own_grants_of_many, recoveries_of_many,

@@ -36,6 +36,8 @@ pub struct KeptReceipt {
     pub idempotency: [u8; 32],
     /// The receipt.
     pub receipt: Receipt,
+    /// Whether it goes on with the connection that follows, as what the request made does.
+    pub inherited: bool,
 }
 
 /// A payment link to be stored.

@@ -163,6 +163,7 @@ impl Once<'_> {
                 given_at: now,
                 forgotten_at: now + self.keeping.kept_for,
             },
+            inherited: self.keeping.inherited,
         })
     }
 }

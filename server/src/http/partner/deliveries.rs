@@ -49,7 +49,7 @@ async fn own(call: &Call, id: &str) -> Result<Option<Delivery>, Refusal> {
 
 /// `POST webhook-requests/{id}/retry`.
 pub(super) async fn retry(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let once = call.once(Keeping::PLAIN, b"")?;
+    let once = call.once(Keeping::ENDING, b"")?;
     once.decide(async || {
         let known = own(&call, call.named()).await?.ok_or_else(no_delivery)?;
         send(&call, &once, Manual::Retry(known.id), &known.endpoint_id).await
@@ -59,7 +59,7 @@ pub(super) async fn retry(call: Call, _body: Body) -> Result<Response, Refusal> 
 
 /// `POST webhook-subscriptions/current/test`.
 pub(super) async fn test(call: Call, _body: Body) -> Result<Response, Refusal> {
-    let once = call.once(Keeping::PLAIN, b"")?;
+    let once = call.once(Keeping::ENDING, b"")?;
     once.decide(async || {
         let known = call.app.store.webhook_subscription(&call.holder.grant_id).await?;
         let known = known.ok_or_else(|| {

@@ -109,7 +109,7 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
 /// `DELETE webhook-subscriptions/current`: nothing more is sent; endpoint, secret and history stay.
 pub(super) async fn disable(call: Call, _body: Body) -> Result<Response, Refusal> {
     let app = &*call.app;
-    let once = call.once(Keeping::PLAIN, b"")?;
+    let once = call.once(Keeping::ENDING, b"")?;
     for _ in 0..ATTEMPTS {
         if let Some(response) = once.answered().await? {
             return Ok(response);

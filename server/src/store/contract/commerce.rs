@@ -52,6 +52,7 @@ impl World {
                 given_at: self.now(),
                 forgotten_at: self.now() + Keeping::PLAIN.kept_for,
             },
+            inherited: true,
         });
         CompanyWrite { thing, grant_id: grant_id.to_owned(), receipt, now: self.now() }
     }

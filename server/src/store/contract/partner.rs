@@ -61,7 +61,7 @@ fn receipt(world: &World, name: &str) -> KeptReceipt {
         given_at: world.now(),
         forgotten_at: world.now() + Keeping::PLAIN.kept_for,
     };
-    KeptReceipt { idempotency: hash(name), receipt }
+    KeptReceipt { idempotency: hash(name), receipt, inherited: true }
 }
 
 impl World {
@@ -273,6 +273,49 @@ pub async fn receipts(world: World) {
     world.store.sweep(world.now()).await.expect("sweeps");
     assert!(world.kept(&grant, "key").await.is_some());
     assert_eq!(world.kept(&other, "key").await, None);
+}
+
+pub async fn receipts_of_a_connection_that_was_made_anew(world: World) {
+    let grant = world.shop("shop").await;
+    let beside = world.shop("other").await;
+    for (uid, grant) in [("one", &grant), ("beside", &beside)] {
+        let write = world.create(link(&world, uid, grant), Some("key"), false).await;
+        assert_eq!(write, PartnerWrite::Done);
+    }
+    let own = subscription(&world, None, "own", &grant);
+    let ending = KeptReceipt { inherited: false, ..receipt(&world, "ending") };
+    let change = SubscriptionChange { subscription: own, receipt: Some(ending), now: world.now() };
+    let write = world.store.change_webhook_subscription(change).await.expect("decides");
+    assert_eq!(write, PartnerWrite::Done);
+    let kept = receipt(&world, "key").receipt;
+    world.end_grant(&grant, EndReason::Revoked).await;
+    world.end_grant(&beside, EndReason::Revoked).await;
+
+    // Another company's key of the same name is its own, and so is another store's.
+    let elsewhere = world.connected("elsewhere", "shop", "bolt", "key").await;
+    assert_eq!(world.kept(&elsewhere, "key").await, None);
+    world.advance(5);
+    let write = world.create(link(&world, "two", &elsewhere), Some("key"), false).await;
+    assert_eq!(write, PartnerWrite::Done);
+    let theirs = receipt(&world, "key").receipt;
+    assert_ne!(theirs, kept);
+
+    let slot = Some((Slot::Current, "key"));
+    let anew = world.approved("anew", "shop", "acme", slot).await;
+    assert_eq!(world.kept(&anew, "key").await, None, "an approval alone is no connection");
+    let redemption = world.redemption("anew", new_family("anew", &anew, Some("key")), true);
+    assert_eq!(world.redeem(redemption).await, Written::Done);
+    assert_eq!(world.kept(&anew, "key").await, Some(kept.clone()));
+    assert_eq!(world.kept(&anew, "ending").await, None);
+    assert_eq!(world.kept(&grant, "ending").await.map(|_| ()), Some(()));
+    assert_eq!(world.kept(&elsewhere, "key").await, Some(theirs));
+    assert_eq!(world.kept(&beside, "key").await, Some(kept));
+    let second = link(&world, "three", &anew);
+    assert_eq!(world.create(second.clone(), Some("key"), false).await, PartnerWrite::Raced);
+    assert_eq!(world.uids(&anew, 100).await, ["one"]);
+    // It is forgotten when it would have been, and then the key is good for something new.
+    world.advance(Keeping::PLAIN.kept_for - 5);
+    assert_eq!(world.create(second, Some("key"), false).await, PartnerWrite::Done);
 }
 
 pub async fn subscriptions(world: World) {

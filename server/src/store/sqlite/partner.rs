@@ -140,9 +140,18 @@ pub(super) const INHERIT: &str = "UPDATE payment_link SET grant_id = ?1 WHERE gr
      (SELECT former.id FROM grants AS former JOIN grants AS heir USING (client_id, company_id)
       WHERE heir.id = ?1 AND former.revoked_at IS NOT NULL)";
 
+/// Hands over the answers to what made such things, so that a request sent again makes no second one. What the heir has
+/// answered itself stays.
+pub(super) const INHERIT_RECEIPTS: &str =
+    "UPDATE OR IGNORE partner_receipt SET grant_id = ?1 WHERE inherited AND grant_id IN
+     (SELECT former.id FROM grants AS former JOIN grants AS heir USING (client_id, company_id)
+      WHERE heir.id = ?1 AND former.revoked_at IS NOT NULL)";
+
 /// The company has approved the client anew: what was made before the connection ended is its own again.
 pub(super) fn inherit(db: &Connection, grant_id: &str) -> Result<()> {
-    db.prepare_cached(INHERIT)?.execute([grant_id])?;
+    for sql in [INHERIT, INHERIT_RECEIPTS] {
+        db.prepare_cached(sql)?.execute([grant_id])?;
+    }
     Ok(())
 }
 
@@ -284,9 +293,9 @@ pub(super) fn keep(
     grant_id: &str,
     receipt: Option<&KeptReceipt>,
 ) -> Result<PartnerWrite> {
-    if let Some(KeptReceipt { idempotency, receipt }) = receipt {
-        let sql = "INSERT OR REPLACE INTO partner_receipt (grant_id, idempotency, request, key, sealed, given_at, forgotten_at)
-                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+    if let Some(KeptReceipt { idempotency, receipt, inherited }) = receipt {
+        let sql = "INSERT OR REPLACE INTO partner_receipt (grant_id, idempotency, request, key, sealed, given_at, forgotten_at, inherited)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         db.prepare_cached(sql)?.execute(params![
             grant_id,
             idempotency,
@@ -294,7 +303,8 @@ pub(super) fn keep(
             receipt.key.map(|key| key.0),
             receipt.sealed,
             receipt.given_at.0,
-            receipt.forgotten_at.0
+            receipt.forgotten_at.0,
+            inherited
         ])?;
     }
     Ok(PartnerWrite::Done)

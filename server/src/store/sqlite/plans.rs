@@ -80,6 +80,7 @@ fn no_table_is_read_whole() {
         webhooks::WAITS_BEFORE,
         recovery::FORGET,
         partner::INHERIT,
+        partner::INHERIT_RECEIPTS,
         partner::LINKS,
         commerce::ACTIVITY,
         &format!("SELECT id FROM customer{}", commerce::AFTER),

@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Result, StoreError, audit};
 
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_audit.sql"),
     include_str!("../../../migrations/0003_people.sql"),
@@ -13,6 +13,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/0006_commerce.sql"),
     include_str!("../../../migrations/0007_connections.sql"),
     include_str!("../../../migrations/0008_identities.sql"),
+    include_str!("../../../migrations/0009_receipts.sql"),
 ];
 
 /// The migration after which the records of before are chained: SQL has no SHA-256.

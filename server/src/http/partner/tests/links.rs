@@ -127,6 +127,42 @@ async fn once_for_a_key() {
 }
 
 #[tokio::test]
+async fn once_for_a_key_when_the_connection_was_made_anew() {
+    let server = TestServer::start();
+    let (store, by) = (&server.app.store, &Actor::System);
+    let mut shop = Shop::connect(&server, "wordpress", "Nordwind").await;
+    let mut other = Shop::connect(&server, "wordpress", "Nordwind").await;
+    let first = shop.call_once("POST", "payment-links", ORDER, "order-key-1").await;
+    ok(&first, 201);
+    for shop in [&mut shop, &mut other] {
+        store.revoke_grant(shop.grant_id(), by, server.app.now()).await.expect("revokes");
+        let ended = shop.call_once("POST", "payment-links", ORDER, "order-key-1").await;
+        refused(&ended, 401, "invalid_token");
+    }
+
+    // Another company hears nothing of it, and its key is its own; so is another store's.
+    shop.approve("Sudwind").await;
+    let elsewhere = shop.call_once("POST", "payment-links", ORDER, "order-key-1").await;
+    ok(&elsewhere, 201);
+    assert_ne!(uid(&elsewhere), uid(&first));
+    other.approve("Nordwind").await;
+    let theirs = other.call_once("POST", "payment-links", ORDER, "order-key-1").await;
+    ok(&theirs, 201);
+    assert_ne!(uid(&theirs), uid(&first));
+
+    let before = shop.grant_id().to_owned();
+    shop.approve("Nordwind").await;
+    assert_ne!(shop.grant_id(), before);
+    let again = shop.call_once("POST", "payment-links", ORDER, "order-key-1").await;
+    ok(&again, 200);
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let another = shop.call_once("POST", "payment-links", INVOICE, "order-key-1").await;
+    refused(&another, 409, "idempotency_key_conflict");
+    assert_eq!(uids(&shop, "").await, [uid(&first)]);
+}
+
+#[tokio::test]
 async fn a_key_is_remembered_for_a_day() {
     let server = TestServer::start();
     let mut shop = Shop::connect(&server, "wordpress", "Nordwind").await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::shop::{Key, Shop, json as json_of, ok, refused};
 use crate::{
+    audit::Actor,
     store::{Claim, Due, Fate, Reset, Settlement},
     testing::{Answer, TestServer},
 };
@@ -224,6 +225,21 @@ async fn branding_and_settings() {
     assert_eq!(branding["company"]["slug"], "nordwind-trading");
     assert!(branding["makePaySettings"]["allowedPaymentMethods"].is_array());
     ok(&shop.call("GET", "settings", "").await, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_told_a_secret_is_not_inherited() {
+    let server = TestServer::start();
+    let mut shop = Shop::connect(&server, "medusa", "Nordwind").await;
+    let first = shop.call_once("PUT", CURRENT, WANTED, "webhook-key-1").await;
+    ok(&first, 201);
+    let (store, now) = (&server.app.store, server.app.now());
+    store.revoke_grant(shop.grant_id(), &Actor::System, now).await.expect("revokes");
+    shop.approve("Nordwind").await;
+    let anew = shop.call_once("PUT", CURRENT, WANTED, "webhook-key-1").await;
+    let (first, anew) = (ok(&first, 201), ok(&anew, 201));
+    assert_ne!(anew["subscription"]["id"], first["subscription"]["id"]);
+    assert_ne!(anew["signingSecret"], first["signingSecret"]);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::{
 fn kept(name: &str, now: UnixTime) -> KeptReceipt {
     let (request, sealed) = (hash("request"), name.as_bytes().to_vec());
     let receipt = Receipt { request, key: None, sealed, given_at: now, forgotten_at: now + 100 };
-    KeptReceipt { idempotency: hash("key"), receipt }
+    KeptReceipt { idempotency: hash("key"), receipt, inherited: false }
 }
 
 fn moved(link: &PaymentLink, status: PaymentStatus, now: UnixTime) -> PaymentMove {

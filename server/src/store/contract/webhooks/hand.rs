@@ -18,7 +18,7 @@ fn receipt(world: &World, name: &str) -> KeptReceipt {
         given_at: world.now(),
         forgotten_at: world.now() + 100,
     };
-    KeptReceipt { idempotency: hash(name), receipt }
+    KeptReceipt { idempotency: hash(name), receipt, inherited: false }
 }
 
 fn by_hand(

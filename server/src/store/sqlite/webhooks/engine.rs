@@ -37,7 +37,7 @@ pub(super) fn is_used(
 
 /// Keeps a receipt, in place of one that is forgotten.
 pub(super) fn keep(db: &Connection, receipt: Option<&KeptReceipt>) -> Result<()> {
-    let Some(KeptReceipt { idempotency, receipt }) = receipt else { return Ok(()) };
+    let Some(KeptReceipt { idempotency, receipt, .. }) = receipt else { return Ok(()) };
     let sql = "INSERT OR REPLACE INTO engine_receipt (idempotency, request, sealed, given_at, forgotten_at)
                VALUES (?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
