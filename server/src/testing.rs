@@ -1,5 +1,7 @@
 //! A server for tests: a data directory of its own, a clock that stands, and bytes that come out the same every time.
 
+pub mod approval;
+
 use std::{
     fs, io,
     net::IpAddr,

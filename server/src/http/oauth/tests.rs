@@ -5,7 +5,6 @@ use counterfoil_protocol::{
     access_token::Claims,
     callback::RedirectUri,
     encoding::{base64url, from_base64url, sha256},
-    pkce::Challenge,
     proof::Draft,
     scope::ScopeSet,
     uri::HttpUri,
@@ -18,11 +17,11 @@ use crate::{
     oauth::{
         client::{App, Client, ClientKind},
         profile::Algorithm,
-        request::AuthorizationRequest,
     },
-    people::role::Role,
-    store::{Approval, ApproveOutcome, Company, Consent, NewCode, User},
-    testing::{Answer, Key, TestServer},
+    testing::{
+        Answer, Key, TestServer,
+        approval::{Asked, MERCHANT, VERIFIER},
+    },
 };
 
 const TOKEN: &str = "/oauth/token";
@@ -41,17 +40,7 @@ struct Asker<'a> {
 /// A server with a company, and ann who may approve for it.
 async fn world() -> TestServer {
     let server = TestServer::start();
-    let (store, now) = (&server.app.store, server.app.now());
-    let company = Company { id: "co".to_owned(), name: "Anvils".to_owned() };
-    store.add_company(company, now).await.expect("adds");
-    let ann = User {
-        id: "ann".to_owned(),
-        email: "ann@shop.example".to_owned(),
-        password_hash: String::new(),
-        disabled_at: None,
-    };
-    store.add_user(ann, now).await.expect("adds");
-    store.add_membership("ann", "co", Role::Admin).await.expect("adds");
+    server.merchant("co", "Anvils").await;
     server
 }
 
@@ -92,59 +81,16 @@ impl<'a> Asker<'a> {
 
     /// Has ann approve; answers the code.
     async fn approved(&self) -> String {
-        let (app, now) = (&self.server.app, self.server.app.now());
-        let code = app.entropy.id("code_");
-        let challenge = Challenge::of(&"v".repeat(43)).expect("a verifier");
-        let consent = sha256(code.as_bytes());
-        let request = AuthorizationRequest {
-            client_id: self.id.to_owned(),
-            redirect_uri: CALLBACK.to_owned(),
-            scope: scope(),
-            state: None,
-            challenge: challenge.as_str().to_owned(),
-            key: None,
-            resource: app.uris.resource.clone(),
-        };
-        let shown = Consent {
-            hash: consent,
-            session_hash: [0; 32],
-            user_id: "ann".to_owned(),
-            request,
-            pushed: None,
-            expires_at: now + 600,
-        };
-        app.store.show_consent(shown).await.expect("shows");
-        let approval = Approval {
-            consent,
-            pushed: None,
-            client_id: self.id.to_owned(),
-            slot: None,
-            company_id: "co".to_owned(),
-            user_id: "ann".to_owned(),
-            new_grant_id: app.entropy.id("grant_"),
-            code: NewCode {
-                hash: consent,
-                redirect_uri: CALLBACK.to_owned(),
-                challenge,
-                scope: scope(),
-                resource: app.uris.resource.clone(),
-                key: None,
-                expires_at: now + 60,
-            },
-            now,
-        };
-        let outcome = app.store.approve(approval).await.expect("decides");
-        assert!(matches!(outcome, ApproveOutcome::Approved { .. }), "{outcome:?}");
-        code
+        let asked = Asked { client_id: self.id, callback: CALLBACK, scope: &scope(), key: None };
+        self.server.approve("co", &asked).await.code
     }
 
     async fn redeem(&self, code: &str, key: Option<&Key>) -> Answer {
-        let verifier = "v".repeat(43);
         let form = [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", CALLBACK),
-            ("code_verifier", &verifier),
+            ("code_verifier", VERIFIER),
         ];
         self.post(TOKEN, &form, key).await
     }
@@ -248,9 +194,9 @@ async fn a_code_is_worth_nothing_when_what_it_rests_on_has_gone() {
     let before = app.connected(None).await;
 
     let code = app.approved().await;
-    store.shut_out("ann", by, now).await.expect("writes").expect("was let in");
+    store.shut_out(MERCHANT, by, now).await.expect("writes").expect("was let in");
     refused(&app.redeem(&code, None).await, 400, "invalid_grant");
-    assert!(store.let_in("ann", by, now).await.expect("writes"));
+    assert!(store.let_in(MERCHANT, by, now).await.expect("writes"));
     refused(&app.redeem(&code, None).await, 400, "invalid_grant");
     // What was redeemed is the company's, not ann's.
     granted(&app.refresh(member(&before, "refresh_token")).await);
@@ -383,13 +329,13 @@ async fn a_proof_in_the_body_or_the_query_binds_nothing() {
     let server = world().await;
     let app = Asker::new(&server, "mco_app_a", false).await;
     let key = Key::new();
-    let (code, verifier) = (app.approved().await, "v".repeat(43));
+    let code = app.approved().await;
     let proofs = [proof(&server, TOKEN, &key), proof(&server, TOKEN, &key)];
     let form = [
         ("grant_type", "authorization_code"),
         ("code", &code),
         ("redirect_uri", CALLBACK),
-        ("code_verifier", &verifier),
+        ("code_verifier", VERIFIER),
         ("DPoP", &proofs[0]),
         ("dpop", &proofs[1]),
     ];

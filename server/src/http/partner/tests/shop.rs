@@ -9,7 +9,6 @@ use axum::{
 use counterfoil_protocol::{
     access_token::{Claims, Confirmation},
     encoding::{base64url, sha256},
-    pkce::Challenge,
     proof::Draft,
     scope::ScopeSet,
     uri::HttpUri,
@@ -18,22 +17,21 @@ use serde_json::Value;
 
 use crate::{
     oauth::{
-        installation::{Address, Change, Slot},
+        installation::{Address, Change},
         profile::Algorithm,
-        request::AuthorizationRequest,
     },
-    people::role::Role,
-    store::{
-        Approval, ApproveOutcome, Company, Consent, NewCode, NewFamily, NewInstallation,
-        Redemption, Registration, User, Written,
+    store::{NewFamily, NewInstallation, Redemption, Registration, Written},
+    testing::{
+        Answer, TestServer,
+        approval::{Approved, Asked},
     },
-    testing::{Answer, TestServer},
 };
 
 pub(super) use crate::testing::Key;
 
 pub(super) const ISSUER: &str = "https://pay.example";
 pub(super) const API: &str = "/api/partner/v1/makepay";
+const CALLBACK: &str = "https://shop.example/callback";
 
 /// A connected store.
 pub(super) struct Shop<'a> {
@@ -89,7 +87,7 @@ impl<'a> Shop<'a> {
             platform: platform.to_owned(),
             address: Address {
                 site_url: "https://shop.example".to_owned(),
-                redirect_uri: "https://shop.example/callback".to_owned(),
+                redirect_uri: CALLBACK.to_owned(),
             },
             key: key.thumbprint(),
             plugin_version: "1".to_owned(),
@@ -134,75 +132,27 @@ impl<'a> Shop<'a> {
     /// Approves the store for a company and redeems the code: a new token.
     pub(super) async fn approve(&mut self, company: &str) {
         let (app, now) = (&self.server.app, self.server.app.now());
-        let (scope, resource) = (self.claims.scope.clone(), app.uris.resource.clone());
-        let company = Company { id: format!("co_{company}"), name: company.to_owned() };
-        let user = User {
-            id: "user".to_owned(),
-            email: "merchant@shop.example".to_owned(),
-            password_hash: String::new(),
-            disabled_at: None,
-        };
-        app.store.add_company(company.clone(), now).await.expect("adds");
-        app.store.add_user(user, now).await.expect("adds");
-        app.store.add_membership("user", &company.id, Role::Admin).await.expect("adds");
-        let challenge = Challenge::parse(&base64url(&[0; 32])).expect("a challenge");
-        let request = AuthorizationRequest {
-            client_id: self.claims.client_id.clone(),
-            redirect_uri: "https://shop.example/callback".to_owned(),
-            scope: scope.clone(),
-            state: None,
-            challenge: challenge.as_str().to_owned(),
-            key: Some(self.key.thumbprint()),
-            resource: resource.clone(),
-        };
-        let (consent, code): ([u8; 32], [u8; 32]) = (app.entropy.bytes(), app.entropy.bytes());
-        let shown = Consent {
-            hash: consent,
-            session_hash: [0; 32],
-            user_id: "user".to_owned(),
-            request,
-            pushed: None,
-            expires_at: now + 600,
-        };
-        app.store.show_consent(shown).await.expect("shows");
-        let approval = Approval {
-            consent,
-            pushed: None,
-            client_id: self.claims.client_id.clone(),
-            slot: Some((Slot::Current, self.key.thumbprint())),
-            company_id: company.id.clone(),
-            user_id: "user".to_owned(),
-            new_grant_id: app.entropy.id("grant_"),
-            code: NewCode {
-                hash: code,
-                redirect_uri: "https://shop.example/callback".to_owned(),
-                challenge,
-                scope: scope.clone(),
-                resource: resource.clone(),
-                key: Some(self.key.thumbprint()),
-                expires_at: now + 60,
-            },
-            now,
-        };
-        let ApproveOutcome::Approved { grant_id } =
-            app.store.approve(approval).await.expect("approves")
-        else {
-            panic!("the approval was refused");
-        };
+        let (key, scope) = (Some(self.key.thumbprint()), self.claims.scope.clone());
+        let company_id = format!("co_{company}");
+        self.server.merchant(&company_id, company).await;
+        let asked =
+            Asked { client_id: &self.claims.client_id, callback: CALLBACK, scope: &scope, key };
+        let Approved { code, grant_id } = self.server.approve(&company_id, &asked).await;
         let family: [u8; 16] = app.entropy.bytes();
         let new = NewFamily {
             id: family,
             grant_id: grant_id.clone(),
             scope,
-            resource,
-            key: Some(self.key.thumbprint()),
+            resource: app.uris.resource.clone(),
+            key,
             token_hash: app.entropy.bytes(),
             expires_at: None,
         };
+        let code = sha256(code.as_bytes());
         let redemption = Redemption { code, family: new, receipt: None, sole: true, now };
         assert_eq!(app.store.redeem_code(redemption).await.expect("redeems"), Written::Done);
         self.claims.jti = Some(app.entropy.id("jti_"));
-        self.claims.company_id = Some(company.id);
+        self.claims.company_id = Some(company_id);
         self.claims.grant_id = Some(grant_id);
         self.claims.family_id = Some(base64url(&family));
         self.token = self.sign(&self.claims);

@@ -5,7 +5,6 @@ use counterfoil_protocol::{
     access_token::Claims,
     encoding::{base64url, from_base64url, sha256},
     jwk::Thumbprint,
-    pkce::Challenge,
     proof::Draft,
     token::{AUTHORIZATION_CODE, INSTALLATION_KEY, REFRESH_TOKEN},
     uri::HttpUri,
@@ -13,11 +12,9 @@ use counterfoil_protocol::{
 use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
-use crate::{
-    oauth::{installation::Slot, request::AuthorizationRequest},
-    people::role::Role,
-    store::{Approval, ApproveOutcome, Company, Consent, NewCode, User},
-    testing::{Answer, Key, TestServer},
+use crate::testing::{
+    Answer, Key, TestServer,
+    approval::{Asked, VERIFIER},
 };
 
 pub(super) const PATH: &str = "/oauth/native/installations/key";
@@ -73,67 +70,20 @@ impl<'a> Shop<'a> {
 
     /// Has a merchant approve the store with its key; answers the code.
     pub(super) async fn approved(&self, key: &Key) -> String {
-        let (app, now) = (&self.server.app, self.server.app.now());
-        let company = Company { id: "co".to_owned(), name: "Anvils".to_owned() };
-        app.store.add_company(company, now).await.expect("adds");
-        let user = User {
-            id: "ann".to_owned(),
-            email: "ann@shop.example".to_owned(),
-            password_hash: String::new(),
-            disabled_at: None,
-        };
-        app.store.add_user(user, now).await.expect("adds");
-        app.store.add_membership("ann", "co", Role::Admin).await.expect("adds");
-        let code = self.name();
-        let consent = sha256(code.as_bytes());
-        let challenge = Challenge::of(&"v".repeat(43)).expect("a verifier");
-        let scope = app.profiles.get(self.platform).expect("a profile").scope_set();
-        let resource = app.uris.resource.clone();
-        let request = AuthorizationRequest {
-            client_id: self.client_id.clone(),
-            redirect_uri: self.callback(),
-            scope: scope.clone(),
-            state: None,
-            challenge: challenge.as_str().to_owned(),
+        self.server.merchant("co", "Anvils").await;
+        let profile = self.server.app.profiles.get(self.platform).expect("a profile");
+        let asked = Asked {
+            client_id: &self.client_id,
+            callback: &self.callback(),
+            scope: &profile.scope_set(),
             key: Some(key.thumbprint()),
-            resource: resource.clone(),
         };
-        let shown = Consent {
-            hash: consent,
-            session_hash: [0; 32],
-            user_id: "ann".to_owned(),
-            request,
-            pushed: None,
-            expires_at: now + 600,
-        };
-        app.store.show_consent(shown).await.expect("shows");
-        let approval = Approval {
-            consent,
-            pushed: None,
-            client_id: self.client_id.clone(),
-            slot: Some((Slot::Current, key.thumbprint())),
-            company_id: "co".to_owned(),
-            user_id: "ann".to_owned(),
-            new_grant_id: self.name(),
-            code: NewCode {
-                hash: sha256(code.as_bytes()),
-                redirect_uri: self.callback(),
-                challenge,
-                scope,
-                resource,
-                key: Some(key.thumbprint()),
-                expires_at: now + 60,
-            },
-            now,
-        };
-        let outcome = app.store.approve(approval).await.expect("decides");
-        assert!(matches!(outcome, ApproveOutcome::Approved { .. }), "{outcome:?}");
-        code
+        self.server.approve("co", &asked).await.code
     }
 
     pub(super) async fn redeem(&self, code: &str, key: &Key) -> Answer {
-        let (verifier, callback) = ("v".repeat(43), self.callback());
-        let form = [("code", code), ("redirect_uri", &callback), ("code_verifier", &verifier)];
+        let callback = self.callback();
+        let form = [("code", code), ("redirect_uri", &callback), ("code_verifier", VERIFIER)];
         self.token(AUTHORIZATION_CODE, &form, key, self.idempotency()).await
     }
 
