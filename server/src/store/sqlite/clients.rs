@@ -243,7 +243,7 @@ fn register(db: &Connection, registration: &Registration) -> Result<RegisterOutc
             db.prepare_cached(sql)?.execute(params![installation.key.0, client_id])?;
             // A receipt is never replaced, so the last one has the key that the store was reset with.
             let sql =
-                "SELECT key FROM reset_receipt WHERE client_id = ? ORDER BY rowid DESC LIMIT 1";
+                "SELECT key FROM reset_receipt WHERE client_id = ? ORDER BY number DESC LIMIT 1";
             let former: Option<[u8; 32]> =
                 db.prepare_cached(sql)?.query_row([client_id], |row| row.get(0)).optional()?;
             if former != Some(installation.key.0) {
