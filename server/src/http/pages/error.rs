@@ -9,7 +9,11 @@ use axum::{
 };
 
 use self::words::Words;
-use super::frame::{self, Frame};
+use super::{
+    form,
+    frame::{self, Frame},
+    sign_in::Destination,
+};
 use crate::{
     app::App,
     http::error::{Cause, Refusal},
@@ -20,6 +24,8 @@ use crate::{
 struct ErrorPage<'a> {
     frame: Frame<'a>,
     words: Words,
+    /// Where to go on, and what the link says.
+    link: Option<(&'a str, &'a str)>,
     code: &'a str,
     detail: &'a str,
 }
@@ -27,16 +33,29 @@ struct ErrorPage<'a> {
 /// Answers a refusal in place: a page, or JSON for a program that asks for it by name.
 #[must_use]
 pub fn in_place(app: &App, headers: &HeaderMap, refusal: Refusal) -> Response {
+    render(app, headers, refusal, None)
+}
+
+/// Answers a form of a session that ended. The page leads to where the form was, which asks for a sign-in first.
+#[must_use]
+pub fn session_ended(app: &App, headers: &HeaderMap, shown_at: Option<&Destination>) -> Response {
+    render(app, headers, form::session_ended(), shown_at)
+}
+
+fn render(
+    app: &App,
+    headers: &HeaderMap,
+    refusal: Refusal,
+    towards: Option<&Destination>,
+) -> Response {
     if wants_json(headers) {
         return refusal.into_response();
     }
     let detail = refusal.description.unwrap_or_default();
-    let template = ErrorPage {
-        frame: Frame::new(app),
-        words: words::of(refusal.status, &refusal.code),
-        code: &refusal.code,
-        detail: &detail,
-    };
+    let words = words::of(refusal.status, &refusal.code);
+    let link = words.link.map(|(to, text)| (towards.map_or(to, Destination::as_str), text));
+    let template =
+        ErrorPage { frame: Frame::new(app), words, link, code: &refusal.code, detail: &detail };
     let mut response = frame::page(refusal.status, &template, None);
     for (name, value) in refusal.headers {
         response.headers_mut().append(name, value);

@@ -17,7 +17,7 @@ use axum::{
 };
 
 use super::{
-    error::in_place,
+    error::{self, in_place},
     form, hand_over,
     session::SignedIn,
     sign_in::{self, Destination},
@@ -165,12 +165,15 @@ impl Pages {
 
     /// Their routes.
     pub fn router(self) -> Router<Arc<App>> {
+        let looked_at: Vec<&'static str> =
+            self.0.iter().filter(|page| page.method == Method::GET).map(|page| page.path).collect();
         self.0.into_iter().fold(Router::new(), |router, page| {
             let Page { method, path, who, takes, handler } = page;
+            let shown_at = segments_to_page(path, &looked_at);
             let filter = MethodFilter::try_from(method).expect("pages are got and posted");
             let run = move |State(app): State<Arc<App>>, request: Request<Body>| async move {
                 let headers = request.headers().clone();
-                let answer = match admit(&app, (who, takes), request).await {
+                let answer = match admit(&app, (who, takes, shown_at), request).await {
                     Ok(Admitted::In(visit, place)) => handler(*visit, place).await,
                     Ok(Admitted::SignInFirst(response)) => Ok(response),
                     Err(refusal) => Err(refusal),
@@ -186,13 +189,13 @@ impl Pages {
 enum Admitted {
     /// It goes on to its handler.
     In(Box<Visit>, Option<Membership>),
-    /// Nobody is signed in; this asks for it.
+    /// Nobody is signed in; this asks for it, or says so to whoever sent a form.
     SignInFirst(Response),
 }
 
 async fn admit(
     app: &Arc<App>,
-    (who, takes): (Who, Takes),
+    (who, takes, shown_at): (Who, Takes, usize),
     mut request: Request<Body>,
 ) -> Result<Admitted, Refusal> {
     let params = request.extract_parts::<RawPathParams>().await;
@@ -203,7 +206,10 @@ async fn admit(
     let site = Site::met(request.extensions());
     let Some(signed_in) = app.signed_in_at(site, request.headers()).await? else {
         if is_post {
-            return Err(form::session_ended());
+            let path: Vec<&str> = request.uri().path().split('/').take(shown_at).collect();
+            let shown_at = Destination::parse(&path.join("/"));
+            let told = error::session_ended(app, request.headers(), shown_at.as_ref());
+            return Ok(Admitted::SignInFirst(told));
         }
         let here = request.uri().path_and_query().map(PathAndQuery::as_str);
         let here = here.and_then(Destination::parse);
@@ -231,6 +237,14 @@ async fn admit(
     }
     let visit = Visit { app: Arc::clone(app), parts, signed_in, form, file, path };
     Ok(Admitted::In(Box::new(visit), place))
+}
+
+/// How many segments of a form's path lead to the page that shows it: the path itself, or the nearest above it that is
+/// looked at. None of them leads to `/`, which is no page of the table.
+fn segments_to_page(path: &str, looked_at: &[&str]) -> usize {
+    let segments: Vec<&str> = path.split('/').collect();
+    let is_shown = |count: &usize| looked_at.contains(&segments[..*count].join("/").as_str());
+    (2..=segments.len()).rev().find(is_shown).unwrap_or_default()
 }
 
 /// A parameter of a path. Empty when there is none of this name.

@@ -18,9 +18,10 @@ use crate::{
         error::Refusal,
         extract::Parameters,
         pages::{
-            error::in_place,
+            error::{in_place, session_ended},
             form,
             session::SignedIn,
+            sign_in::Destination,
             step_up::{self, StepUp},
             visitor::append_cookies,
         },
@@ -45,7 +46,11 @@ pub async fn decide(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
 
 async fn judge(app: &Arc<App>, request: Request<Body>) -> Result<Response, Refusal> {
     let (parts, form) = form::read(app, request).await?;
-    let signed_in = app.signed_in(&parts.headers).await?.ok_or_else(form::session_ended)?;
+    let signed_in = app.signed_in(&parts.headers).await?;
+    let Some(signed_in) = signed_in else {
+        let asked = form.get("continue").and_then(Destination::parse);
+        return Ok(session_ended(app, &parts.headers, asked.as_ref()));
+    };
     form::check(app, Some(&signed_in.cookie), &form)?;
     let ticket = sha256(form.require("ticket")?.as_bytes());
     let consent = app.store.consent(&ticket, app.now()).await?;

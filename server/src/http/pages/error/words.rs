@@ -195,7 +195,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "You are not signed in any more",
             what: "Your session ended before this form arrived: it lasts some hours, and ends when you sign out in another window. Nothing was changed, and what you typed was not saved.",
-            next: "Go back in your browser: the page asks you to sign in, and goes on from there. Then fill the form in once more.",
+            next: "Sign in. You come back to the page with the form; fill it in once more there.",
             link: Some(("/", "Sign in")),
         },
     ),

@@ -208,6 +208,33 @@ async fn a_page_that_was_open_too_long_decides_nothing() {
 }
 
 #[tokio::test]
+async fn a_decision_of_a_session_that_ended_leads_back_to_what_was_asked() {
+    let server = world().await;
+    let link = push(&server, SITE, KEY).await;
+    let (mut anna, page) = shown(&server, "anna@shop.example", &link).await;
+    let (ticket, here) = (field(&page.body, "ticket"), field(&page.body, "continue"));
+    anna.cookies.clear();
+    for (to, expected) in [
+        (&*here, &*here.replace('&', "&#38;")),
+        ("https://evil.example/oauth/authorize?x", "/"),
+        ("//evil.example/", "/"),
+        ("/sign-out", "/"),
+    ] {
+        let fields = [("ticket", &*ticket), ("continue", to), ("decision", "approve")];
+        let answer = anna.post("/oauth/authorize/decision", &fields).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        let link = format!("<a href=\"{expected}\">Sign in</a>");
+        assert!(answer.body.contains(&link), "{link}: {}", answer.body);
+    }
+    // Whoever signs in there is asked anew; nothing was spent.
+    let ask = anna.get(&here).await;
+    assert_eq!(field(&ask.body, "continue"), here);
+    anna.sign_in(&here, "anna@shop.example").await;
+    let page = anna.get(&here).await;
+    assert_eq!(decide(&mut anna, &page, "co_b", "approve").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn somebody_without_a_company_is_told_what_to_do() {
     let server = world().await;
     let link = push(&server, SITE, KEY).await;

@@ -1,12 +1,15 @@
 //! A field that was refused says so to whoever does not see it, and is tied to the sentence that says why.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 
 use super::{
     browser::{Browser, field},
     world::{PARTNER, PASSWORD, world},
 };
-use crate::testing::{Answer, TestServer};
+use crate::{
+    http::pages::guarded,
+    testing::{Answer, TestServer},
+};
 
 /// The value of an attribute of a tag.
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
@@ -114,8 +117,37 @@ async fn a_form_of_a_session_that_ended_says_what_became_of_it() {
     {
         assert!(answer.body.contains(part), "{part}: {}", answer.body);
     }
-    // The page behind it asks for a sign-in, and goes on from there.
-    assert!(anna.get("/companies/co_a/people").await.body.contains("name=\"password\""));
+    assert!(!answer.body.contains("ben@shop.example"), "what was typed is told to nobody");
+    assert!(answer.body.contains(r#"<a href="/companies/co_a/people">Sign in</a>"#));
+    // It leads to a sign-in that comes back to the page with the form.
+    let ask = anna.get("/companies/co_a/people").await;
+    assert_eq!(field(&ask.body, "continue"), "/companies/co_a/people");
+}
+
+/// From every form of the table to the page that shows it, and never elsewhere.
+#[tokio::test]
+async fn a_form_of_a_session_that_ended_leads_to_a_page() {
+    let server = world().await;
+    let table = guarded();
+    let pages = |method: Method| table.table().iter().filter(move |page| page.method == method);
+    let concrete = |path: &str| {
+        let segments = path.split('/').map(|it| if it.starts_with('{') { "x" } else { it });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    for form in pages(Method::POST) {
+        let path = concrete(form.path);
+        let answer = Browser::new(&server).post(&path, &[]).await;
+        let (_, rest) = answer.body.split_once("<p><a href=\"").expect("a link");
+        let (to, _) = rest.split_once('"').expect("its end");
+        assert!(pages(Method::GET).any(|page| concrete(page.path) == to), "{path}: {to}");
+        let same = if path.starts_with("/account") { 2 } else { 4 };
+        assert!(to.split('/').take(same).eq(path.split('/').take(same)), "{path}: {to}");
+    }
+    // A path that could be read as another is followed nowhere.
+    for path in ["/companies/%2F%2Fevil.example/people/invite", "/companies/..%2F/people/invite"] {
+        let answer = Browser::new(&server).post(path, &[]).await;
+        assert!(answer.body.contains(r#"<a href="/">Sign in</a>"#), "{path}: {}", answer.body);
+    }
 }
 
 #[tokio::test]
