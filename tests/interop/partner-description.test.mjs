@@ -38,6 +38,11 @@ checks.missing_required_header.expected-statuses = [428]
 include-operation-id = ["listActivity", "listCustomers", "listPaymentLinks", "listSubscriptions", "listWebhookRequests"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
 
+# An event must be one that there is, however it is written.
+[[operations]]
+include-operation-id = ["replaceWebhookSubscription"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 412]
+
 # A customer must be there, an amount must fit its currency, and a date must not be past.
 [[operations]]
 include-operation-id = ["createSubscription", "changeSubscription"]

@@ -3,13 +3,14 @@
 mod add;
 mod secret;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use counterfoil_protocol::callback::RedirectUri;
 use serde_json::{Value, json};
 
 use super::{
     confirm::{self, Confirm},
     operator::{self, Operator, moment},
+    part,
 };
 use crate::{
     oauth::client::{App, Client},
@@ -25,6 +26,8 @@ pub enum Command {
         /// Only those of this company, by name or id.
         #[arg(long)]
         company: Option<String>,
+        #[command(flatten)]
+        part: part::Arguments,
     },
     /// Shows a partner application.
     Show {
@@ -52,7 +55,7 @@ impl Command {
         operator::wait(async {
             match self {
                 Self::Add(add) => add.run(operator).await,
-                Self::List { company } => list(operator, company.as_deref()).await,
+                Self::List { company, part } => list(operator, company.as_deref(), &part).await,
                 Self::Show { client_id } => show(operator, &client_id).await,
                 Self::RotateSecret(rotate) => rotate.run(operator).await,
                 Self::EndFormerSecret { client_id } => {
@@ -64,15 +67,21 @@ impl Command {
     }
 }
 
-async fn list(operator: &Operator, company: Option<&str>) -> anyhow::Result<()> {
-    let company = match company {
-        Some(name) => Some(operator.company(name).await?.id),
-        None => None,
-    };
+async fn list(
+    operator: &Operator,
+    company: Option<&str>,
+    part: &part::Arguments,
+) -> anyhow::Result<()> {
+    let company = operator.narrowed_to(company).await?;
+    let after = part.part().after;
+    let begins = after.is_empty() || operator.store.client(after, operator.now).await?.is_some();
+    ensure!(begins, "there is no application {after:?} to go on after");
+    let found = operator.store.apps(company.as_deref(), part.part()).await?;
+    let next = part.next(found.len(), found.last().map(|last| &*last.id));
     let (mut values, mut lines) = (Vec::new(), Vec::new());
-    for client in operator.store.apps(company.as_deref()).await? {
+    for client in &found {
         let app = client.app().context("an application")?;
-        let value = describe(operator, &client, app).await?;
+        let value = describe(operator, client, app).await?;
         lines.push(format!(
             "{}  {}  by {}, {} connected",
             client.id,
@@ -83,7 +92,7 @@ async fn list(operator: &Operator, company: Option<&str>) -> anyhow::Result<()> 
         values.push(value);
     }
     let text = if lines.is_empty() { "no applications".to_owned() } else { lines.join("\n") };
-    operator.show(&json!({ "applications": values }), &text)
+    operator.show(&json!({ "applications": values, "next_after": next }), &text)
 }
 
 async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
@@ -117,7 +126,7 @@ async fn show(operator: &Operator, client_id: &str) -> anyhow::Result<()> {
 async fn remove(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {
     let (client, app) = find(operator, client_id).await?;
     let query = GrantQuery { client_id: Some(client_id), ..GrantQuery::default() };
-    let grants = operator.store.grants(query, Part { after: "", limit: u32::MAX }).await?;
+    let grants = operator.store.grants(query, Part::WHOLE).await?;
     let ending = confirm::connections(grants.len());
     confirm.ask(&format!("{} is deleted, and {ending}", client.name))?;
     let removed =

@@ -130,7 +130,7 @@ async fn standing(operator: &Operator, client_id: &str) -> anyhow::Result<usize>
     let known = client.is_some_and(|client| client.installation().is_some());
     ensure!(known, "there is no installation {client_id}; see: installation list");
     let query = GrantQuery { client_id: Some(client_id), ..GrantQuery::default() };
-    Ok(operator.store.grants(query, Part { after: "", limit: u32::MAX }).await?.len())
+    Ok(operator.store.grants(query, Part::WHOLE).await?.len())
 }
 
 async fn revoke(operator: &Operator, client_id: &str, confirm: &Confirm) -> anyhow::Result<()> {

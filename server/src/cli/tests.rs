@@ -54,7 +54,7 @@ fn every_command_that_scripts_hold_on_to() {
         "app add --name N --company Shop --resource-server",
         "app add --name N --company Shop --support a@b.c --privacy-url https://a.b --terms-url https://a.b --icon i.png",
         "app list",
-        "app list --company Shop",
+        "app list --company Shop --limit 10 --after mco_app_x",
         "app show mco_app_x",
         "app rotate-secret mco_app_x",
         "app rotate-secret mco_app_x --overlap-hours 24",
@@ -166,6 +166,30 @@ impl Shell {
 }
 
 #[test]
+fn webhooks_and_parts_of_lists() {
+    let shell = Shell(tempfile::tempdir().expect("a directory"));
+    shell.run(&["company", "add", "Shop"]).expect("adds");
+    let webhook = ["webhook", "add", "--app", "x", "--url", "https://a.example/h", "--event"];
+    shell.refuses(
+        &[&webhook[..], &["payment.*"]].concat(),
+        "no event matches 'payment.*'; there are makepay.payment.status_changed, makepay.payment_link.created",
+    );
+    shell.refuses(&[&webhook[..], &["*.archived"]].concat(), "there is no application \"x\"");
+    shell.refuses(&["webhook", "retry", "nope"], "there is no delivery \"nope\"");
+    shell.refuses(&["webhook", "test", "nope"], "there is no endpoint \"nope\"");
+    for list in ["app list", "webhook endpoints"] {
+        let list: Vec<_> = list.split(' ').collect();
+        let with = |more: &[&'static str]| [&list, more].concat();
+        shell.run(&with(&["--company", "Shop", "--limit", "10"])).expect("lists");
+        shell.refuses(&with(&["--company", "None"]), "there is no company");
+        shell.refuses(&with(&["--limit", "0"]), "0");
+    }
+    shell
+        .refuses(&["app", "list", "--after", "mco_app_x"], "no application \"mco_app_x\" to go on");
+    shell.refuses(&["webhook", "endpoints", "--after", "x"], "no endpoint \"x\" to go on after");
+}
+
+#[test]
 fn companies_applications_and_keys() {
     let shell = Shell(tempfile::tempdir().expect("a directory"));
     shell.run(&["check"]).expect("nothing is there yet, and that is well");
@@ -209,14 +233,6 @@ fn companies_applications_and_keys() {
     shell.refuses(&["key", "rotate"], "waits already");
     shell.run(&["key", "rotate", "--now"]).expect("rotates");
     shell.run(&["key", "list"]).expect("lists");
-    let webhook = ["webhook", "add", "--app", "x", "--url", "https://a.example/h", "--event"];
-    shell.refuses(
-        &[&webhook[..], &["payment.*"]].concat(),
-        "no event matches \"payment.*\"; there are makepay.payment.status_changed, makepay.payment_link.created",
-    );
-    shell.refuses(&[&webhook[..], &["*.archived"]].concat(), "there is no application \"x\"");
-    shell.refuses(&["webhook", "retry", "nope"], "there is no delivery \"nope\"");
-    shell.refuses(&["webhook", "test", "nope"], "there is no endpoint \"nope\"");
     shell.refuses(&["key", "retire", "abc"], "there is no key \"abc\"; see: key list");
     shell.run(&["installation", "list"]).expect("lists");
     shell.run(&["payment-link", "list", "--company", "Shop", "--status", "active"]).expect("lists");

@@ -4,19 +4,18 @@ use anyhow::{Context as _, bail, ensure};
 use clap::ArgGroup;
 use serde_json::{Value, json};
 
-use super::operator::{self, Operator, moment};
+use super::{
+    operator::{self, Operator, moment},
+    part,
+};
 use crate::{
     outbound::Rules,
+    partner::event::Patterns,
     store::{
         AddedEndpoint, DeliveryQuery, EndpointSecret, NewEndpoint, Of, Queued, Rotated,
         Webhooks as _,
     },
-    webhooks::{
-        endpoint::MAX_OF_APPLICATION,
-        event::{EventKind, Patterns},
-        log::Delivery,
-        secret, view,
-    },
+    webhooks::{endpoint::MAX_OF_APPLICATION, log::Delivery, secret, view},
 };
 
 #[derive(clap::Subcommand)]
@@ -26,6 +25,8 @@ pub enum Command {
         /// Those of one company, by name or id.
         #[arg(long)]
         company: Option<String>,
+        #[command(flatten)]
+        part: part::Arguments,
     },
     /// Adds an endpoint to an application. Its secret is shown this once.
     Add {
@@ -100,9 +101,11 @@ impl Command {
     pub fn run(self, operator: &Operator) -> anyhow::Result<()> {
         operator::wait(async {
             match self {
-                Self::Endpoints { company } => endpoints(operator, company).await,
+                Self::Endpoints { company, part } => {
+                    endpoints(operator, company.as_deref(), &part).await
+                }
                 Self::Add { app, url, event, description } => {
-                    add(operator, app, url, Patterns(event), description).await
+                    add(operator, app, url, event, description).await
                 }
                 Self::Enable { id } => switch(operator, &id, true).await,
                 Self::Disable { id } => switch(operator, &id, false).await,
@@ -138,39 +141,35 @@ impl Command {
     }
 }
 
-async fn endpoints(operator: &Operator, company: Option<String>) -> anyhow::Result<()> {
-    let company = match company {
-        Some(name) => Some(operator.company(&name).await?.id),
-        None => None,
-    };
-    let found = operator.store.endpoints(company.as_deref()).await?;
+async fn endpoints(
+    operator: &Operator,
+    company: Option<&str>,
+    part: &part::Arguments,
+) -> anyhow::Result<()> {
+    let company = operator.narrowed_to(company).await?;
+    let after = part.part().after;
+    let begins = after.is_empty() || operator.store.endpoint(after).await?.is_some();
+    ensure!(begins, "there is no endpoint {after:?} to go on after");
+    let found = operator.store.endpoints(company.as_deref(), part.part()).await?;
+    let next = part.next(found.len(), found.last().map(|last| &*last.id));
     let lines: Vec<_> = found
         .iter()
         .map(|it| format!("{} {:<12} {:<8} {}", it.id, it.kind.as_str(), view::status(it), it.url))
         .collect();
     let text = if lines.is_empty() { "there is no endpoint".to_owned() } else { lines.join("\n") };
     let values: Vec<_> = found.iter().map(view::endpoint).collect();
-    operator.show(&json!({ "endpoints": values }), &text)
+    operator.show(&json!({ "endpoints": values, "next_after": next }), &text)
 }
 
 async fn add(
     operator: &Operator,
     client_id: String,
     url: String,
-    events: Patterns,
+    events: Vec<String>,
     description: String,
 ) -> anyhow::Result<()> {
     Rules::new(&operator.config).vet(&url)?;
-    ensure!(
-        events.are_plain(),
-        "an event is 1 to 100 letters, digits and . _ : * -, and there are at most 32"
-    );
-    if let Some(idle) = events.idle() {
-        bail!(
-            "no event matches {idle:?}; there are {}",
-            EventKind::ALL.map(EventKind::name).join(", ")
-        );
-    }
+    let events = Patterns::parse(events)?;
     ensure!(description.len() <= 200, "a description has at most 200 bytes");
     let (plain, sealed) = secret::new(&operator.vault, &*operator.entropy);
     let id = operator.entropy.id("mpwhep_");

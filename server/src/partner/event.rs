@@ -1,6 +1,6 @@
-//! What notifications tell of.
+//! What notifications tell of, and which of them a receiver wants.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,32 +47,63 @@ impl EventKind {
     }
 }
 
-/// Names of events, in which `*` stands for any text, also for none.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+/// Names of events, in which `*` stands for any text, also for none. What is stored may be of a time when less was refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Patterns(pub Vec<String>);
+pub struct Patterns(Vec<String>);
 
 /// The most patterns of one endpoint, and the longest of them, in bytes.
 const MAX_PATTERNS: usize = 32;
 const MAX_PATTERN: usize = 100;
 
+/// Why a list of patterns is refused: the rule of every door at which they are written.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PatternRefusal {
+    /// None, or more than could be meant.
+    #[error("there must be 1 to {MAX_PATTERNS} events")]
+    Number,
+    /// One that no name could be.
+    #[error("'{}' is no event: one is 1 to {MAX_PATTERN} letters, digits and . _ : * -", plain(.0))]
+    Name(String),
+    /// One that would never be told of anything.
+    #[error("no event matches '{}'; there are {}", plain(.0), EventKind::ALL.map(EventKind::name).join(", "))]
+    Idle(String),
+}
+
+/// A pattern as it is named to whoever sent it: what a sentence cannot carry (RFC 6749 §5.2) is a question mark.
+fn plain(pattern: &str) -> String {
+    let plain = |c: char| if matches!(c, ' '..='~') && !"'\"\\".contains(c) { c } else { '?' };
+    pattern.chars().take(MAX_PATTERN).map(plain).collect()
+}
+
 impl Patterns {
-    /// Whether there are some, not too many, and each is one that could be meant.
-    #[must_use]
-    pub fn are_plain(&self) -> bool {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:*-".contains(&b);
-        (1..=MAX_PATTERNS).contains(&self.0.len())
-            && self
-                .0
-                .iter()
-                .all(|it| (1..=MAX_PATTERN).contains(&it.len()) && it.bytes().all(plain))
+    /// Takes patterns that somebody wrote: some, not too many, and each one that an event there is matches.
+    pub fn parse(patterns: Vec<String>) -> Result<Self, PatternRefusal> {
+        if !(1..=MAX_PATTERNS).contains(&patterns.len()) {
+            return Err(PatternRefusal::Number);
+        }
+        for pattern in &patterns {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:*-".contains(&b);
+            if !(1..=MAX_PATTERN).contains(&pattern.len()) || !pattern.bytes().all(plain) {
+                return Err(PatternRefusal::Name(pattern.clone()));
+            }
+            if !EventKind::ALL.iter().any(|kind| matches(pattern, kind.name())) {
+                return Err(PatternRefusal::Idle(pattern.clone()));
+            }
+        }
+        Ok(Self(patterns))
     }
 
-    /// The first that no event there is could match.
+    /// Exactly these events.
     #[must_use]
-    pub fn idle(&self) -> Option<&str> {
-        let idle = |it: &&String| !EventKind::ALL.iter().any(|kind| matches(it, kind.name()));
-        self.0.iter().find(idle).map(String::as_str)
+    pub fn of(kinds: &[EventKind]) -> Self {
+        Self(kinds.iter().map(|kind| kind.name().to_owned()).collect())
+    }
+
+    /// The patterns, as they were written.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
     }
 
     /// Whether an event is meant. Every endpoint can be tried.
@@ -124,14 +155,37 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_an_event() {
-        for (patterns, idle) in [
-            (&["makepay.payment.*", "*", "makepay.webhook.test"][..], None),
-            (&["makepay.*", "payment.*"], Some("payment.*")),
-            (&["makepay.payment.status"], Some("makepay.payment.status")),
+    fn written() {
+        let parse =
+            |patterns: &[&str]| Patterns::parse(patterns.iter().map(|&it| it.to_owned()).collect());
+        // What clients in the field send, and what else is meant.
+        for patterns in [
+            &["makepay.payment.*"][..],
+            &["makepay.payment.status_changed"],
+            &["*"],
+            &["makepay.*", "*.archived", "makepay.webhook.test"],
+            &["*"; MAX_PATTERNS],
         ] {
-            let patterns = Patterns(patterns.iter().map(|&it| it.to_owned()).collect());
-            assert_eq!(patterns.idle(), idle);
+            assert_eq!(parse(patterns).expect("patterns").as_slice(), patterns);
+        }
+        let (long, longest) = ("x".repeat(MAX_PATTERN + 1), "x".repeat(MAX_PATTERN));
+        for (patterns, sentence) in [
+            (&[][..], "there must be 1 to 32 events"),
+            (&["*"; MAX_PATTERNS + 1], "there must be 1 to 32 events"),
+            (&["*", ""], "'' is no event: "),
+            (&["makepay payment"], "'makepay payment' is no event: "),
+            (&["a\"\\'\nä*"], "'a?????*' is no event: one is 1 to 100 letters"),
+            (&[&long], &format!("'{longest}' is no event: ")),
+            (&[&longest], &format!("no event matches '{longest}'; ")),
+            (
+                &["makepay.*", "payment.*"],
+                "no event matches 'payment.*'; there are makepay.payment.",
+            ),
+            (&["makepay.payment.status"], "no event matches 'makepay.payment.status'; "),
+            (&["Makepay.payment.*"], "no event matches 'Makepay.payment.*'; "),
+        ] {
+            let refusal = parse(patterns).expect_err("refused").to_string();
+            assert!(refusal.starts_with(sentence), "{refusal}");
         }
     }
 
@@ -139,6 +193,8 @@ mod tests {
     fn names() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::parse(kind.name()), Some(kind));
+            let one = Patterns::of(&[kind]);
+            assert_eq!(Patterns::parse(one.as_slice().to_vec()), Ok(one));
         }
         assert_eq!(EventKind::StatusChanged.short(), "status_changed");
         assert_eq!(EventKind::parse("status_changed"), None);

@@ -5,6 +5,7 @@ pub mod access;
 pub mod amount;
 pub mod currency;
 pub mod customer;
+pub mod event;
 pub mod json;
 pub mod link;
 pub mod members;

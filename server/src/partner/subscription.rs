@@ -4,6 +4,7 @@ use counterfoil_protocol::{UnixTime, callback::LocalHosts};
 use serde::Serialize;
 
 use super::{
+    event::{PatternRefusal, Patterns},
     json::Json,
     link::rfc3339,
     members::{Fault, Members},
@@ -15,6 +16,9 @@ const URL_MEMBERS: [&str; 4] = ["url", "endpointUrl", "callbackUrl", "webhookUrl
 /// What is sent unless the client says otherwise.
 const DEFAULT_EVENTS: &str = "makepay.payment.*";
 
+/// The member that says otherwise.
+const EVENTS: &str = "events";
+
 /// A webhook subscription.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subscription {
@@ -25,7 +29,7 @@ pub struct Subscription {
     /// Where notifications go.
     pub url: String,
     /// Which.
-    pub events: Vec<String>,
+    pub events: Patterns,
     /// Whether they are sent.
     pub active: bool,
     /// For people.
@@ -59,7 +63,7 @@ pub struct SubscriptionRequest {
     /// Where notifications go.
     pub url: String,
     /// Which.
-    pub events: Vec<String>,
+    pub events: Patterns,
     /// Whether they are sent.
     pub active: bool,
     /// For people.
@@ -79,6 +83,9 @@ pub enum SubscriptionFault {
     /// An endpoint that we do not send to.
     #[error("{0}")]
     Url(Fault),
+    /// Events that are none.
+    #[error("The member {EVENTS}: {0}.")]
+    Events(#[from] PatternRefusal),
     /// Another member.
     #[error("{0}")]
     Member(#[from] Fault),
@@ -90,6 +97,7 @@ impl SubscriptionFault {
     pub fn member(&self) -> &str {
         match self {
             Self::MissingUrl => URL_MEMBERS[0],
+            Self::Events(_) => EVENTS,
             Self::Url(fault) | Self::Member(fault) => &fault.member,
         }
     }
@@ -100,7 +108,7 @@ impl SubscriptionFault {
         match self {
             Self::MissingUrl => "missing_callback_url",
             Self::Url(_) => "invalid_callback_url",
-            Self::Member(_) => "invalid_webhook_subscription",
+            Self::Events(_) | Self::Member(_) => "invalid_webhook_subscription",
         }
     }
 }
@@ -113,19 +121,14 @@ impl SubscriptionRequest {
         let name = named.ok_or(SubscriptionFault::MissingUrl)?;
         let url = body.endpoint(name, local).map_err(SubscriptionFault::Url)?;
         let must = "a list of 1 to 32 event names, in which * stands for any";
-        let events = match body.raw("events") {
+        let events = match body.raw(EVENTS) {
             None => vec![DEFAULT_EVENTS.to_owned()],
-            Some(list) => serde_json::from_str::<Vec<String>>(list.get())
-                .ok()
-                .filter(|list| {
-                    (1..=32).contains(&list.len()) && list.iter().all(|name| is_event(name))
-                })
-                .ok_or_else(|| body.fault("events", must))?,
+            Some(list) => serde_json::from_str(list.get()).map_err(|_| body.fault(EVENTS, must))?,
         };
         Ok(Self {
             member: name,
             url: url.ok_or(SubscriptionFault::MissingUrl)?,
-            events,
+            events: Patterns::parse(events)?,
             active: body.boolean("active")?.unwrap_or(true),
             description: body.text("description")?.unwrap_or_default(),
             metadata: body.object("metadata")?.unwrap_or_else(Json::empty_object),
@@ -165,18 +168,13 @@ impl SubscriptionRequest {
     }
 }
 
-fn is_event(name: &str) -> bool {
-    (1..=100).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:*-".contains(&b))
-}
-
 /// A subscription on the wire. The secret is not in it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionView<'a> {
     id: &'a str,
     url: &'a str,
-    events: &'a [String],
+    events: &'a Patterns,
     active: bool,
     status: &'static str,
     description: &'a str,

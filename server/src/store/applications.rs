@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
-use super::Result;
+use super::{Part, Result};
 use crate::{
     audit::Actor,
     oauth::{application::Settings, client::Client},
@@ -76,8 +76,8 @@ pub trait Applications: Send + Sync {
     /// Adds an application to an open company that has fewer than `most`.
     async fn add_app(&self, app: Client, by: &Actor, most: usize) -> Result<AddedApp>;
 
-    /// The applications of a company, or of all open ones, by name.
-    async fn apps(&self, company_id: Option<&str>) -> Result<Vec<Client>>;
+    /// The applications of a company, or of all open ones, by name; a part goes on after an application's id.
+    async fn apps(&self, company_id: Option<&str>, part: Part<'_>) -> Result<Vec<Client>>;
 
     /// Changes an application, if it is still as it was read.
     async fn change_app(&self, edit: Edit, change: AppChange) -> Result<Changed>;

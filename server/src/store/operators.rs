@@ -22,6 +22,11 @@ pub struct Part<'a> {
     pub limit: u32,
 }
 
+impl Part<'_> {
+    /// All of it, of a list that is short.
+    pub const WHOLE: Self = Self { after: "", limit: u32::MAX };
+}
+
 /// A company, with what an operator wants to know of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CompanyFacts {

@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use counterfoil_protocol::UnixTime;
 
-use super::{KeptReceipt, PartnerWrite, Result};
+use super::{KeptReceipt, Part, PartnerWrite, Result};
 use crate::{
     audit::Actor,
-    partner::{link::PaymentLink, receipt::Receipt, subscription::SealedSecret},
+    partner::{event::Patterns, link::PaymentLink, receipt::Receipt, subscription::SealedSecret},
     webhooks::{
         endpoint::{Endpoint, Origin},
-        event::Patterns,
         log::{Attempt, Delivery},
         payload::Seed,
     },
@@ -297,8 +296,8 @@ pub trait Webhooks: Send + Sync {
     /// Writes what came of a claimed delivery. What waited for it becomes due when it has ended.
     async fn settle_delivery(&self, settlement: Settlement) -> Result<Settled>;
 
-    /// The endpoints of a company's people, oldest first; or of everybody.
-    async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>>;
+    /// The endpoints of a company's people, oldest first; or of everybody. A part goes on after an endpoint's id.
+    async fn endpoints(&self, company_id: Option<&str>, part: Part<'_>) -> Result<Vec<Endpoint>>;
 
     /// Endpoints of a company: those of applications and subscriptions before those that payment links named, the newest
     /// first.

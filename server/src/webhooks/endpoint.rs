@@ -2,8 +2,7 @@
 
 use counterfoil_protocol::UnixTime;
 
-use super::event::Patterns;
-use crate::partner::subscription::SealedSecret;
+use crate::partner::{event::Patterns, subscription::SealedSecret};
 
 /// How many endpoints an application may have.
 pub const MAX_OF_APPLICATION: u32 = 10;

@@ -4,7 +4,6 @@
 //! none is made up, and sent from there at least once, in order per payment link and endpoint.
 
 pub mod endpoint;
-pub mod event;
 pub mod log;
 pub mod payload;
 pub mod schedule;

@@ -12,12 +12,10 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{
-    endpoint::{Endpoint, EndpointKind},
-    event::EventKind,
-};
+use super::endpoint::{Endpoint, EndpointKind};
 use crate::partner::{
     amount::Amount,
+    event::EventKind,
     json::Json,
     link::{LinkStatus, PaymentLink, rfc3339},
 };

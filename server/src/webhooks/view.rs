@@ -15,7 +15,7 @@ pub fn endpoint(it: &Endpoint) -> Value {
         "grantId": it.grant_id,
         "companyId": it.company_id,
         "url": it.url,
-        "events": it.events.0,
+        "events": it.events,
         "active": it.active,
         "status": status(it),
         "disabledReason": it.disabled_reason,

@@ -12,7 +12,7 @@ fn what_a_request_may_say() {
     let expected = SubscriptionRequest {
         member: "url",
         url: "https://shop.example/hooks?x=1".to_owned(),
-        events: vec!["makepay.payment.*".to_owned()],
+        events: Patterns::parse(vec!["makepay.payment.*".to_owned()]).expect("patterns"),
         active: false,
         description: "Shop".to_owned(),
         metadata: Json::parse(r#"{"a":1}"#.to_owned()).expect("JSON"),
@@ -23,9 +23,9 @@ fn what_a_request_may_say() {
         let body = format!(r#"{{"{name}":"https://shop.example/"}}"#);
         let request = parse(&body, LocalHosts::Refused).expect("a request");
         assert!(request.active && !request.rotate_secret);
-        assert_eq!(request.events, [DEFAULT_EVENTS]);
+        assert_eq!(request.events.as_slice(), [DEFAULT_EVENTS]);
     }
-    let many = format!(r#"{{"url":"https://a.example","events":[{}"x"]}}"#, "\"x\",".repeat(32));
+    let many = format!(r#"{{"url":"https://a.example","events":[{}"*"]}}"#, "\"*\",".repeat(32));
     for (body, code) in [
         ("{}", "missing_callback_url"),
         (r#"{"url":null}"#, "missing_callback_url"),
@@ -40,6 +40,8 @@ fn what_a_request_may_say() {
         (r#"{"url":"https://a.example","events":"x"}"#, "invalid_webhook_subscription"),
         (r#"{"url":"https://a.example","events":[""]}"#, "invalid_webhook_subscription"),
         (r#"{"url":"https://a.example","events":["a b"]}"#, "invalid_webhook_subscription"),
+        (r#"{"url":"https://a.example","events":["*",7]}"#, "invalid_webhook_subscription"),
+        (r#"{"url":"https://a.example","events":["payment.*"]}"#, "invalid_webhook_subscription"),
         (r#"{"url":"https://a.example","active":"yes"}"#, "invalid_webhook_subscription"),
         (r#"{"url":"https://a.example","metadata":[]}"#, "invalid_webhook_subscription"),
         (r#"{"url":"https://a.example","rotateSecret":1}"#, "invalid_webhook_subscription"),

@@ -7,7 +7,7 @@ use crate::{
         application::Settings,
         client::{Client, ClientKind, FormerSecret},
     },
-    store::{AddedApp, AppChange, ApproveOutcome, Changed, Company, Edit, Picture, Written},
+    store::{AddedApp, AppChange, ApproveOutcome, Changed, Company, Edit, Part, Picture, Written},
 };
 
 fn settings() -> Settings {
@@ -73,13 +73,27 @@ pub async fn lists(world: World) {
         world.add_app(app).await;
     }
     world.register("shop", "key").await;
-    let ids = async |company: Option<&str>| {
-        let apps = world.store.apps(company).await.expect("reads");
+    let part = async |company: Option<&str>, part: Part<'_>| {
+        let apps = world.store.apps(company, part).await.expect("reads");
         apps.into_iter().map(|app| app.id).collect::<Vec<_>>()
     };
+    let ids = async |company: Option<&str>| part(company, Part::WHOLE).await;
     assert_eq!(ids(Some("acme")).await, ["2", "1"]);
     assert_eq!(ids(None).await, ["2", "3", "1"]);
     assert_eq!(ids(Some("nobody")).await, [""; 0]);
+    for (company, after, limit, expected) in [
+        (None, "", 2, &["2", "3"][..]),
+        (None, "3", 2, &["1"]),
+        (None, "2", 1, &["3"]),
+        (None, "1", 2, &[]),
+        (None, "unknown", 2, &[]),
+        (Some("acme"), "2", 2, &["1"]),
+        // Where another company's stands in the order.
+        (Some("acme"), "3", 2, &["1"]),
+        (Some("bolt"), "3", 2, &[]),
+    ] {
+        assert_eq!(part(company, Part { after, limit }).await, expected, "{company:?} {after}");
+    }
     world.store.delete_app("2", "acme", &Actor::System, world.now()).await.expect("deletes");
     world.store.close_company("bolt", &Actor::System, world.now()).await.expect("closes");
     assert_eq!(ids(None).await, ["1"]);

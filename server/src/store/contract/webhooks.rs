@@ -16,18 +16,18 @@ use crate::{
     audit::Actor,
     oauth::grant::EndReason,
     partner::{
+        event::{EventKind, Patterns},
         link::{LinkPatch, LinkRequest, PaymentLink},
         payment::{Moved, PaymentStatus, Report},
         subscription::SealedSecret,
     },
     store::{
         AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, Fate, LinkChange,
-        NewEndpoint, NewLink, Of, PartnerWrite, PaymentMove, Queued, Rotated, SecretChange,
+        NewEndpoint, NewLink, Of, Part, PartnerWrite, PaymentMove, Queued, Rotated, SecretChange,
         Settled, Settlement, SubscriptionChange,
     },
     webhooks::{
         endpoint::{Endpoint, EndpointKind, Origin},
-        event::Patterns,
         log::{Attempt, Delivery},
         payload::Seed,
     },
@@ -286,7 +286,11 @@ pub async fn to_whom(world: World) {
         id: id.to_owned(),
         client_id: client_id.to_owned(),
         url: "https://app.example/hook".to_owned(),
-        events: Patterns(vec!["makepay.payment_link.*".to_owned()]),
+        events: Patterns::of(&[
+            EventKind::LinkCreated,
+            EventKind::LinkUpdated,
+            EventKind::LinkArchived,
+        ]),
         description: String::new(),
         secret: secret("apps"),
         now: world.now(),
@@ -317,9 +321,20 @@ pub async fn to_whom(world: World) {
     let log = world.log(Of::Grant(&app_grant), None, 9).await;
     assert_eq!((log.len(), log[0].client_id.as_str()), (2, "partner"));
     let ids = |found: Vec<Endpoint>| found.into_iter().map(|it| it.id).collect::<Vec<_>>();
-    let acme = world.store.endpoints(Some("acme")).await.expect("reads");
-    assert_eq!(ids(acme), ["apps", &endpoint.id]);
-    assert!(world.store.endpoints(Some("bolt")).await.expect("reads").is_empty());
+    let part = async |company, after, limit| {
+        ids(world.store.endpoints(company, Part { after, limit }).await.expect("reads"))
+    };
+    assert_eq!(part(Some("acme"), "", 9).await, ["apps", &endpoint.id]);
+    assert_eq!(part(None, "", 1).await, ["apps"]);
+    assert_eq!(part(None, "apps", 9).await, [&*endpoint.id]);
+    for (company, after, limit) in [
+        (Some("acme"), &*endpoint.id, 9),
+        (Some("bolt"), "", 9),
+        (None, "unknown", 9),
+        (None, "", 0),
+    ] {
+        assert!(part(company, after, limit).await.is_empty(), "{company:?} after {after}");
+    }
     let listed = async |company_id, client_id, skip, limit| {
         let query = EndpointQuery { company_id, client_id, skip, limit };
         let found = world.store.company_endpoints(query).await.expect("reads");

@@ -15,7 +15,7 @@ use crate::{
         client::{App, Client},
         grant::EndReason,
     },
-    store::{AddedApp, AppChange, Applications, Changed, Edit, Picture, Result, StoreError},
+    store::{AddedApp, AppChange, Applications, Changed, Edit, Part, Picture, Result, StoreError},
 };
 
 /// The companies that approved a client and did not end it; those of the client's own grants have no person.
@@ -23,13 +23,23 @@ pub(super) const CONNECTED: &str =
     "SELECT count(*) FROM grants WHERE client_id = ? AND revoked_at IS NULL
     AND redeemed_at IS NOT NULL AND user_id IS NOT NULL";
 
+/// The part ?3 of a list by name, after the application ?2.
+macro_rules! after {
+    () => {
+        "(?2 = '' OR (client.name, client.id) > (SELECT name, id FROM client WHERE id = ?2))
+         ORDER BY client.name, client.id LIMIT ?3"
+    };
+}
+
 /// The applications of a company.
 pub(super) const OF_COMPANY: &str =
-    " WHERE client.company_id = ? AND client.deleted_at IS NULL ORDER BY client.name, client.id";
+    concat!(" WHERE client.company_id = ?1 AND client.deleted_at IS NULL AND ", after!());
 
-const OF_ALL: &str = " WHERE client.kind = 'app' AND client.deleted_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM company WHERE company.id = client.company_id AND closed_at IS NOT NULL)
-    ORDER BY client.name, client.id";
+const OF_ALL: &str = concat!(
+    " WHERE ?1 IS NULL AND client.kind = 'app' AND client.deleted_at IS NULL
+     AND NOT EXISTS (SELECT 1 FROM company WHERE company.id = client.company_id AND closed_at IS NOT NULL) AND ",
+    after!()
+);
 
 const ONE_OF_COMPANY: &str =
     " WHERE client.id = ? AND client.company_id = ? AND client.deleted_at IS NULL";
@@ -45,11 +55,12 @@ impl Applications for Sqlite {
         self.write(move |db| add(db, &app, &by, most)).await
     }
 
-    async fn apps(&self, company_id: Option<&str>) -> Result<Vec<Client>> {
+    async fn apps(&self, company_id: Option<&str>, part: Part<'_>) -> Result<Vec<Client>> {
         self.read(|db| {
             let condition = if company_id.is_some() { OF_COMPANY } else { OF_ALL };
             let mut statement = db.prepare_cached(&format!("{SELECT}{condition}"))?;
-            let apps = statement.query_map(rusqlite::params_from_iter(company_id), client)?;
+            let values = params![company_id, part.after, part.limit];
+            let apps = statement.query_map(values, client)?;
             Ok(apps.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -13,6 +13,7 @@ use crate::{
     partner::{
         access::TokenNames,
         amount::Amount,
+        event::EventKind,
         json::Json,
         link::{LinkStatus, PaymentLink},
         receipt::Receipt,
@@ -22,7 +23,6 @@ use crate::{
         Company, Holder, KeptReceipt, LinkChange, Listed, NewLink, Page, Partner, PartnerWrite,
         Result, SecretChange, StoreError, SubscriptionChange,
     },
-    webhooks::event::EventKind,
 };
 
 pub(super) const HOLDER: &str = concat!(

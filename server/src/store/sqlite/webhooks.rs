@@ -14,8 +14,8 @@ use crate::{
     partner::receipt::Receipt,
     store::{
         AddedEndpoint, Claim, DeliveryQuery, Due, EndpointQuery, EndpointSecret, KeptReceipt,
-        ListedEndpoint, ManualSend, NewEndpoint, Notice, Of, PartnerWrite, PaymentMove, Queued,
-        Result, Rotated, Sent, Settled, Settlement, Webhooks,
+        ListedEndpoint, ManualSend, NewEndpoint, Notice, Of, Part, PartnerWrite, PaymentMove,
+        Queued, Result, Rotated, Sent, Settled, Settlement, Webhooks,
     },
     webhooks::{endpoint::Endpoint, log::Delivery, payload::Seed},
 };
@@ -54,8 +54,8 @@ impl Webhooks for Sqlite {
         self.write(move |db| settle::settle(db, &settlement)).await
     }
 
-    async fn endpoints(&self, company_id: Option<&str>) -> Result<Vec<Endpoint>> {
-        self.read(|db| endpoints::all(db, company_id))
+    async fn endpoints(&self, company_id: Option<&str>, part: Part<'_>) -> Result<Vec<Endpoint>> {
+        self.read(|db| endpoints::all(db, company_id, part))
     }
 
     async fn company_endpoints(&self, query: EndpointQuery<'_>) -> Result<Vec<ListedEndpoint>> {

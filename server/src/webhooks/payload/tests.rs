@@ -1,13 +1,11 @@
 use counterfoil_protocol::callback::LocalHosts;
 
 use super::*;
-use crate::{
-    partner::{
-        link::LinkRequest,
-        payment::{Moved, PaymentStatus, Report},
-        subscription::SealedSecret,
-    },
-    webhooks::event::Patterns,
+use crate::partner::{
+    event::Patterns,
+    link::LinkRequest,
+    payment::{Moved, PaymentStatus, Report},
+    subscription::SealedSecret,
 };
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -38,7 +36,7 @@ fn endpoint(kind: EndpointKind, platform: Option<&str>) -> Endpoint {
         grant_id: Some("grant".to_owned()),
         company_id: "company".to_owned(),
         url: "https://shop.example/hook".to_owned(),
-        events: Patterns(vec!["*".to_owned()]),
+        events: Patterns::of(&EventKind::ALL),
         active: true,
         description: String::new(),
         secret: SealedSecret { sealed: Vec::new(), last4: "abcd".to_owned() },

@@ -15,7 +15,7 @@ use crate::{
     },
     oauth::{application::MAX_APPLICATIONS, client::Client},
     people::role::Act,
-    store::Membership,
+    store::{Membership, Part},
 };
 
 #[derive(Template)]
@@ -38,7 +38,7 @@ struct Entry {
 /// `GET …/applications`.
 pub async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> {
     let mut entries = Vec::new();
-    for client in visit.app.store.apps(Some(&place.company.id)).await? {
+    for client in visit.app.store.apps(Some(&place.company.id), Part::WHOLE).await? {
         let connected = visit.app.store.connected_to(&client.id).await?;
         let icon = client.app().and_then(|app| app.about.icon.clone());
         entries.push(Entry { client, icon, connected });

@@ -11,6 +11,7 @@ use crate::{
     http::pages::guarded,
     oauth::client::Client,
     people::role::Role,
+    store::Part,
     testing::{Answer, TestServer},
 };
 
@@ -52,7 +53,7 @@ async fn create(browser: &mut Browser<'_>, change: &[(&str, &str)]) -> Answer {
 }
 
 async fn only(server: &TestServer) -> Client {
-    let mut apps = server.app.store.apps(Some("co_a")).await.expect("reads");
+    let mut apps = server.app.store.apps(Some("co_a"), Part::WHOLE).await.expect("reads");
     assert_eq!(apps.len(), 1);
     apps.remove(0)
 }
@@ -161,7 +162,7 @@ async fn what_is_wrong_is_said_where_it_is() {
         create(&mut anna, &[("scope:company:read", ""), ("scope:makepay:payment-links:write", "")])
             .await;
     assert!(none.body.contains("at least one scope"));
-    assert!(server.app.store.apps(Some("co_a")).await.expect("reads").is_empty());
+    assert!(server.app.store.apps(Some("co_a"), Part::WHOLE).await.expect("reads").is_empty());
 }
 
 #[tokio::test]
@@ -337,6 +338,6 @@ async fn deleting_says_what_stops_and_wants_the_name() {
     }
     let deleted = send(&mut anna, &delete, &delete, &[("name", " Ledger  Sync ")]).await;
     assert_eq!((deleted.status, deleted.header("location")), (StatusCode::SEE_OTHER, LIST));
-    assert!(server.app.store.apps(Some("co_a")).await.expect("reads").is_empty());
+    assert!(server.app.store.apps(Some("co_a"), Part::WHOLE).await.expect("reads").is_empty());
     assert_eq!(anna.get(&delete).await.status, StatusCode::NOT_FOUND);
 }

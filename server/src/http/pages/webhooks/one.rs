@@ -122,7 +122,7 @@ pub async fn show(visit: Visit, place: Membership) -> Result<Response, Refusal> 
         failing_since: endpoint.failing_since.map(Moment::from),
         previous_until: until.map(Moment::from),
         created: endpoint.created_at.into(),
-        events: endpoint.events.0.iter().map(String::as_str).collect(),
+        events: endpoint.events.as_slice().iter().map(String::as_str).collect(),
         may_operate: place.role.may(Act::OperateWebhooks) && endpoint.stands,
         may_manage: place.role.may(Act::ManageWebhooks) && endpoint.stands,
         notice: query.get("unchanged").map(|_| UNCHANGED),

@@ -1,10 +1,10 @@
 //! Endpoints and deliveries in words.
 
 use crate::{
+    partner::event::EventKind,
     store::ListedEndpoint,
     webhooks::{
         endpoint::{Endpoint, EndpointKind, Origin},
-        event::EventKind,
         log::{Attempt, Delivery},
     },
 };

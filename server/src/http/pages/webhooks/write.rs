@@ -18,13 +18,10 @@ use crate::{
         },
     },
     oauth::client::Client,
-    store::{AddedEndpoint, Membership, NewEndpoint},
+    partner::event::{EventKind, Patterns},
+    store::{AddedEndpoint, Membership, NewEndpoint, Part},
     vault,
-    webhooks::{
-        endpoint::MAX_OF_APPLICATION,
-        event::{EventKind, Patterns},
-        secret as secrets,
-    },
+    webhooks::{endpoint::MAX_OF_APPLICATION, secret as secrets},
 };
 
 /// The longest description, in characters.
@@ -157,12 +154,11 @@ pub async fn create(visit: Visit, place: Membership) -> Result<Response, Refusal
         return again(apps, problems);
     }
     let (plain, sealed) = secrets::new(&app.vault, &*app.entropy);
-    let names = written.events.iter().map(|kind| kind.name().to_owned()).collect();
     let endpoint = NewEndpoint {
         id: id(&visit, &place, nonce),
         client_id: written.app.clone(),
         url: written.url.clone(),
-        events: Patterns(names),
+        events: Patterns::of(&written.events),
         description: written.description.clone(),
         secret: sealed,
         now: app.now(),
@@ -189,7 +185,7 @@ pub async fn create(visit: Visit, place: Membership) -> Result<Response, Refusal
 
 /// The applications that are told of anything: an API of the company's own, which only checks tokens, is not.
 async fn apps(visit: &Visit, place: &Membership) -> Result<Vec<Client>, Refusal> {
-    let apps = visit.app.store.apps(Some(&place.company.id)).await?;
+    let apps = visit.app.store.apps(Some(&place.company.id), Part::WHOLE).await?;
     let told = |client: &Client| client.app().is_some_and(|app| !app.resource_server);
     Ok(apps.into_iter().filter(told).collect())
 }

@@ -81,7 +81,27 @@ async fn malformed_ones_change_nothing() {
         refused(&answer, 400, code);
         assert_eq!(json_of(&answer)["field"], field, "{body}");
     }
+    for (events, sentence) in [
+        (
+            r#"["makepay.payment.*","payment.*"]"#,
+            "The member events: no event matches 'payment.*';",
+        ),
+        (r#"["makepay payment"]"#, "The member events: 'makepay payment' is no event:"),
+        ("[]", "The member events: there must be 1 to 32 events."),
+    ] {
+        let body = format!(r#"{{"url":"https://shop.example/","events":{events}}}"#);
+        let answer = shop.call("PUT", CURRENT, &body).await;
+        refused(&answer, 400, "invalid_webhook_subscription");
+        let answer = json_of(&answer);
+        let told = answer["error_description"].as_str().expect("a sentence");
+        assert!(answer["field"] == "events" && told.starts_with(sentence), "{answer}");
+    }
     assert_eq!(ok(&shop.call("GET", CURRENT, "").await, 200)["subscription"], json!(null));
+    // What the clients in the field send stays good.
+    for events in [r#"["makepay.payment.*"]"#, r#"["makepay.payment.status_changed"]"#, "null"] {
+        let body = format!(r#"{{"url":"https://shop.example/","events":{events}}}"#);
+        put(&shop, &body).await;
+    }
 }
 
 #[tokio::test]

@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     oauth::grant::EndReason,
-    partner::payment::PaymentStatus,
+    partner::{
+        event::{EventKind, Patterns},
+        payment::PaymentStatus,
+    },
     store::{AddedEndpoint, Fate, NewEndpoint, Of, Queued},
-    webhooks::{endpoint::Origin, event::Patterns},
+    webhooks::endpoint::Origin,
 };
 
 pub async fn of_an_ended_connection(world: World) {
@@ -21,7 +24,7 @@ pub async fn of_an_ended_connection(world: World) {
         id: "apps".to_owned(),
         client_id: "partner".to_owned(),
         url: "https://app.example/hook".to_owned(),
-        events: Patterns(vec!["makepay.payment.*".to_owned()]),
+        events: Patterns::of(&[EventKind::StatusChanged]),
         description: String::new(),
         secret: secret("apps"),
         now: world.now(),

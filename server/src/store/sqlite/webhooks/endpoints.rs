@@ -15,7 +15,7 @@ use crate::{
     partner::subscription::SealedSecret,
     store::{
         AddedEndpoint, DeliveryQuery, EndpointQuery, EndpointSecret, ListedEndpoint, NewEndpoint,
-        Of, Result, Rotated, StoreError,
+        Of, Part, Result, Rotated, StoreError,
     },
     webhooks::endpoint::{Endpoint, EndpointKind},
 };
@@ -50,10 +50,19 @@ pub(super) fn of_delivery(
     Ok(Some(Endpoint { stands, ..endpoint }))
 }
 
-pub(super) fn all(db: &Connection, company_id: Option<&str>) -> Result<Vec<Endpoint>> {
-    let sql = concat!(columns!(), "WHERE ?1 IS NULL OR company_id = ?1 ORDER BY created_at, id");
+pub(super) fn all(
+    db: &Connection,
+    company_id: Option<&str>,
+    part: Part<'_>,
+) -> Result<Vec<Endpoint>> {
+    let sql = concat!(
+        columns!(),
+        "WHERE (?1 IS NULL OR company_id = ?1)
+         AND (?2 = '' OR (created_at, id) > (SELECT created_at, id FROM endpoint WHERE id = ?2))
+         ORDER BY created_at, id LIMIT ?3"
+    );
     let mut statement = db.prepare_cached(sql)?;
-    let endpoints = statement.query_map([company_id], endpoint)?;
+    let endpoints = statement.query_map(params![company_id, part.after, part.limit], endpoint)?;
     Ok(endpoints.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -98,7 +107,7 @@ pub(super) fn add(
     let sql = "INSERT INTO webhook_endpoint (id, kind, client_id, url, events, active, description, secret, secret_last4,
                created_at, updated_at) SELECT ?1, 'application', id, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?8 FROM client
                WHERE id = ?2 AND kind = 'app'";
-    let events = serde_json::to_string(&new.events.0)
+    let events = serde_json::to_string(&new.events)
         .map_err(|_| StoreError::Corrupt("a value that is no JSON"))?;
     let added = db.prepare_cached(sql)?.execute(params![
         new.id,

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     audit::Actor,
+    partner::event::EventKind,
     store::{Manual, ManualSend, Queued, Result, Sent, sqlite::partner},
     webhooks::{
         endpoint::Origin,
-        event::EventKind,
         payload::{self, Happening, Payload, Seed},
     },
 };

@@ -14,11 +14,10 @@ use super::{
 };
 use crate::{
     audit::AuditEvent,
-    partner::{json::Json, link::PaymentLink, members::Members},
+    partner::{event::EventKind, json::Json, link::PaymentLink, members::Members},
     store::{Claim, Due, PartnerWrite, PaymentMove, Result, StoreError},
     webhooks::{
         endpoint::{Endpoint, Origin},
-        event::EventKind,
         payload::{self, Happening, Payload, Seed},
     },
 };
