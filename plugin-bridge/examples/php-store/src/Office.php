@@ -29,7 +29,7 @@ final class Office
             return Reply::page('The office', $this->notice() . $form);
         }
         try {
-            $content = $this->connection($this->daemon->status(2.0));
+            $content = $this->connection($this->daemon->status());
         } catch (CounterfoilException $problem) {
             $content = self::alert($problem);
         }

@@ -109,7 +109,7 @@ final class Shop
     /** @return array<string, string> */
     private function link(string $order): array
     {
-        $status = $this->daemon->status(2.0);
+        $status = $this->daemon->status();
         $company = (string) ($status['company']['id'] ?? '');
         if ($status['state'] === 'connected' && $company !== $this->data->company()) {
             throw new Unconfirmed('company_unconfirmed', 'Nobody has confirmed the company that gets paid.');
