@@ -35,10 +35,14 @@ pub fn free_port() -> Result<u16> {
         .context("no port is free")
 }
 
-/// A directory in memory where the machine has that: kills lose no page of it, and a sync costs nothing.
+/// How much of it must be free for a directory in memory, in bytes: a container has little of it, and tests have many.
+const ROOM: u64 = 48 * 1_024 * 1_024;
+
+/// A directory in memory where the machine has room for that: kills lose no page of it, and a sync costs nothing.
 pub fn in_memory() -> Result<TempDir> {
     let memory = Path::new("/dev/shm");
-    Ok(if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
+    let free = rustix::fs::statvfs(memory).map_or(0, |it| it.f_bavail.saturating_mul(it.f_frsize));
+    Ok(if free >= ROOM { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
 }
 
 /// Looks again and again until `look` finds something.
