@@ -147,6 +147,14 @@ impl Where {
         whole.collect::<Vec<_>>().join(" ")
     }
 
+    /// The flags of a command that leads to the daemon that runs in these places by these arguments: those that it
+    /// was given, and its state directory, where neither they nor the store's file say where it listens.
+    fn flags_to(&self, places: &Places, config: &Config) -> String {
+        let says = self.socket.is_some() || config.local.socket.is_some();
+        let state_dir = self.state_dir.clone().or((!says).then(|| places.state_dir.clone()));
+        Self { state_dir, ..self.clone() }.flags()
+    }
+
     fn config_file(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
@@ -288,6 +296,38 @@ mod tests {
             }
         }
         assert_eq!(commands, 4, "a service and its template, each starts and reloads");
+    }
+
+    #[test]
+    fn advice_leads_to_the_daemon_by_what_it_was_started_with() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("store.toml");
+        let named = format!("--config {}", file.display());
+        let store = "platform = \"medusa\"\nissuer = \"http://127.0.0.1:1\"\n\
+            site_url = \"http://127.0.0.1:2\"\nredirect_uri = \"http://127.0.0.1:2/cb\"\n";
+        for (is_named, state_dir, socket, says, expected) in [
+            (true, None, None, true, named.clone()),
+            (true, None, None, false, format!("{named} --state-dir /var/s")),
+            (true, Some("/var/s"), None, true, format!("{named} --state-dir /var/s")),
+            (true, None, Some("/r/api.sock"), false, format!("{named} --socket /r/api.sock")),
+            (false, None, None, true, String::new()),
+            (false, None, None, false, "--state-dir /var/s".to_owned()),
+        ] {
+            let local = if says { "[local]\nsocket = \"/r/api.sock\"\n" } else { "" };
+            fs::write(&file, format!("{store}{local}")).expect("written");
+            let config = Config::read(&file).expect("a store");
+            let place = Where {
+                config: is_named.then(|| file.clone()),
+                state_dir: state_dir.map(PathBuf::from),
+                socket: socket.map(PathBuf::from),
+            };
+            let places = Places {
+                state_dir: "/var/s".into(),
+                api_socket: "/r/api.sock".into(),
+                admin_socket: "/r/admin.sock".into(),
+            };
+            assert_eq!(place.flags_to(&places, &config), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,10 @@ mod reset;
 mod token;
 mod webhook;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use counterfoil_protocol::jwk::Thumbprint;
@@ -108,24 +111,36 @@ fn refused(answer: &Answer, otherwise: Code) -> Trouble {
     if answer.may_pass() {
         return passing(answer);
     }
-    match code {
-        Some(code) => {
-            let said = otherwise.words().message.trim_end_matches('.');
-            Trouble::new(otherwise, format!("{said} ({code})."))
-        }
-        None => Trouble::of(otherwise),
+    let said = otherwise.words().message;
+    let mut message = match code {
+        Some(code) => format!("{} ({code}).", said.trim_end_matches('.')),
+        None => said.to_owned(),
+    };
+    if let Some(says) = says.filter(|_| TOLD.contains(&otherwise)) {
+        let _ = write!(message, " It says: \"{}\".", says.trim_end_matches(['.', ' ']));
     }
+    Trouble::new(otherwise, message)
 }
 
-/// The server's own sentence about its refusal, for the log alone.
+/// Refusals of what a person has written into the store's file: the server's sentence says which line is wrong.
+const TOLD: [Code; 3] =
+    [Code::AuthorizationRefused, Code::RegistrationRefused, Code::WebhookRefused];
+
+/// The server's own sentence about its refusal, for the log; for people, where they can do something about it.
 ///
-/// It is a stranger's: short, of printable ASCII, and without words that are long enough to be a secret sent back.
+/// It is a stranger's: short, of printable ASCII, without words that are long enough to be a secret sent back, and
+/// without the mark that ends a quotation.
 fn said(answer: &Answer) -> Option<String> {
     const LONGEST: usize = 200;
     const LONGEST_WORD: usize = 20;
     let body = answer.json()?;
     let sentence = body.get("error_description")?.as_str()?;
-    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let printable = |c: char| match c {
+        '"' => '\'',
+        ' ' => c,
+        c if c.is_ascii_graphic() => c,
+        _ => '?',
+    };
     let sentence: String = sentence.chars().take(LONGEST).map(printable).collect();
     let words = sentence.split(' ').map(|word| if word.len() > LONGEST_WORD { "…" } else { word });
     Some(words.collect::<Vec<_>>().join(" ")).filter(|sentence| !sentence.is_empty())
@@ -162,6 +177,7 @@ mod tests {
                 Some("the token … is unknown"),
             ),
             ("two\\nlines \\u001b[31mred", Some("two?lines ?[31mred")),
+            (r#"it is \"quoted\""#, Some("it is 'quoted'")),
             (&long, Some(&long[..200])),
             ("", None),
         ] {
@@ -177,5 +193,39 @@ mod tests {
             body: Bytes::from_static(b"<html>"),
         };
         assert_eq!(said(&answer), None);
+    }
+
+    #[test]
+    fn a_person_reads_what_the_server_says_of_the_stores_file_and_of_nothing_else() {
+        let says = "redirect_uri must be on the site_url's host.";
+        for (otherwise, body, expected) in [
+            (
+                Code::RegistrationRefused,
+                format!(r#"{{"error":"invalid_redirect_uri","error_description":"{says}"}}"#),
+                "The payment platform refused to register this store (invalid_redirect_uri). It says: \"redirect_uri must \
+                 be on the site_url's host\".",
+            ),
+            (
+                Code::AuthorizationRefused,
+                format!(r#"{{"error_description":"{says}"}}"#),
+                "The payment platform refused to begin the approval. It says: \"redirect_uri must be on the site_url's \
+                 host\".",
+            ),
+            (
+                Code::RegistrationRefused,
+                r#"{"error":"invalid_redirect_uri"}"#.to_owned(),
+                "The payment platform refused to register this store (invalid_redirect_uri).",
+            ),
+            (
+                Code::RecoveryRefused,
+                format!(r#"{{"error":"invalid_grant","error_description":"{says}"}}"#),
+                "The connection's tokens were lost, and the payment platform gives no new ones to this store's key \
+                 (invalid_grant).",
+            ),
+        ] {
+            let status = StatusCode::BAD_REQUEST;
+            let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
+            assert_eq!(refused(&answer, otherwise), Trouble::new(otherwise, expected));
+        }
     }
 }

@@ -115,6 +115,8 @@ pub(crate) struct Custody {
     dir: PathBuf,
     /// Who owns the state, and so may do anything here.
     pub(crate) owner: u32,
+    /// The flags of a command that leads to this daemon.
+    pub(crate) flags: Option<String>,
     _lock: File,
 }
 
@@ -154,7 +156,7 @@ impl Custody {
             Err(error) => return Err(unusable(error.into())),
         }
         let owner = fs::metadata(dir).map_err(unusable)?.uid();
-        Ok(Self { dir: dir.to_owned(), owner, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), owner, flags: None, _lock: lock })
     }
 
     /// Opens the installation's state, or brings a new installation into being where there never was one. Says where
@@ -170,6 +172,7 @@ impl Custody {
         let mut estate = self.find_or_bear(settings, held, clock, entropy)?;
         let before = estate.facts.place.clone();
         estate.standing = surroundings::stand(&self.dir, &mut estate.facts);
+        estate.standing.flags.clone_from(&self.flags);
         if estate.facts.place != before
             && let Err(error) = estate.journal.save(&estate.facts, clock.now())
         {

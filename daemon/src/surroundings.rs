@@ -22,6 +22,8 @@ const SALT: &str = "counterfoild machine 1\n";
 pub(crate) struct Standing {
     /// The place; unknown in tests alone.
     pub(crate) seen: Option<Place>,
+    /// The flags of a command that leads to this daemon; its state directory leads there as well.
+    pub(crate) flags: Option<String>,
     /// Why the state may be a copy. Empty where it is at home.
     pub(crate) evidence: Vec<Evidence>,
 }
@@ -58,7 +60,7 @@ pub(crate) fn stand(directory: &Path, facts: &mut Facts) -> Standing {
             }
         },
     };
-    Standing { seen: Some(seen), evidence }
+    Standing { seen: Some(seen), flags: None, evidence }
 }
 
 fn look(directory: &Path) -> Place {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 pub(crate) struct Trouble {
     /// Which trouble.
     pub(crate) code: Code,
-    /// One sentence for the merchant. Never holds anything secret, and of what the server sent its codes alone.
+    /// One sentence for the merchant. Never holds anything secret, and of what the server sent its codes alone; where
+    /// it refuses what stands in the store's file, its own sentence as well, bounded and between quotation marks.
     pub(crate) message: String,
     /// When to ask again, where that is known: seconds from the time of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,7 +131,7 @@ codes! {
     /// The server refused to push or to begin an authorization.
     AuthorizationRefused = 502 "authorization_refused"
         "The payment platform refused to begin the approval."
-        "Press Connect again; if it stays, send this code to the platform's support.";
+        "Check site_url and redirect_uri in the store's file, then press Connect again; if it stays, send this code to the platform's support.";
     /// `bind` of the callback is not the one of the connect.
     BindMismatch = 403 "bind_mismatch"
         "The approval came back in another person's session than the one that began it."

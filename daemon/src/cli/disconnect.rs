@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Where,
     admin::{Admin, block_on},
-    say,
+    agreed, say,
 };
 
 #[derive(Args, Debug)]
@@ -20,6 +20,9 @@ pub(super) struct Disconnect {
     /// End the connection on this side alone, without the payment platform
     #[arg(long)]
     forget: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 impl Disconnect {
@@ -27,6 +30,13 @@ impl Disconnect {
         block_on(async {
             let body = json!({ "forget": self.forget });
             let admin = Admin::order(&self.place).await?;
+            let status = admin.ask(Method::GET, "/v1/admin/status", None).await?;
+            if let Some(ends) = ends(&status, self.forget) {
+                say(&ends);
+                if !agreed("Go on?", self.yes)? {
+                    bail!("nothing is changed");
+                }
+            }
             let answer = admin.ask(Method::POST, "/v1/disconnect", Some(body)).await?;
             let word =
                 |path: &str| answer.pointer(path).and_then(Value::as_str).unwrap_or_default();
@@ -48,5 +58,54 @@ impl Disconnect {
             let pending = word("/state") == "disconnect_pending";
             Ok(if pending { ExitCode::from(2) } else { ExitCode::SUCCESS })
         })
+    }
+}
+
+/// What ends; `None` where nothing does: without a connection, while it ends already, and in safe mode.
+fn ends(status: &Value, forget: bool) -> Option<String> {
+    let word = |path: &str| status.pointer(path).and_then(Value::as_str);
+    if word("/state") == Some("safe_mode")
+        || (word("/state") == Some("disconnect_pending") && !forget)
+    {
+        return None;
+    }
+    let company = word("/company/name").or(word("/company/id"))?;
+    let mut ends = format!(
+        "The connection to {company} ends: no payment can be begun and no notification comes until a merchant connects this store again."
+    );
+    if forget {
+        ends.push_str(
+            " The payment platform is not told, so the merchant must revoke this store there.",
+        );
+    }
+    Some(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_is_said_and_nothing_is_asked_where_nothing_does() {
+        let company = json!({ "id": "co_1", "name": "Ada & Co" });
+        for (state, company, forget, says) in [
+            ("connected", &company, false, Some(("Ada & Co", false))),
+            ("connected", &company, true, Some(("Ada & Co", true))),
+            ("connected", &json!({ "id": "co_1", "name": null }), false, Some(("co_1", false))),
+            ("reconnect_required", &company, false, Some(("Ada & Co", false))),
+            ("disconnect_pending", &company, false, None),
+            ("disconnect_pending", &company, true, Some(("Ada & Co", true))),
+            ("safe_mode", &company, true, None),
+            ("disconnected", &Value::Null, false, None),
+            ("degraded", &Value::Null, true, None),
+        ] {
+            let told = ends(&json!({ "state": state, "company": company }), forget);
+            let expected =
+                says.map(|(name, untold)| (format!("The connection to {name} ends: "), untold));
+            assert_eq!(told.is_some(), expected.is_some(), "{state}: {told:?}");
+            let (Some(told), Some((begins, untold))) = (told, expected) else { continue };
+            assert!(told.starts_with(&begins), "{told}");
+            assert_eq!(told.contains("must revoke this store there"), untold, "{told}");
+        }
     }
 }

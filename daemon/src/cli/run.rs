@@ -67,12 +67,14 @@ impl Run {
         }
         let service = Service::from_environment();
         let places = Places::decide(&wishes, &service, config.local.socket.as_deref())?;
+        let flags = self.place.flags_to(&places, &config);
         // One thread: a proof costs microseconds, handing a connection to another thread costs more. What may
         // block, the disk and name resolution, has threads of its own.
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(
             config_file,
             Arc::new(config),
             places,
+            flags,
             manager,
             inherited,
         ))?;
@@ -110,11 +112,12 @@ fn harden() -> Result<()> {
     Ok(())
 }
 
-/// The daemon, from its start to its end.
+/// The daemon, from its start to its end. `flags` lead commands to it.
 pub(crate) async fn run(
     config_file: PathBuf,
     config: Arc<Config>,
     places: Places,
+    flags: String,
     manager: Manager,
     inherited: Inherited,
 ) -> Result<()> {
@@ -129,7 +132,8 @@ pub(crate) async fn run(
             config_file.display()
         )
     })?;
-    let custody = Custody::take(&places.state_dir)?;
+    let mut custody = Custody::take(&places.state_dir)?;
+    custody.flags = Some(flags);
     match History::start(&places.state_dir, Arc::clone(&system) as _) {
         Ok(history) => events::keep_in(history),
         Err(error) => tracing::warn!(%error, "no history is kept"),

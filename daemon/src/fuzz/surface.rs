@@ -63,8 +63,14 @@ fn start() -> [PathBuf; 2] {
     let sockets = [places.api_socket.clone(), places.admin_socket.clone()];
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let daemon =
-            run_daemon(file, Arc::new(config), places, Manager::default(), Inherited::default());
+        let daemon = run_daemon(
+            file,
+            Arc::new(config),
+            places,
+            String::new(),
+            Manager::default(),
+            Inherited::default(),
+        );
         runtime.expect("a runtime").block_on(daemon).expect("it runs to its end");
     });
     while UnixStream::connect(&sockets[1]).is_err() {

@@ -196,9 +196,12 @@ impl Session {
 
     /// A command for this daemon, as a shell takes it.
     pub(crate) fn command(&self, verb: &str) -> String {
-        match &self.standing.seen {
-            Some(seen) => format!("counterfoild {verb} --state-dir {}", quoted(&seen.directory)),
-            None => format!("counterfoild {verb}"),
+        match (&self.standing.flags, &self.standing.seen) {
+            (Some(flags), _) => format!("counterfoild {verb} {flags}").trim_end().to_owned(),
+            (None, Some(seen)) => {
+                format!("counterfoild {verb} --state-dir {}", quoted(&seen.directory))
+            }
+            (None, None) => format!("counterfoild {verb}"),
         }
     }
 

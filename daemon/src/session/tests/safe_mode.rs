@@ -23,7 +23,7 @@ fn copied(facts: Facts) -> Session {
         Evidence::OtherDirectory { bound: "/original".to_owned(), seen: "/my copy".to_owned() },
         Evidence::OriginalThere("/original".to_owned()),
     ];
-    session(facts).found(Standing { seen: Some(place("/my copy")), evidence })
+    session(facts).found(Standing { seen: Some(place("/my copy")), flags: None, evidence })
 }
 
 fn another(change: impl FnOnce(&mut Binding)) -> Facts {
