@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
 };
 use tokio_rustls::{TlsAcceptor, rustls};
@@ -88,6 +88,13 @@ async fn host(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinSet<()>) {
         }
     });
     (address, serving)
+}
+
+/// A port that refuses: it is taken, so that nobody else is given it, and nobody listens.
+fn refusing() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    socket
 }
 
 #[tokio::test]
@@ -167,8 +174,8 @@ async fn what_is_no_answer() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let address = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr();
-    let url = format!("http://{}/", address.expect("an address"));
+    let socket = refusing();
+    let url = format!("http://{}/", socket.local_addr().expect("an address"));
     assert_eq!(trying().send(get(url)).await.expect_err("no answer").code(), "connection_failed");
 }
 

@@ -152,8 +152,8 @@ async fn a_proxy_that_is_none() {
         let failure = behind(address, |_| (), shop()).send(get(url())).await.expect_err("none");
         assert_eq!(failure.code(), "proxy_failed", "{answer}");
     }
-    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr();
-    let client = behind(gone.expect("an address"), |_| (), shop());
+    let gone = refusing();
+    let client = behind(gone.local_addr().expect("an address"), |_| (), shop());
     assert_eq!(client.send(get(url())).await.expect_err("none").code(), "proxy_failed");
     // One that hangs is given up when a connection should long be made.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
