@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { MailServer, certificate, outbox } from './lib/mail.mjs';
-import { Server, freePort, temporaryDirectory, until } from './lib/processes.mjs';
+import { SHUT_PORT, Server, temporaryDirectory, until } from './lib/processes.mjs';
 
 const directory = temporaryDirectory();
 const PASSWORD = 'the mail server\'s own';
@@ -119,7 +119,7 @@ describe('a mail server that is not the one', () => {
   });
 
   it('is not there', async () => {
-    await stays(settings(await freePort(), 'starttls', passwordFile), /refused/i);
+    await stays(settings(SHUT_PORT, 'starttls', passwordFile), /refused/i);
   });
 });
 

@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { Browser } from './lib/browser.mjs';
 import { random } from './lib/dpop.mjs';
 import { LyingProvider, makeKey } from './lib/openid-provider.mjs';
-import { SERVER_BIN, Server, freePort, run, temporaryDirectory } from './lib/processes.mjs';
+import { SERVER_BIN, SHUT_PORT, Server, run, temporaryDirectory } from './lib/processes.mjs';
 import { fieldsOf, formTo, honest, throughProviders } from './lib/sign-in.mjs';
 
 const SECRET = random();
@@ -32,7 +32,7 @@ before(async () => {
 [[oidc]]
 name = "gone"
 label = "The gone"
-issuer = "http://localhost:${await freePort()}"
+issuer = "http://localhost:${SHUT_PORT}"
 client_id = "pay"
 `;
   server = await Server.start({
