@@ -11,8 +11,9 @@ use crate::config::{Config, Network, Proxy};
 /// How long it may take until there is a connection, all addresses of the name tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept for the next call, and how many at most.
-const IDLE: (Duration, usize) = (Duration::from_mins(1), 8);
+/// How long a connection is kept for the next call, and how many at most. Shorter than any usual server keeps it: a call
+/// that meets the server's end of a connection is lost, and nobody knows whether it was heard.
+const IDLE: (Duration, usize) = (Duration::from_secs(4), 8);
 
 /// After how long a silent connection is probed, and after how long one that does not take what is sent is given up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
