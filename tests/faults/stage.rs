@@ -89,9 +89,17 @@ impl Stage {
 
     /// The installations that the server knows for a store.
     pub(crate) fn installations(&self, site_url: &str) -> Result<Vec<Value>> {
-        let list = self.server.operate(&["installation", "list"], None)?;
-        let list = list["installations"].as_array().context("a list")?;
-        Ok(list.iter().filter(|it| it["site_url"] == site_url).cloned().collect())
+        let mut found = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut part = self.server.operate(&["installation", "list", "--after", &after], None)?;
+            let list = part["installations"].as_array_mut().context("a list")?;
+            found.extend(list.drain(..).filter(|it| it["site_url"] == site_url));
+            match part["next_after"].as_str() {
+                Some(next) => next.clone_into(&mut after),
+                None => return Ok(found),
+            }
+        }
     }
 
     /// What the server knows of one installation.

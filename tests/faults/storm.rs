@@ -14,6 +14,9 @@ const STORMS: u64 = 3;
 /// Rounds of each in a sample, and in a soak.
 const ROUNDS: (u32, u32) = (50, 1_700);
 
+/// The seed of a sample's dice.
+const SAMPLE: u64 = 20_260_101;
+
 /// The longest that a daemon lives in a round, in microseconds.
 const LONGEST_LIFE: u64 = 60_000;
 
@@ -30,7 +33,9 @@ const WEATHER: [Behaviour; 6] = [
 #[tokio::test]
 async fn a_storm_of_kills_loses_nothing() -> Result<()> {
     let given = std::env::var("COUNTERFOIL_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or(now().0.unsigned_abs());
+    // A sample throws the same dice each time; a soak throws new ones.
+    let new = if is_soak() { now().0.unsigned_abs() } else { SAMPLE };
+    let seed: u64 = given.unwrap_or(new);
     crate::tell(&format!("the storms' seed: COUNTERFOIL_SEED={seed}"));
     try_join_all((0..STORMS).map(|number| weather(seed, number))).await?;
     Ok(())
