@@ -92,7 +92,8 @@ impl Stage {
         let mut found = Vec::new();
         let mut after = String::new();
         loop {
-            let mut part = self.server.operate(&["installation", "list", "--after", &after], None)?;
+            let mut part =
+                self.server.operate(&["installation", "list", "--after", &after], None)?;
             let list = part["installations"].as_array_mut().context("a list")?;
             found.extend(list.drain(..).filter(|it| it["site_url"] == site_url));
             match part["next_after"].as_str() {
