@@ -10,14 +10,12 @@ use super::{
     conditional::{tag_of, tagged},
 };
 use crate::{
-    app::App,
     http::error::Refusal,
     partner::{
         receipt::Keeping,
-        subscription::{SealedSecret, Subscription, SubscriptionRequest, SubscriptionView},
+        subscription::{Subscription, SubscriptionRequest, SubscriptionView},
     },
     store::{SecretChange, SubscriptionChange},
-    vault::Purpose,
     webhooks::secret,
 };
 
@@ -28,7 +26,9 @@ struct Put<'a> {
     ok: bool,
     created: bool,
     rotated: bool,
-    signing_secret: &'a Secret,
+    /// Of a subscription that keeps its secret, nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<&'a Secret>,
     subscription: SubscriptionView<'a>,
 }
 
@@ -78,10 +78,11 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
         call.may_change(&known.as_ref().map(Subscription::view))?;
         let rotated = known.is_some() && request.rotate_secret;
         let (plain, sealed) = match &known {
-            Some(known) if !request.needs_secret(Some(known)) => {
-                (open(app, &known.secret)?, known.secret.clone())
+            Some(known) if !request.needs_secret(Some(known)) => (None, known.secret.clone()),
+            _ => {
+                let (plain, sealed) = secret::new(&app.vault, &*app.entropy);
+                (Some(plain), sealed)
             }
-            _ => secret::new(&app.vault, &*app.entropy),
         };
         let id = app.entropy.id("mpwhsub_");
         let subscription = request.clone().apply(known.as_ref(), id, grant_id, sealed, app.now());
@@ -91,7 +92,7 @@ pub(super) async fn put(call: Call, body: Body) -> Result<Response, Refusal> {
             ok: true,
             created,
             rotated,
-            signing_secret: &plain,
+            signing_secret: plain.as_ref(),
             subscription: subscription.view(),
         })?;
         let tag = tag_of(&subscription.view())?;
@@ -170,11 +171,4 @@ pub(super) async fn rotate_secret(call: Call, body: Body) -> Result<Response, Re
         }
     }
     Err(overtaken())
-}
-
-fn open(app: &App, secret: &SealedSecret) -> Result<Secret, Refusal> {
-    let plain = app.vault.open(Purpose::WebhookSecret, &secret.sealed);
-    let plain = plain.map_err(Refusal::server_error)?;
-    let text = std::str::from_utf8(&plain).map_err(Refusal::server_error)?;
-    Ok(Secret::new(text))
 }

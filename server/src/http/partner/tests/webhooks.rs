@@ -48,7 +48,8 @@ async fn a_subscription_is_put_read_and_disabled() {
 
     let kept = ok(&shop.call("PUT", CURRENT, KEPT).await, 200);
     assert_eq!((&kept["created"], &kept["rotated"]), (&json!(false), &json!(false)));
-    assert_eq!(kept["signingSecret"], secret);
+    assert_eq!(kept.get("signingSecret"), None, "it is told once");
+    assert_eq!(kept["subscription"]["secretLast4"], subscription["secretLast4"]);
     assert_eq!(kept["subscription"]["id"], subscription["id"]);
     assert_eq!(kept["subscription"]["url"], "https://shop.example/other");
 
