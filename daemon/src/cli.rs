@@ -155,8 +155,10 @@ impl Where {
         Self { state_dir, ..self.clone() }.flags()
     }
 
+    /// The store's file, whole: commands that name it are run from anywhere.
     fn config_file(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+        let file = self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
+        std::path::absolute(&file).unwrap_or(file)
     }
 
     /// What these arguments say of the daemon besides its socket.
@@ -296,6 +298,19 @@ mod tests {
             }
         }
         assert_eq!(commands, 4, "a service and its template, each starts and reloads");
+    }
+
+    #[test]
+    fn the_stores_file_is_named_whole() {
+        let here = std::env::current_dir().expect("a directory");
+        for (given, expected) in [
+            (Some("store.toml"), here.join("store.toml")),
+            (Some("/srv/store.toml"), PathBuf::from("/srv/store.toml")),
+            (None, PathBuf::from(DEFAULT_CONFIG)),
+        ] {
+            let place = Where { config: given.map(PathBuf::from), state_dir: None, socket: None };
+            assert_eq!(place.config_file(), expected);
+        }
     }
 
     #[test]

@@ -120,6 +120,33 @@ pub(crate) struct Custody {
     _lock: File,
 }
 
+/// The user whose daemon made the lock in this state directory; `None` where none did, or it cannot be seen.
+pub(crate) fn holder(dir: &Path) -> Option<u32> {
+    fs::metadata(dir.join(LOCK_FILE)).ok().map(|metadata| metadata.uid())
+}
+
+/// Whether a daemon holds this state directory. The lock itself is not tried: that could keep a daemon from starting.
+/// False where it cannot be seen.
+pub(crate) fn is_held(dir: &Path) -> bool {
+    let (Ok(lock), Ok(locks)) =
+        (fs::metadata(dir.join(LOCK_FILE)), fs::read_to_string("/proc/locks"))
+    else {
+        return false;
+    };
+    is_listed(&locks, lock.dev(), lock.ino())
+}
+
+/// Whether the kernel's list of locks (`proc_locks(5)`) has one by `flock` on this file.
+fn is_listed(locks: &str, device: u64, inode: u64) -> bool {
+    let file =
+        format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    locks.lines().any(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // Those who wait are marked by an arrow in the second place.
+        words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&file.as_str())
+    })
+}
+
 /// The state of one installation, ready for use.
 #[derive(Debug)]
 pub(crate) struct Estate {
@@ -298,6 +325,28 @@ mod tests {
     fn identity_at(dir: &Path) -> Result<Identity, Damage> {
         let custody = Custody::take(dir).expect("taken");
         custody.open(&KeySettings::default(), None, &System, &System).map(|estate| estate.identity)
+    }
+
+    #[test]
+    fn a_lock_is_found_in_the_kernels_list() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:00:8 0 EOF\n\
+            2: FLOCK  ADVISORY  WRITE 12 fe:00:7 0 EOF\n\
+            2: -> FLOCK  ADVISORY  WRITE 13 fe:00:9 0 EOF\n";
+        let device = rustix::fs::makedev(0xfe, 0);
+        for (device, inode, expected) in [
+            (device, 7, true),
+            (device, 8, false),
+            (device, 9, false),
+            (device, 77, false),
+            (rustix::fs::makedev(0xfe, 1), 7, false),
+        ] {
+            assert_eq!(is_listed(locks, device, inode), expected, "{inode}");
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(!is_held(dir.path()), "nobody was here");
+        assert_eq!(holder(dir.path()), None);
+        drop(Custody::take(dir.path()).expect("taken"));
+        assert_eq!(holder(dir.path()), Some(rustix::process::geteuid().as_raw()));
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub(crate) async fn examine(patient: &Patient, clock: &dyn Clock) -> Vec<Finding
     let mut findings = daemon::judge(&patient.live, now);
     let config = gather::config(&config_file);
     findings.extend(trust::judge_config(&config_file, user, &config));
-    findings.extend(state::examine(&state_dir, user, live));
+    let store = config.as_ref().ok().map(|config| config.key.store);
+    findings.extend(state::examine(&state_dir, user, store, live));
     findings.extend(disk::examine(&state_dir));
     let query = Query { since: Some(now + -LOOK_BACK), kinds: Vec::new(), limit: 20_000 };
     if let Ok(records) = history::read(&state_dir.join(history::FILE), &query) {

@@ -11,6 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
 use serde_json::{Value, json};
 
 use super::{Found, Where};
+use crate::custody;
 
 /// How long an answer may take. The daemon answers after 25 s at the latest.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -26,6 +27,8 @@ pub(super) struct Admin {
     patience: Duration,
     /// Whether the daemon is there or nowhere.
     is_sure: bool,
+    /// Its state, which a daemon that runs holds.
+    state_dir: PathBuf,
 }
 
 /// Why there is no answer of use.
@@ -95,11 +98,15 @@ impl Admin {
     fn with(found: &Found, patience: Duration) -> Result<Self> {
         let socket = found.places.admin_socket.clone();
         let client = client(&socket).timeout(patience).build()?;
-        Ok(Self { socket, client, patience, is_sure: found.is_sure })
+        let state_dir = found.places.state_dir.clone();
+        Ok(Self { socket, client, patience, is_sure: found.is_sure, state_dir })
     }
 
     fn silent(&self, error: &reqwest::Error) -> Unhelped {
-        Unhelped::Silent(Silence::because(kind(error), &self.socket, self.is_sure))
+        let kind = kind(error);
+        let holds = kind == Some(io::ErrorKind::NotFound) && custody::is_held(&self.state_dir);
+        let holder = holds.then_some(self.state_dir.as_path());
+        Unhelped::Silent(Silence::because(kind, &self.socket, self.is_sure, holder))
     }
 
     /// Begins to read an answer that does not end.
@@ -110,7 +117,9 @@ impl Admin {
         let begun = tokio::time::timeout(self.patience, begun).await;
         let late = Some(io::ErrorKind::TimedOut);
         let response = begun
-            .map_err(|_| Unhelped::Silent(Silence::because(late, &self.socket, self.is_sure)))?
+            .map_err(|_| {
+                Unhelped::Silent(Silence::because(late, &self.socket, self.is_sure, None))
+            })?
             .map_err(broken)?;
         if response.status().is_success() {
             return Ok(response);
@@ -187,8 +196,14 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// What a kind of failure means. Where the daemon's place is not sure, nobody there says nothing about it.
-    fn because(kind: Option<io::ErrorKind>, socket: &Path, is_sure: bool) -> Self {
+    /// What a kind of failure means. Where the daemon's place is not sure, nobody there says nothing about it; a
+    /// state directory that is `held` has a daemon, whatever became of its socket.
+    fn because(
+        kind: Option<io::ErrorKind>,
+        socket: &Path,
+        is_sure: bool,
+        held: Option<&Path>,
+    ) -> Self {
         let place = socket.display();
         let start = "Start the daemon: systemctl start counterfoild; what it says is in: journalctl -u counterfoild -n 50. If it runs with other places, name --socket or --state-dir.";
         let (why, next_step) = match kind {
@@ -205,6 +220,13 @@ impl Silence {
                     "Correct the store's file, or name the socket or the state directory of the daemon: --socket PATH or --state-dir DIR",
                 )
             }
+            Some(io::ErrorKind::NotFound) if let Some(state) = held => (
+                format!(
+                    "No daemon answers: one runs and holds {}, but its socket {place} is gone.",
+                    state.display()
+                ),
+                "If it is not just starting or ending, it lost its socket: systemctl restart counterfoild",
+            ),
             Some(io::ErrorKind::NotFound) => {
                 (format!("No daemon answers: there is no socket {place}."), start)
             }
@@ -279,10 +301,24 @@ mod tests {
             (Some(PermissionDenied), false, false),
             (Some(TimedOut), false, false),
         ] {
-            let silence = Silence::because(kind, socket, is_sure);
+            let silence = Silence::because(kind, socket, is_sure, None);
             assert!(silence.why.contains("/s/admin.sock"), "{silence:?}");
             assert_eq!(silence.why.starts_with("No daemon answers"), claims_dead, "{silence:?}");
             assert_eq!(silence.next_step.starts_with("Start the daemon"), claims_dead);
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_lost_its_socket_is_restarted() {
+        let socket = Path::new("/s/admin.sock");
+        for (kind, held, is_lost) in [
+            (io::ErrorKind::NotFound, Some(Path::new("/state")), true),
+            (io::ErrorKind::NotFound, None, false),
+        ] {
+            let silence = Silence::because(Some(kind), socket, true, held);
+            assert_eq!(silence.why.contains("holds /state"), is_lost, "{silence:?}");
+            assert_eq!(silence.next_step.contains("restart counterfoild"), is_lost);
+            assert_eq!(silence.next_step.contains("start counterfoild; what"), !is_lost);
         }
     }
 }

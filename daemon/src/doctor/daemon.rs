@@ -49,7 +49,7 @@ pub(super) fn judge(live: &Result<Value, (String, String)>, now: UnixTime) -> Ve
         findings.push(Finding::warning(
             "user",
             "The daemon runs as root: a defect in it would be one of the whole machine.",
-            "Give it a user of its own: see \"Running under systemd\" in docs/daemon.md",
+            "Give it a user of its own: see \"Under systemd\" in docs/daemon.md",
         ));
     }
     let files = live.pointer("/daemon/open_files_limit").and_then(Value::as_u64);
@@ -179,6 +179,21 @@ mod tests {
         check("/daemon/uid", json!(0), &[("user", Level::Warning)]);
         check("/daemon/open_files_limit", json!(1_024), &[("limits", Level::Warning)]);
         check("/daemon/history_dropped", json!(4), &[("history", Level::Warning)]);
+    }
+
+    #[test]
+    fn the_chapter_that_is_named_is_there() {
+        let mut live = healthy();
+        live["daemon"]["uid"] = json!(0);
+        let findings = judge(&Ok(live), NOW);
+        let step =
+            findings.iter().find(|it| it.check == "user").and_then(|it| it.next_step.as_ref());
+        let chapter = step.and_then(|step| step.split('"').nth(1)).expect("a chapter");
+        let docs = include_str!("../../../docs/daemon.md");
+        assert!(
+            docs.lines().any(|line| line.trim_start_matches('#').trim() == chapter),
+            "{chapter}"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Read;
 use crate::{
     config::{Config, ConfigError},
+    custody,
     places::Places,
 };
 
@@ -26,10 +27,11 @@ pub(super) fn state_dir(places: &Places) -> PathBuf {
     places.state_dir.clone()
 }
 
-/// The user that the daemon runs as, or would: the one who owns the state.
+/// The user that the daemon runs as, or would: the one whose lock is in the state, else the one who owns the state.
 pub(super) fn user(live: Option<&Value>, state_dir: &Path) -> u32 {
     let told = live.and_then(|live| live.pointer("/daemon/uid")?.as_u64());
     told.and_then(|uid| u32::try_from(uid).ok())
+        .or_else(|| custody::holder(state_dir))
         .or_else(|| fs::metadata(state_dir).ok().map(|metadata| metadata.uid()))
         .unwrap_or_else(|| rustix::process::geteuid().as_raw())
 }
@@ -49,5 +51,26 @@ pub(super) fn config(path: &Path) -> Read {
         // For root, files of the daemon's user are others'; the daemon itself may well trust them.
         Ok(()) | Err(ConfigError::Distrusted(_)) => Ok(config),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custody::Custody;
+
+    #[test]
+    fn the_daemons_user_is_the_one_whose_lock_is_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let here = rustix::process::geteuid().as_raw();
+        assert_eq!(user(None, dir.path()), here, "the owner of the state");
+        drop(Custody::take(dir.path()).expect("taken"));
+        assert_eq!(user(None, dir.path()), here);
+        if here == 0 {
+            std::os::unix::fs::chown(dir.path(), Some(65_534), None).expect("given away");
+            assert_eq!(user(None, dir.path()), 0, "whoever owns the directory by now");
+        }
+        let live = serde_json::json!({ "daemon": { "uid": 997 } });
+        assert_eq!(user(Some(&live), dir.path()), 997, "it says so itself");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Finding, Level};
+use super::{Finding, Level, trust};
 use crate::{config::Config, local::Guests};
 
 /// Permission bits of one class: to pass through a directory, and to open a socket.
@@ -57,6 +57,10 @@ pub(super) fn examine(
         )];
     };
     let mut findings = Vec::from_iter(private(socket));
+    // The start makes a directory that is not there.
+    if let Some(dir) = socket.parent().filter(|dir| dir.exists()) {
+        findings.extend(trust::distrusted("socket_dir", "The socket's directory", dir, user));
+    }
     findings.extend(shared(config, sites()));
     let (way, door) = match way(socket, runs) {
         Ok(way) => way,
@@ -254,7 +258,10 @@ fn read(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
+    use crate::files;
 
     fn place(path: &str, uid: u32, gid: u32, mode: u32) -> Place {
         Place { path: path.into(), uid, gid, mode }
@@ -336,6 +343,30 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
         assert_eq!(way(&path, true).expect("a way").1.path, path);
     }
+
+    #[test]
+    fn a_directory_that_the_start_refuses_is_a_problem() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().canonicalize().expect("there").join("sock");
+        files::create_private_dir(&place).expect("made");
+        let store = Config::parse(
+            "platform = \"medusa\"\nissuer = \"https://pay.example\"\nlocal.allow_users = [0]\n\
+             site_url = \"https://shop.example\"\nredirect_uri = \"https://shop.example/cb\"",
+        )
+        .expect("a store");
+        let user = rustix::process::geteuid().as_raw();
+        let look = || {
+            let findings = examine(&place.join("api.sock"), (false, false), &store, user);
+            findings.into_iter().find(|it| it.check == "socket_dir")
+        };
+        assert_eq!(look(), None);
+        fs::set_permissions(&place, Permissions::from_mode(0o777)).expect("set");
+        let refusal = files::check_trusted(&place).expect_err("the start refuses it");
+        let found = look().expect("said");
+        assert_eq!(found.says, format!("The socket's directory: {refusal}."));
+        assert_eq!(found.level, Level::Problem);
+    }
+
     #[tokio::test]
     async fn a_socket_that_nobody_listens_on_is_a_problem_for_everybody() {
         let dir = tempfile::tempdir().expect("a directory");

@@ -8,13 +8,21 @@ use serde_json::Value;
 use super::{Finding, trust};
 use crate::{
     journal::{self, Journal, JournalError},
-    key::{self, Seen},
+    key::{self, Seen, StoreKind},
 };
 
 const RESTORE: &str = "Restore the whole state directory from a backup, then run: systemctl restart counterfoild; without a backup, move the directory away, restart, and press Connect";
 
-/// Looks at the state in `dir`, whose owner should be `user`.
-pub(super) fn examine(dir: &Path, user: u32, live: Option<&Value>) -> Vec<Finding> {
+/// The same beside a daemon that works: what it has in memory is all that there is.
+const RESTORE_LATER: &str = "The daemon goes on with what it has in memory: do not restart it before a backup of the whole state directory is at hand; then run: systemctl stop counterfoild, restore the directory, and run: systemctl start counterfoild. Without a backup: move the directory away, restart, and press Connect";
+
+/// Looks at the state in `dir`, whose owner should be `user`. `store` is what keeps the key, if the store's file says it.
+pub(super) fn examine(
+    dir: &Path,
+    user: u32,
+    store: Option<StoreKind>,
+    live: Option<&Value>,
+) -> Vec<Finding> {
     let place = dir.display();
     match fs::metadata(dir).and_then(|metadata| fs::read_dir(dir).map(|_| metadata)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -49,7 +57,8 @@ pub(super) fn examine(dir: &Path, user: u32, live: Option<&Value>) -> Vec<Findin
             findings.extend(private(dir, metadata.mode()));
             let path = dir.join(journal::FILE);
             let journal = path.exists().then(|| Journal::look(&path));
-            findings.extend(judge(&key::look(dir), journal.as_ref(), live.and_then(Live::told)));
+            let live = live.and_then(Live::told);
+            findings.extend(judge(&key::look(dir), journal.as_ref(), store, live));
             findings
         }
     }
@@ -87,8 +96,10 @@ impl Live {
 fn judge(
     keys: &[Seen],
     journal: Option<&Result<Option<Thumbprint>, JournalError>>,
+    store: Option<StoreKind>,
     live: Option<Live>,
 ) -> Vec<Finding> {
+    let restore = if live.is_some() { RESTORE_LATER } else { RESTORE };
     let mut findings = Vec::new();
     let current = match journal {
         Some(Ok(current)) => {
@@ -106,7 +117,7 @@ fn judge(
             findings.push(Finding::problem(
                 "journal",
                 "The journal is gone, though there is a key.",
-                RESTORE,
+                restore,
             ));
             None
         }
@@ -127,7 +138,7 @@ fn judge(
             None
         }
         Some(Err(error)) => {
-            findings.push(Finding::problem("journal", format!("{error}."), RESTORE));
+            findings.push(Finding::problem("journal", format!("{error}."), restore));
             None
         }
     };
@@ -141,7 +152,7 @@ fn judge(
             ));
         }
     }
-    findings.extend(belonging(keys, current, live));
+    findings.extend(belonging(keys, current, store, live));
     findings
 }
 
@@ -151,7 +162,12 @@ fn is_open(seen: &Seen) -> bool {
 }
 
 /// Whether the journal's key is there.
-fn belonging(keys: &[Seen], current: Option<Thumbprint>, live: Option<Live>) -> Option<Finding> {
+fn belonging(
+    keys: &[Seen],
+    current: Option<Thumbprint>,
+    store: Option<StoreKind>,
+    live: Option<Live>,
+) -> Option<Finding> {
     // It was not read for its mode, and that is said already.
     let unread = keys.iter().any(|seen| seen.thumbprint.is_none() && is_open(seen));
     if let Some(live) = live.filter(|live| current.is_none_or(|current| live.key == current)) {
@@ -176,12 +192,19 @@ fn belonging(keys: &[Seen], current: Option<Thumbprint>, live: Option<Live>) -> 
             format!("The journal's key is there ({current}), sealed with the credential."),
         ),
         Some(_) => Finding::ok("key", format!("The journal's key is there ({current}).")),
+        None if keys.is_empty() && store == Some(StoreKind::File) => Finding::problem(
+            "key",
+            format!(
+                "The journal's key ({current}) is gone: its file is not there, and the store's file names no other place for it."
+            ),
+            RESTORE,
+        ),
         None if keys.is_empty() => Finding::warning(
             "key",
             format!(
                 "No file holds the journal's key ({current}). It is in a token or a TPM, or it is gone."
             ),
-            "If the store's file names no [key] store, the key is gone: restore the whole state directory from a backup",
+            "Start the daemon: it looks into the token or the TPM that [key] in the store's file names; then run: counterfoild status",
         ),
         None if unread => return None,
         None => Finding::problem(
@@ -215,7 +238,7 @@ mod tests {
         live: Option<Live>,
         expected: &[(&str, Level)],
     ) {
-        let findings = judge(keys, journal, live);
+        let findings = judge(keys, journal, None, live);
         let told: Vec<_> = findings.iter().map(|it| (it.check, it.level)).collect();
         assert_eq!(told, expected);
     }
@@ -279,21 +302,54 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_no_file_holds_is_gone_where_files_keep_it() {
+        let journal = Ok(Some(KEY));
+        for (store, level, words) in [
+            (Some(StoreKind::File), Level::Problem, "is gone: its file is not there"),
+            (Some(StoreKind::Tpm), Level::Warning, "in a token or a TPM"),
+            (None, Level::Warning, "in a token or a TPM"),
+        ] {
+            let findings = judge(&[], Some(&journal), store, None);
+            let key = findings.iter().find(|it| it.check == "key").expect("of the key");
+            assert_eq!(key.level, level, "{store:?}");
+            assert!(key.says.contains(words), "{}", key.says);
+            assert_eq!(key.next_step.as_deref() == Some(RESTORE), level == Level::Problem);
+        }
+    }
+
+    #[test]
+    fn beside_a_daemon_that_works_nothing_is_restarted_before_the_journal_is_back() {
+        let path = PathBuf::from("/state/journal.db");
+        let damaged = Err(JournalError::Damaged { path, why: "torn".to_owned() });
+        let keys = [seen(Some(KEY), 0o600)];
+        let live = Some(Live { key: KEY, from_file: true });
+        for journal in [None, Some(&damaged)] {
+            for (live, expected) in [(live, RESTORE_LATER), (None, RESTORE)] {
+                let findings = judge(&keys, journal, Some(StoreKind::File), live);
+                let found = findings.iter().find(|it| it.check == "journal").expect("of it");
+                assert_eq!(found.next_step.as_deref(), Some(expected));
+            }
+        }
+        let [wait, stop] = ["do not restart it", "systemctl stop"].map(|it| RESTORE_LATER.find(it));
+        assert!(wait.is_some() && wait < stop);
+    }
+
+    #[test]
     fn a_directory_of_our_own_is_examined_whole() {
         let dir = tempfile::tempdir().expect("a directory");
         let place = dir.path().join("state");
         crate::files::create_private_dir(&place).expect("made");
         let user = rustix::process::geteuid().as_raw();
-        let findings = examine(&place, user, None);
+        let findings = examine(&place, user, None, None);
         assert!(findings.iter().all(|it| it.level == Level::Ok), "{findings:?}");
         fs::write(place.join(journal::FILE), "torn").expect("written");
-        let findings = examine(&place, user, None);
+        let findings = examine(&place, user, None, None);
         assert!(findings.iter().any(|it| it.check == "journal" && it.level == Level::Problem));
         assert_eq!(fs::read(place.join(journal::FILE)).expect("there"), b"torn");
-        let missing = examine(&dir.path().join("none"), user, None);
+        let missing = examine(&dir.path().join("none"), user, None, None);
         assert_eq!(missing[0].level, Level::Warning);
         let live = serde_json::json!({ "daemon": { "state_dir": "/s" } });
-        let moved = examine(&dir.path().join("none"), user, Some(&live));
+        let moved = examine(&dir.path().join("none"), user, None, Some(&live));
         assert_eq!((moved.len(), moved[0].level), (1, Level::Problem), "a daemon works with it");
     }
 }
