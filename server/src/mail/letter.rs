@@ -6,10 +6,16 @@ use askama::Template;
 use counterfoil_protocol::UnixTime;
 use lettre::{
     Address,
-    message::{Mailbox, header::ContentType},
+    message::{
+        Body, Mailbox,
+        header::{ContentTransferEncoding, ContentType},
+    },
 };
 
 use super::{MailError, address};
+
+/// The longest line of a letter, in bytes without its end (RFC 5322 §2.1.1).
+const MAX_LINE: usize = 998;
 
 /// A template of a letter, in `templates/mail/`: plain text, nothing escaped.
 pub trait Letter: Template {
@@ -53,7 +59,7 @@ impl Message {
             .header(ContentType::TEXT_PLAIN)
             // Answers to it by machines would be answers to nobody (RFC 3834).
             .raw_header(auto_submitted())
-            .body(self.text.clone())
+            .body(body(&self.text))
             .map_err(|error| MailError::Made(error.to_string()))?;
         Ok(message.formatted())
     }
@@ -62,6 +68,19 @@ impl Message {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Message").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// The text as it goes out: as it is where mail servers take that, so that a link in a file of the outbox can be copied
+/// (the library alone writes quoted-printable from 76 bytes a line), else encoded.
+fn body(text: &str) -> Body {
+    let text = text.replace("\r\n", "\n");
+    let plain = text.bytes().all(|byte| byte.is_ascii() && !matches!(byte, b'\0' | b'\r'));
+    if plain && text.split('\n').all(|line| line.len() <= MAX_LINE) {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
     }
 }
 
@@ -125,6 +144,31 @@ mod tests {
         }
         assert!(body.starts_with("Hello Ana & Bo <b>.\r\n"), "{body}");
         assert_eq!(recipient(letter.as_bytes()), "ana@shop.example".parse().ok());
+    }
+
+    #[test]
+    fn what_can_be_read_is_not_encoded() {
+        let link = format!("https://pay.example/invitation?token={}", "x".repeat(80));
+        let longest = "x".repeat(MAX_LINE - "Hello .".len());
+        for (name, encoding) in [
+            (link.as_str(), "7bit"),
+            ("a=3D\r\nb\nc", "7bit"),
+            (longest.as_str(), "7bit"),
+            (&format!("{longest}x"), "quoted-printable"),
+            (&format!("{link} \u{e4}"), "quoted-printable"),
+            (&format!("{link}\ra"), "quoted-printable"),
+            (&format!("{link}\0"), "quoted-printable"),
+        ] {
+            let letter = made("ana@shop.example", "Hello", name).expect("made");
+            let (head, body) = letter.split_once("\r\n\r\n").expect("a head and a body");
+            let wanted = format!("Content-Transfer-Encoding: {encoding}");
+            assert!(head.lines().any(|known| known == wanted), "{wanted}\n{head}");
+            let lines = body.strip_suffix("\r\n").unwrap_or(body).split("\r\n");
+            assert!(lines.clone().all(|it| it.is_ascii() && it.len() <= MAX_LINE), "{body}");
+            assert!(lines.clone().all(|it| !it.contains(['\r', '\n', '\0'])), "{body}");
+            let as_is = format!("Hello {}.\r\n", name.replace("\r\n", "\n").replace('\n', "\r\n"));
+            assert_eq!(body.starts_with(&as_is), encoding == "7bit", "{body}");
+        }
     }
 
     #[test]

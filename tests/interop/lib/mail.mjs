@@ -77,12 +77,18 @@ function textOf(path) {
   }
 }
 
+/** Quoted-printable undone where a letter has it, as far as links are concerned. */
+function decoded(text) {
+  if (!text.includes('\r\nContent-Transfer-Encoding: quoted-printable\r\n')) return text;
+  return text.replaceAll('=\r\n', '').replaceAll('=3D', '=');
+}
+
 /** The letters in a server's outbox, without a mail server: texts, oldest first. */
 export function outbox(server, below = '') {
   const directory = join(server.dataDir, 'outbox', below);
   return readdirSync(directory).filter((name) => name.endsWith('.eml')).sort()
     .flatMap((name) => textOf(join(directory, name)))
-    .map((text) => text.replaceAll('=\r\n', '').replaceAll('=3D', '='));
+    .map(decoded);
 }
 
 /** The newest letter to somebody in the outbox. */

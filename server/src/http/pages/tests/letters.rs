@@ -14,8 +14,16 @@ pub fn letters(server: &TestServer) -> Vec<String> {
         .collect();
     paths.sort();
     let read = |path| fs::read_to_string(path).expect("text");
-    // Quoted-printable, as far as links and our sentences are concerned.
-    paths.into_iter().map(read).map(|text| text.replace("=\r\n", "").replace("=3D", "=")).collect()
+    paths.into_iter().map(read).map(decoded).collect()
+}
+
+/// Quoted-printable undone where a letter has it, as far as links and our sentences are concerned.
+fn decoded(letter: String) -> String {
+    if letter.contains("\r\nContent-Transfer-Encoding: quoted-printable\r\n") {
+        letter.replace("=\r\n", "").replace("=3D", "=")
+    } else {
+        letter
+    }
 }
 
 /// Waits until there are so many.
