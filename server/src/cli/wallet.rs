@@ -41,6 +41,7 @@ fn read(path: &PathBuf) -> anyhow::Result<String> {
 
 async fn import(operator: &Operator, text: &str) -> anyhow::Result<()> {
     let file = WalletFile::parse(text)?;
+    file.check_times(operator.now)?;
     let mut imports = Vec::new();
     for statement in file.wallets {
         let company = operator.company(&statement.company).await?;

@@ -17,6 +17,9 @@ const MAX_BALANCES: usize = 500;
 /// The most entries of one file.
 const MAX_ENTRIES: usize = 200_000;
 
+/// How far a statement may lie ahead of the clock, in seconds: clocks differ a little.
+const MAX_AHEAD: i64 = 5 * 60;
+
 /// The longest of each text.
 const MAX_TEXT: usize = 200;
 
@@ -159,6 +162,22 @@ impl WalletFile {
         }
         Ok(file)
     }
+
+    /// Refuses a statement of a time that is not yet: what is said later would count as older until then.
+    pub fn check_times(&self, now: UnixTime) -> Result<(), WalletFault> {
+        let ahead = |wallet: &WalletStatement| wallet.as_of.0 > now.0.saturating_add(MAX_AHEAD);
+        let Some((row, wallet)) = self.wallets.iter().enumerate().find(|(_, it)| ahead(it)) else {
+            return Ok(());
+        };
+        Err(WalletFault::Value {
+            company: wallet.company.clone(),
+            what: format!(
+                "wallets[{row}].as_of, {}, is more than 5 minutes ahead of the clock, {}",
+                rfc3339(wallet.as_of),
+                rfc3339(now)
+            ),
+        })
+    }
 }
 
 impl WalletStatement {
@@ -251,5 +270,22 @@ mod tests {
             "\"pending\":\"0\"},{\"asset\":\"BTC.BTC\",\"available\":\"1\",\"pending\":\"0\"}",
         );
         assert!(matches!(WalletFile::parse(&again), Err(WalletFault::Value { .. })));
+    }
+    #[test]
+    fn no_statement_is_of_a_time_to_come() {
+        let mut file = WalletFile::parse(FILE).expect("a file");
+        let mut other = file.wallets[0].clone();
+        other.company = "Harbour".to_owned();
+        file.wallets.push(other);
+        let now = UnixTime(1_800_000_000);
+        for as_of in [0, now.0 - 1, now.0, now.0 + MAX_AHEAD] {
+            file.wallets[1].as_of = UnixTime(as_of);
+            assert!(file.check_times(now).is_ok(), "{as_of}");
+        }
+        file.wallets[1].as_of = UnixTime(now.0 + MAX_AHEAD + 1);
+        assert_eq!(
+            file.check_times(now).expect_err("refused").to_string(),
+            "Harbour: wallets[1].as_of, 2027-01-15T08:05:01Z, is more than 5 minutes ahead of the clock, 2027-01-15T08:00:00Z"
+        );
     }
 }
