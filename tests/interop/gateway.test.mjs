@@ -211,6 +211,7 @@ describe('who may', () => {
     const denied = await byStore('POST', '/v1/orders/7/refund');
     refused(denied, 403, 'insufficient_scope');
     assert.match(denied.headers['www-authenticate'], /error="insufficient_scope", scope="orders:refund makepay:payment-links:write"/);
+    assert.equal(denied.json.error_description, 'The access token does not have the scope orders:refund.');
     const other = await byStore('DELETE', '/v1/orders/7');
     refused(other, 405, 'method_not_allowed');
     assert.equal(other.headers.allow, 'GET, HEAD, POST, PUT');

@@ -94,10 +94,13 @@ fn permits(
                 .with_header(header::ALLOW, &allow))
         }
         Judged::Ruled(Verdict::Needs(scopes)) => {
-            if scopes.iter().all(|scope| claims.scope.contains(scope)) {
+            let lacks = |scope: &&str| !claims.scope.contains(scope);
+            let missing: Vec<_> = scopes.iter().map(String::as_str).filter(lacks).collect();
+            if missing.is_empty() {
                 Ok(())
             } else {
-                Err(challenge::insufficient_scope(app, scheme, &scopes.join(" ")))
+                let (needed, missing) = (scopes.join(" "), missing.join(" "));
+                Err(challenge::insufficient_scope(app, scheme, &needed, &missing))
             }
         }
     }

@@ -49,10 +49,17 @@ pub(super) fn invalid_proof(app: &App, sentence: impl ToString) -> Refusal {
     refuse(app, Scheme::Dpop, StatusCode::UNAUTHORIZED, "invalid_dpop_proof", sentence)
 }
 
-/// 403 `insufficient_scope`, naming the scope that is missing.
-pub(in crate::http) fn insufficient_scope(app: &App, scheme: Scheme, scope: &str) -> Refusal {
-    let error = format!("error=\"insufficient_scope\", scope=\"{scope}\"");
-    let sentence = format!("The access token does not have the scope {scope}.");
+/// 403 `insufficient_scope`: the challenge names all scopes that are needed (RFC 6750 §3), the sentence those that the
+/// token does not have. Both are separated by spaces.
+pub(in crate::http) fn insufficient_scope(
+    app: &App,
+    scheme: Scheme,
+    needed: &str,
+    missing: &str,
+) -> Refusal {
+    let error = format!("error=\"insufficient_scope\", scope=\"{needed}\"");
+    let scopes = if missing.contains(' ') { "scopes" } else { "scope" };
+    let sentence = format!("The access token does not have the {scopes} {missing}.");
     Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", sentence)
         .with_header(header::WWW_AUTHENTICATE, &challenge(app, scheme, Some(&error)))
 }

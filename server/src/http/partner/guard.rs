@@ -219,6 +219,6 @@ fn scope_covers(app: &App, claims: &Claims, scheme: Scheme, scope: &str) -> Resu
     if claims.scope.contains(scope) {
         Ok(())
     } else {
-        Err(challenge::insufficient_scope(app, scheme, scope))
+        Err(challenge::insufficient_scope(app, scheme, scope, scope))
     }
 }
