@@ -33,7 +33,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "You cannot approve for this company",
             what: "Your role there does not allow it, or was changed while the page was open. Nothing was connected.",
-            next: "Ask an owner or an administrator of the company to approve, or to change your role. Then press Connect in your store again.",
+            next: "Ask an owner or an administrator of the company to approve, or to change your role. Then press Connect in your store or application again.",
             link: None,
         },
     ),
@@ -150,7 +150,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "You cannot approve for a company yet",
             what: "You are signed in, but in no company are you an owner or an administrator, so there is nothing that you could connect. Nothing was changed.",
-            next: "Ask an administrator of your company to add you or to change your role, or sign out at the start page and come with another account. Then press Connect in your store again.",
+            next: "Ask an administrator of your company to add you or to change your role, or sign out at the start page and come with another account. Then press Connect in your store or application again.",
             link: Some(("/", "To the start page")),
         },
     ),
@@ -186,7 +186,7 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             title: "Turn one-time codes on first",
             what: "This company lets only people approve who have one-time codes, and you have none yet. Nothing was changed.",
-            next: "Turn them on in your account (the start page, your e-mail address), then press Connect in your store again.",
+            next: "Turn them on in your account (the start page, your e-mail address), then press Connect in your store or application again.",
             link: Some(("/account/codes", "Turn one-time codes on")),
         },
     ),
