@@ -123,7 +123,7 @@ codes! {
     /// The key asked for a new token family, and no approval stands.
     ApprovalWithdrawn = 409 "approval_withdrawn"
         "The approval of this store has ended at the payment platform: somebody withdrew it there, or the company was closed."
-        "Press Connect to approve the store again.";
+        "Press Connect in the plugin's settings, or run counterfoild connect, to approve the store again.";
     /// A store of another platform or server cannot have moved here.
     AdoptRefused = 409 "adopt_refused"
         "The store's file names another platform or another server than the connection's, so the store cannot have moved here."
@@ -239,7 +239,7 @@ codes! {
     /// The server saw the key's tokens used in two places.
     KeyInTwoPlaces = 409 "key_in_two_places"
         "This store's key is in use in two places, so the payment platform will not renew the connection by itself."
-        "Find the copy of this store (a staging site, a restored backup) and stop its daemon; then press Connect here to approve the store again.";
+        "Find the copy of this store (a staging site, a restored backup) and stop its daemon; then press Connect here, or run counterfoild connect, to approve the store again.";
     /// The key's token or TPM does not sign.
     KeyUnavailable = 503 "key_unavailable"
         "The device that keeps this store's key does not sign at the moment."
@@ -283,7 +283,7 @@ codes! {
     /// The token family is lost for good.
     ReconnectRequired = 409 "reconnect_required"
         "The connection has ended and cannot be renewed."
-        "Press Connect to approve the store again.";
+        "Press Connect in the plugin's settings, or run counterfoild connect, to approve the store again.";
     /// A lost token family, and the key asks for another.
     Recovering = 503 "recovering"
         "The connection's tokens were lost; the daemon is asking for new ones by its key."
@@ -291,11 +291,11 @@ codes! {
     /// Too many recoveries.
     RecoveryCapped = 409 "recovery_capped"
         "The connection's tokens were lost too often within a day, so it is not recovered again for now."
-        "Press Connect to approve the store again, or wait: the daemon asks again later by itself. If it happens again, look for a copy of this store.";
+        "Press Connect in the plugin's settings, or run counterfoild connect, to approve the store again, or wait: the daemon asks again later by itself. If it happens again, look for a copy of this store.";
     /// The server refused a recovery for another reason.
     RecoveryRefused = 409 "recovery_refused"
         "The connection's tokens were lost, and the payment platform gives no new ones to this store's key."
-        "Press Connect to approve the store again; if it stays, send this code to the platform's support.";
+        "Press Connect in the plugin's settings, or run counterfoild connect, to approve the store again; if it stays, send this code to the platform's support.";
     /// The server knows our registration id with another address.
     RegistrationIdentityMismatch = 409 "registration_identity_mismatch"
         "The payment platform knows this installation under another address; this store is probably a copy."

@@ -86,7 +86,9 @@ async fn the_manager_hears_that_the_server_is_silent() -> Result<()> {
     // A call shows it, and changes nothing of the connection.
     let called = daemon.call(Method::GET, "/v1/api/makepay/payment-links", None).await?;
     assert_eq!(called.status, 503, "{called:?}");
-    manager.until("STATUS=Connected to Harbour Books, but calls fail at the moment: ").await?;
+    manager
+        .until("STATUS=Connected to Harbour Books, but what was asked last got no answer: ")
+        .await?;
     Ok(())
 }
 

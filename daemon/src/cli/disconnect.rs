@@ -13,6 +13,9 @@ use super::{
     agreed, say,
 };
 
+/// What to do after a disconnect that the platform confirmed.
+const CONNECT_AGAIN: &str = "To connect this store again, press Connect in the plugin's settings, or run: counterfoild connect";
+
 #[derive(Args, Debug)]
 pub(super) struct Disconnect {
     #[command(flatten)]
@@ -40,7 +43,8 @@ impl Disconnect {
             let answer = admin.ask(Method::POST, "/v1/disconnect", Some(body)).await?;
             let word =
                 |path: &str| answer.pointer(path).and_then(Value::as_str).unwrap_or_default();
-            say(word("/summary"));
+            let ended = ended(&status, &answer, self.forget);
+            say(ended.as_deref().unwrap_or_else(|| word("/summary")));
             if let Some(leftover) = answer.get("leftover").filter(|leftover| !leftover.is_null()) {
                 let company = leftover.pointer("/company/name").or(leftover.pointer("/company/id"));
                 let named = |value: Option<&Value>| {
@@ -53,7 +57,7 @@ impl Disconnect {
                     named(leftover.get("client_id")),
                 ));
             }
-            say(word("/next_step"));
+            say(if ended.is_some() { CONNECT_AGAIN } else { word("/next_step") });
             // 2 tells a script that the end is not confirmed yet.
             let pending = word("/state") == "disconnect_pending";
             Ok(if pending { ExitCode::from(2) } else { ExitCode::SUCCESS })
@@ -81,6 +85,20 @@ fn ends(status: &Value, forget: bool) -> Option<String> {
     Some(ends)
 }
 
+/// What has ended, where the platform has said so; `None` where there was nothing, or it stands there still.
+fn ended(status: &Value, answer: &Value, forget: bool) -> Option<String> {
+    let over = answer.pointer("/state").and_then(Value::as_str) == Some("disconnected");
+    let left = answer.get("leftover").is_some_and(|leftover| !leftover.is_null());
+    if forget || left || !over {
+        return None;
+    }
+    let word = |path: &str| status.pointer(path).and_then(Value::as_str);
+    let company = word("/company/name").or(word("/company/id"))?;
+    Some(format!(
+        "The connection to {company} has ended; the payment platform has confirmed that it ended there too."
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +124,24 @@ mod tests {
             let (Some(told), Some((begins, untold))) = (told, expected) else { continue };
             assert!(told.starts_with(&begins), "{told}");
             assert_eq!(told.contains("must revoke this store there"), untold, "{told}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_as_confirmed_only_where_the_platform_confirmed_it() {
+        let status = json!({ "company": { "id": "co_1", "name": "Ada & Co" } });
+        let answer = |state: &str, leftover: Value| json!({ "state": state, "leftover": leftover });
+        for (status, answer, forget, says) in [
+            (&status, answer("disconnected", Value::Null), false, true),
+            (&status, answer("disconnected", Value::Null), true, false),
+            (&status, answer("disconnected", json!({ "grant_id": "g" })), false, false),
+            (&status, answer("disconnect_pending", Value::Null), false, false),
+            (&json!({ "company": null }), answer("disconnected", Value::Null), false, false),
+        ] {
+            let told = ended(status, &answer, forget);
+            let named = "The connection to Ada & Co has ended; the payment platform has confirmed";
+            assert_eq!(told.is_some(), says, "{answer}");
+            assert!(told.is_none_or(|told| told.starts_with(named)), "{answer}");
         }
     }
 }

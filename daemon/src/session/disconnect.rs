@@ -30,6 +30,12 @@ impl Session {
             actions.push(settled(leftover));
             return actions;
         }
+        if self.is_withdrawn() {
+            // The platform has said so: what was to be ended there has ended, and no token would be taken for it.
+            actions.push(Action::Settle(Waiting::Token, Err(Trouble::of(Code::NotConnected))));
+            actions.extend(self.disconnected(cx));
+            return actions;
+        }
         self.facts.disconnect.get_or_insert_with(|| Disconnect {
             webhook_key: key("webhook-disconnect", cx),
             reset_key: key("native-reset", cx),
@@ -105,6 +111,12 @@ impl Session {
             }
             ResetOutcome::Failed(trouble) => self.reset_failed(&trouble, cx),
         }
+    }
+
+    /// Whether the connection was lost because the platform says that its approval has ended.
+    fn is_withdrawn(&self) -> bool {
+        let lost = self.facts.connection.as_ref().and_then(|connection| connection.lost.as_ref());
+        lost.is_some_and(|lost| lost.trouble.code == Code::ApprovalWithdrawn)
     }
 
     /// Nothing stands at the server any more.

@@ -286,7 +286,9 @@ impl Session {
             next_try_at: self.next_try_at(),
             server,
             webhook: self.webhook(cx),
-            last_error: last.as_ref().map(|last| LastError::of(last, self.next_step(last))),
+            last_error: last
+                .as_ref()
+                .map(|last| LastError::of(last, self.next_step_of_last(last, &server))),
             ..Status::bare(state, cx.config)
         }
     }
@@ -325,14 +327,12 @@ impl Session {
         let said = |summary: &str, next_step: &str| (summary.to_owned(), next_step.to_owned());
         let by_code = |code: Code| said(code.words().message, code.words().next_step);
         match state {
-            State::Unregistered => said(
-                "This store has not been connected yet.",
-                "Press Connect in the plugin's settings, or run: counterfoild connect",
-            ),
-            State::Disconnected => said(
-                "This store is not connected.",
-                "Press Connect in the plugin's settings, or run: counterfoild connect",
-            ),
+            State::Unregistered => {
+                self.words_when_unconnected("This store has not been connected yet.", server)
+            }
+            State::Disconnected => {
+                self.words_when_unconnected("This store is not connected.", server)
+            }
             State::AwaitingApproval => self.words_when_awaiting(company),
             State::Connected => self.words_when_connected(company, server, cx),
             State::ReconnectRequired => self.words_when_lost(company),
@@ -366,10 +366,10 @@ impl Session {
             ),
             Some(happened) if server.silence().is_some() => (
                 format!(
-                    "Connected to {company}, but calls fail at the moment: {}",
+                    "Connected to {company}, but what was asked last got no answer: {}",
                     happened.trouble.message
                 ),
-                self.next_step(happened).to_owned(),
+                self.next_step_of_last(happened, server).to_owned(),
             ),
             Some(happened) if self.endangers(happened) => (
                 format!("Connected to {company} and working, but: {}", happened.trouble.message),
@@ -381,18 +381,6 @@ impl Session {
 }
 
 impl Session {
-    pub(super) fn words_when_lost(&self, company: &str) -> (String, String) {
-        let lost = self.facts.connection.as_ref().and_then(|it| it.lost.as_ref());
-        let why = lost.map(|lost| &lost.trouble).filter(|it| it.code != Code::ReconnectRequired);
-        let ended = format!("The connection to {company} has ended and cannot be renewed");
-        match why {
-            Some(why) => {
-                (format!("{ended}: {}", why.message), why.code.words().next_step.to_owned())
-            }
-            None => (format!("{ended}."), Code::ReconnectRequired.words().next_step.to_owned()),
-        }
-    }
-
     /// What went wrong last; after a restart, what the facts still know of it.
     pub(super) fn last_error(&self) -> Option<Happened> {
         let recovering = |at| Happened { trouble: Trouble::of(Code::Recovering), at };

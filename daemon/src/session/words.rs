@@ -1,10 +1,13 @@
 //! What people read of a connection that works, that is lost while an approval is awaited, or that may be a copy.
 
-use super::{Context, ServerHealth, Session};
+use super::{Connection, Context, ServerHealth, Session};
 use crate::trouble::{Code, Happened};
 
 /// The next step where there is none.
 pub(crate) const NOTHING_TO_DO: &str = "Nothing to do.";
+
+/// The next step of a store without a connection.
+const CONNECT: &str = "Press Connect in the plugin's settings, or run: counterfoild connect";
 
 /// What to do about a passing trouble while the daemon itself tries again what failed, in the place of the code's own
 /// next step, which tells a person to try again.
@@ -47,6 +50,34 @@ const MEANWHILE: [(Code, &str); 9] = [
     ),
 ];
 
+/// What to do about a call without an answer while the connection stands and the daemon asks nothing by itself.
+const AT_THE_NEXT_CALL: [(Code, &str); 6] = [
+    (
+        Code::ProxyRefused,
+        "Check proxy and proxy_credentials_file in the store's file; the next call or renewal asks again.",
+    ),
+    (
+        Code::ServerAnswerTimeout,
+        "The next call or renewal asks again. If it lasts, tell the platform's support since when.",
+    ),
+    (
+        Code::ServerConnectionRefused,
+        "The next call or renewal asks again. If it lasts, look for a firewall, and check issuer and proxy in the store's file.",
+    ),
+    (
+        Code::ServerConnectTimeout,
+        "Check the machine's network (ip route) and any firewall between it and the platform; the next call or renewal asks again.",
+    ),
+    (
+        Code::ServerNameUnresolved,
+        "Run getent ahosts with the host of issuer; the name servers are in /etc/resolv.conf. The next call or renewal asks again.",
+    ),
+    (
+        Code::ServerUnreachable,
+        "The next call or renewal asks again. If it lasts, check the machine's network and name resolution.",
+    ),
+];
+
 /// What to do about a trouble; it depends on whether the daemon tries again by itself what failed.
 pub(super) fn next_step_of(code: Code, tries_again: bool) -> &'static str {
     let meanwhile = MEANWHILE.iter().filter(|_| tries_again).find(|(known, _)| *known == code);
@@ -57,6 +88,46 @@ impl Session {
     /// What to do about the last trouble.
     pub(super) fn next_step(&self, happened: &Happened) -> &'static str {
         next_step_of(happened.trouble.code, self.tries_again())
+    }
+
+    /// The same where the last exchanges are known: a call without an answer is not asked again before the next one.
+    pub(super) fn next_step_of_last(
+        &self,
+        happened: &Happened,
+        server: &ServerHealth,
+    ) -> &'static str {
+        let alive = self.facts.connection.as_ref().is_some_and(Connection::is_alive);
+        let left = alive && server.silence().is_some() && !self.tries_again();
+        let known = AT_THE_NEXT_CALL.iter().filter(|_| left);
+        let told = known.into_iter().find(|(known, _)| *known == happened.trouble.code);
+        told.map_or_else(|| self.next_step(happened), |(_, next_step)| next_step)
+    }
+
+    /// There is no connection. Where the last attempt failed by something that the next one would meet as well, that
+    /// is what to look at first.
+    pub(super) fn words_when_unconnected(
+        &self,
+        how: &str,
+        server: &ServerHealth,
+    ) -> (String, String) {
+        let first = |happened: &Happened| {
+            let code = happened.trouble.code;
+            Code::SILENCES.contains(&code)
+                || matches!(
+                    code,
+                    Code::AuthorizationRefused
+                        | Code::RegistrationIdentityMismatch
+                        | Code::RegistrationRefused
+                        | Code::ServerUnacceptable
+                )
+        };
+        match self.last_trouble(server).filter(first) {
+            Some(happened) => (
+                format!("{how} What was tried last did not succeed: {}", happened.trouble.message),
+                self.next_step(&happened).to_owned(),
+            ),
+            None => (how.to_owned(), CONNECT.to_owned()),
+        }
     }
 
     /// Whether something is under way that the daemon does not leave alone until it is done. A connect that failed is
@@ -115,6 +186,19 @@ impl Session {
             None => awaited.to_owned(),
         };
         (summary, next_step.to_owned())
+    }
+
+    /// The connection is lost for good, and why.
+    pub(super) fn words_when_lost(&self, company: &str) -> (String, String) {
+        let lost = self.facts.connection.as_ref().and_then(|it| it.lost.as_ref());
+        let why = lost.map(|lost| &lost.trouble).filter(|it| it.code != Code::ReconnectRequired);
+        let ended = format!("The connection to {company} has ended and cannot be renewed");
+        match why {
+            Some(why) => {
+                (format!("{ended}: {}", why.message), why.code.words().next_step.to_owned())
+            }
+            None => (format!("{ended}."), Code::ReconnectRequired.words().next_step.to_owned()),
+        }
     }
 
     /// Whether a trouble was only that the server did not answer, and it has answered since.

@@ -85,15 +85,19 @@ impl Told<'_> {
     fn platform(&self) -> Vec<(&'static str, Option<String>)> {
         let reachable = self.status.pointer("/server/reachable").and_then(Value::as_bool);
         let asked = self.time("/server/checked_at");
-        let since = self.number("/server/unreachable_since").map(|since| self.now.0 - since);
-        let since = since.filter(|silent| *silent > 0).map(span);
-        let answers = reachable.map(|yes| match (yes, asked, since) {
-            (true, Some(asked), _) => format!("yes, asked {asked}"),
-            (true, None, _) => "yes".to_owned(),
-            (false, _, Some(since)) => {
-                self.paint.with(Colour::Red, &format!("no, silent for {since}"))
+        // What was not asked since may answer by now.
+        let silent =
+            self.number("/server/unreachable_since").zip(self.number("/server/checked_at"));
+        let silent = silent.map(|(since, asked)| asked - since).filter(|silent| *silent > 0);
+        let silent = silent.map(|silent| format!("; silent for {} then", span(silent)));
+        let answers = reachable.map(|yes| match (yes, asked) {
+            (true, Some(asked)) => format!("yes, asked {asked}"),
+            (true, None) => "yes".to_owned(),
+            (false, Some(asked)) => {
+                let told = format!("no, last asked {asked}{}", silent.unwrap_or_default());
+                self.paint.with(Colour::Red, &told)
             }
-            (false, ..) => self.paint.with(Colour::Red, "no"),
+            (false, None) => self.paint.with(Colour::Red, "no"),
         });
         let offset = self.number("/server/clock_offset").filter(|offset| *offset != 0);
         let clock = offset.map(|offset| {
@@ -288,7 +292,7 @@ Connection
   Tried again    in 30 s (2027-01-15 08:00:30Z)
 
 Platform
-  Answers        no, silent for 10 min
+  Answers        no, last asked 60 s ago (2027-01-15 07:59:00Z); silent for 9 min then
   Clock          this machine is 90 s ahead of the platform
 
 Daemon
@@ -301,10 +305,11 @@ Daemon
 
     #[test]
     fn a_silence_that_begins_has_no_length_and_an_approval_has_an_end() {
-        let server = json!({ "reachable": false, "unreachable_since": NOW });
+        let server =
+            json!({ "reachable": false, "checked_at": NOW - 37, "unreachable_since": NOW - 37 });
         let text = told(&json!({ "server": server, "pending": { "expires_at": NOW + 540 } }));
         assert!(
-            text.contains("\n  Answers        no\n") || text.ends_with("  Answers        no"),
+            text.ends_with("\n  Answers        no, last asked 37 s ago (2027-01-15 07:59:23Z)"),
             "{text}"
         );
         assert!(text.contains("  Approval ends  in 9 min ("), "{text}");

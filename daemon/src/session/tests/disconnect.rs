@@ -134,6 +134,29 @@ fn a_disconnect_ends_when_the_server_says_that_no_approval_stands() {
 }
 
 #[test]
+fn a_disconnect_ends_at_once_where_the_approval_was_withdrawn_before() {
+    let world = World::default();
+    for (code, expected) in [
+        (Code::ApprovalWithdrawn, State::Disconnected),
+        (Code::KeyInTwoPlaces, State::DisconnectPending),
+        (Code::RecoveryRefused, State::DisconnectPending),
+    ] {
+        let mut session = session(lost());
+        let happened = crate::trouble::Happened { trouble: Trouble::of(code), at: NOW };
+        session.facts.connection.as_mut().expect("a connection").lost = Some(happened);
+        let actions = session.apply(Event::DisconnectAsked { forget: false }, &world.at(NOW));
+        assert_eq!(session.state(&world.at(NOW)), expected, "{code:?}");
+        let ended = expected == State::Disconnected;
+        assert_eq!(reset_order(&actions).is_none(), ended, "{actions:?}");
+        let told = Action::Settle(
+            Waiting::Disconnect,
+            Ok(Done::Disconnect(Disconnecting { leftover: None })),
+        );
+        assert_eq!(actions.contains(&told), ended, "{actions:?}");
+    }
+}
+
+#[test]
 fn forgetting_during_a_refresh_tells_those_who_wait_for_a_token() {
     let world = World::default();
     let cx = world.at(NOW + 3_600);
