@@ -3,7 +3,7 @@
 mod add;
 mod secret;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use counterfoil_protocol::callback::RedirectUri;
 use serde_json::{Value, json};
 
@@ -73,9 +73,8 @@ async fn list(
     part: &part::Arguments,
 ) -> anyhow::Result<()> {
     let company = operator.narrowed_to(company).await?;
-    let after = part.part().after;
-    let begins = after.is_empty() || operator.store.client(after, operator.now).await?.is_some();
-    ensure!(begins, "there is no application {after:?} to go on after");
+    let known = async |id: &str| Ok(operator.store.client(id, operator.now).await?.is_some());
+    part.begins("application", known).await?;
     let found = operator.store.apps(company.as_deref(), part.part()).await?;
     let next = part.next(found.len(), found.last().map(|last| &*last.id));
     let (mut values, mut lines) = (Vec::new(), Vec::new());

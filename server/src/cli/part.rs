@@ -1,6 +1,8 @@
 //! Long lists, a part at a time.
 
-use crate::store::Part;
+use anyhow::ensure;
+
+use crate::store::{self, Part};
 
 /// Which part of a list is shown.
 #[derive(clap::Args)]
@@ -17,6 +19,17 @@ impl Arguments {
     /// The part that is asked for.
     pub fn part(&self) -> Part<'_> {
         Part { after: &self.after, limit: self.limit }
+    }
+
+    /// Refuses a part that begins after a `what` that is not there: `known` says whether it is.
+    pub async fn begins(
+        &self,
+        what: &str,
+        known: impl AsyncFnOnce(&str) -> store::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let begins = self.after.is_empty() || known(&self.after).await?;
+        ensure!(begins, "there is no {what} {:?} to go on after", self.after);
+        Ok(())
     }
 
     /// After which one the next part begins, when this one is full.

@@ -1,6 +1,6 @@
 //! `payment-link list`, `show` and `set-status`.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::{
@@ -80,17 +80,15 @@ impl Command {
 impl List {
     async fn run(self, operator: &Operator) -> anyhow::Result<()> {
         let company = operator.narrowed_to(self.company.as_deref()).await?;
-        let part = self.part.part();
-        let begins =
-            part.after.is_empty() || operator.store.payment_link(part.after).await?.is_some();
-        ensure!(begins, "there is no payment link {:?} to go on after", part.after);
+        let known = async |uid: &str| Ok(operator.store.payment_link(uid).await?.is_some());
+        self.part.begins("payment link", known).await?;
         let query = LinkQuery {
             company_id: company.as_deref(),
             client_id: self.client.as_deref(),
             status: self.status,
             payment: self.payment,
         };
-        let found = operator.store.all_payment_links(query, part).await?;
+        let found = operator.store.all_payment_links(query, self.part.part()).await?;
         let next = self.part.next(found.len(), found.last().map(|last| &*last.link.uid));
         let lines: Vec<_> = found.iter().map(line).collect();
         let text = if lines.is_empty() { "no payment links".to_owned() } else { lines.join("\n") };

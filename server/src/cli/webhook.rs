@@ -147,9 +147,8 @@ async fn endpoints(
     part: &part::Arguments,
 ) -> anyhow::Result<()> {
     let company = operator.narrowed_to(company).await?;
-    let after = part.part().after;
-    let begins = after.is_empty() || operator.store.endpoint(after).await?.is_some();
-    ensure!(begins, "there is no endpoint {after:?} to go on after");
+    let known = async |id: &str| Ok(operator.store.endpoint(id).await?.is_some());
+    part.begins("endpoint", known).await?;
     let found = operator.store.endpoints(company.as_deref(), part.part()).await?;
     let next = part.next(found.len(), found.last().map(|last| &*last.id));
     let lines: Vec<_> = found
